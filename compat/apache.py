@@ -1,0 +1,100 @@
+"""Apache Kafka itself, as a judge: its jars by Maven coordinates, its tools and brokers as command lines.
+
+The jars come from Maven Central on first use (`mvn` and Java 17 or newer are needed) and stay in
+~/.cache/kbroker/apache-kafka/<version>/libs. $KBROKER_KAFKA_LIBS names a folder that has them already.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+VERSION = "4.3.0"
+
+TOOLS = {
+    "acls": "org.apache.kafka.tools.AclCommand",
+    "api-versions": "org.apache.kafka.tools.BrokerApiVersionsCommand",
+    "broker": "kafka.Kafka",
+    "cluster": "org.apache.kafka.tools.ClusterTool",
+    "configs": "kafka.admin.ConfigCommand",
+    "console-consumer": "org.apache.kafka.tools.consumer.ConsoleConsumer",
+    "console-producer": "org.apache.kafka.tools.ConsoleProducer",
+    "consumer-groups": "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand",
+    "consumer-perf": "org.apache.kafka.tools.ConsumerPerformance",
+    "delete-records": "org.apache.kafka.tools.DeleteRecordsCommand",
+    "dump-log": "org.apache.kafka.tools.DumpLogSegments",
+    "e2e-latency": "org.apache.kafka.tools.EndToEndLatency",
+    "features": "org.apache.kafka.tools.FeatureCommand",
+    "get-offsets": "org.apache.kafka.tools.GetOffsetShell",
+    "groups": "org.apache.kafka.tools.GroupsCommand",
+    "leader-election": "org.apache.kafka.tools.LeaderElectionCommand",
+    "log-dirs": "org.apache.kafka.tools.LogDirsCommand",
+    "metadata-quorum": "org.apache.kafka.tools.MetadataQuorumCommand",
+    "producer-perf": "org.apache.kafka.tools.ProducerPerformance",
+    "reassign-partitions": "org.apache.kafka.tools.reassign.ReassignPartitionsCommand",
+    "share-groups": "org.apache.kafka.tools.consumer.group.ShareGroupCommand",
+    "storage": "kafka.tools.StorageTool",
+    "topics": "org.apache.kafka.tools.TopicCommand",
+    "transactions": "org.apache.kafka.tools.TransactionsCommand",
+    "verifiable-consumer": "org.apache.kafka.tools.VerifiableConsumer",
+    "verifiable-producer": "org.apache.kafka.tools.VerifiableProducer",
+}
+
+_DEPENDENCIES = (
+    ("org.apache.kafka", "kafka_2.13", VERSION),
+    ("org.apache.kafka", "kafka-tools", VERSION),
+    ("org.slf4j", "slf4j-nop", "1.7.36"),
+)
+
+
+def libs() -> Path:
+    """The folder that holds Apache Kafka's jars and their dependencies, fetched if need be.
+
+    Raises CalledProcessError if Maven fails, FileNotFoundError if there is no `mvn` or the folder
+    that $KBROKER_KAFKA_LIBS names has no kafka-clients jar.
+    """
+    given = os.environ.get("KBROKER_KAFKA_LIBS")
+    if given:
+        folder = Path(given).expanduser()
+        if not any(folder.glob("kafka-clients-*.jar")):
+            raise FileNotFoundError(f"KBROKER_KAFKA_LIBS={given}: no kafka-clients jar there")
+        return folder
+    cache = Path("~/.cache/kbroker/apache-kafka").expanduser() / VERSION
+    complete = cache / "complete"  # written last: a fetch that was cut short starts again
+    if not complete.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        pom = cache / "pom.xml"
+        pom.write_text(_pom(_DEPENDENCIES))
+        goal = ["dependency:copy-dependencies", f"-DoutputDirectory={cache / 'libs'}"]
+        subprocess.run(["mvn", "-q", "-B", "-f", str(pom), *goal], check=True)
+        complete.touch()
+    return cache / "libs"
+
+
+def java_command(main_class: str, *args: str, heap: str = "512M") -> list[str]:
+    """The command line that runs a class of the jars; $KAFKA_OPTS adds JVM flags."""
+    flags = os.environ.get("KAFKA_OPTS", "").split()
+    return ["java", f"-Xmx{heap}", *flags, "-cp", f"{libs()}/*", main_class, *args]
+
+
+def tool_command(name: str, *args: str, heap: str = "512M") -> list[str]:
+    """The command line of a tool by the name of its shell script (see TOOLS)."""
+    return java_command(TOOLS[name], *args, heap=heap)
+
+
+def _pom(dependencies: Iterable[tuple[str, str, str]]) -> str:
+    entries = "".join(
+        f"<dependency><groupId>{group}</groupId><artifactId>{artifact}</artifactId>"
+        f"<version>{version}</version></dependency>"
+        for group, artifact, version in dependencies
+    )
+    return (
+        '<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>'
+        "<groupId>kbroker</groupId><artifactId>apache-kafka</artifactId><version>1</version>"
+        f"<dependencies>{entries}</dependencies></project>\n"
+    )
