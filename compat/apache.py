@@ -1,7 +1,7 @@
-"""Apache Kafka itself, as a judge: its jars by Maven coordinates, its tools and brokers as command lines.
+"""Apache Kafka itself, as a judge: its jars by Maven coordinates, its tools as command lines.
 
 The jars come from Maven Central on first use (`mvn` and Java 17 or newer are needed) and stay in
-~/.cache/kbroker/apache-kafka/<version>/libs. $KBROKER_KAFKA_LIBS names a folder that has them already.
+~/.cache/kbroker/apache-kafka/<version>/libs. $KBROKER_KAFKA_LIBS names a folder that has them.
 """
 
 from __future__ import annotations
@@ -51,6 +51,13 @@ _DEPENDENCIES = (
     ("org.slf4j", "slf4j-nop", "1.7.36"),
 )
 
+# What a JVM that lives a second or two wants: no second compiler, no collector threads.
+SHORT_RUN = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData")
+
+
+class ToolError(Exception):
+    """A tool of Apache Kafka ended with a status other than 0."""
+
 
 def libs() -> Path:
     """The folder that holds Apache Kafka's jars and their dependencies, fetched if need be.
@@ -76,15 +83,48 @@ def libs() -> Path:
     return cache / "libs"
 
 
-def java_command(main_class: str, *args: str, heap: str = "512M") -> list[str]:
-    """The command line that runs a class of the jars; $KAFKA_OPTS adds JVM flags."""
-    flags = os.environ.get("KAFKA_OPTS", "").split()
-    return ["java", f"-Xmx{heap}", *flags, "-cp", f"{libs()}/*", main_class, *args]
+def java_command(
+    main_class: str,
+    *args: str,
+    heap: str = "512M",
+    flags: Iterable[str] = (),
+    classes: Path | None = None,
+) -> list[str]:
+    """The command line that runs a class of the jars, or of the folder `classes`.
+
+    `flags` go to the JVM, and those of $KAFKA_OPTS after them.
+    """
+    given = os.environ.get("KAFKA_OPTS", "").split()
+    path = f"{libs()}/*" if classes is None else f"{classes}{os.pathsep}{libs()}/*"
+    return ["java", f"-Xmx{heap}", *flags, *given, "-cp", path, main_class, *args]
 
 
-def tool_command(name: str, *args: str, heap: str = "512M") -> list[str]:
+def tool_command(name: str, *args: str, heap: str = "512M", flags: Iterable[str] = ()) -> list[str]:
     """The command line of a tool by the name of its shell script (see TOOLS)."""
-    return java_command(TOOLS[name], *args, heap=heap)
+    return java_command(TOOLS[name], *args, heap=heap, flags=flags)
+
+
+def run_tool(name: str, *args: str, timeout_s: float = 120, stdin: str | None = None) -> str:
+    """Run a tool to its end; its standard output, then its standard error.
+
+    Raises ToolError if it fails, with both in the message.
+    """
+    command = tool_command(name, *args, flags=SHORT_RUN)
+    done = subprocess.run(
+        command, input=stdin, capture_output=True, text=True, timeout=timeout_s, check=False
+    )
+    output = done.stdout + done.stderr
+    if done.returncode:
+        raise ToolError(f"{name} {' '.join(args)} ended with {done.returncode}:\n{output}")
+    return output
+
+
+def compile_java(sources: Iterable[Path], into: Path) -> Path:
+    """Compile Java programs against the jars; the folder of their classes."""
+    files = [str(source) for source in sources]
+    command = ["javac", "-nowarn", "-cp", f"{libs()}/*", "-d", str(into), *files]
+    subprocess.run(command, check=True)
+    return into
 
 
 def _pom(dependencies: Iterable[tuple[str, str, str]]) -> str:

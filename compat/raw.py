@@ -1,0 +1,77 @@
+"""A plain blocking connection that speaks Kafka's protocol frame by frame.
+
+It retries nothing and hides nothing: what the broker answers is what a test sees.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+FRAME_BYTES_MAX = 256 << 20
+
+
+class ConnectionClosed(OSError):
+    """The broker closed the connection, which is its answer to some requests."""
+
+
+class RawClient:
+    """One connection. `exchange` takes and gives whole frames, without their size."""
+
+    def __init__(self, host: str, port: int, timeout_s: float = 30) -> None:
+        self._socket = socket.create_connection((host, port), timeout=timeout_s)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def exchange(self, frame: bytes) -> bytes:
+        """Send one request frame and read one response frame."""
+        self.send_frame(frame)
+        return self.read_frame()
+
+    def send_frame(self, frame: bytes) -> None:
+        """Send a frame with its size in front. Several may be under way."""
+        self.send_bytes(struct.pack(">i", len(frame)) + frame)
+
+    def send_bytes(self, data: bytes) -> None:
+        """Send bytes as they are, sizes and all."""
+        self._socket.sendall(data)
+
+    def read_frame(self) -> bytes:
+        """The next response frame.
+
+        Raises ConnectionClosed if the broker closed the connection, TimeoutError if it is silent.
+        """
+        (size,) = struct.unpack(">i", self._read_exactly(4))
+        if not 0 <= size <= FRAME_BYTES_MAX:
+            raise ValueError(f"a frame of {size} bytes")
+        return self._read_exactly(size)
+
+    def _read_exactly(self, size: int) -> bytes:
+        data = bytearray(size)
+        view = memoryview(data)
+        while view:
+            try:
+                count = self._socket.recv_into(view)
+            except ConnectionResetError as error:
+                raise ConnectionClosed("reset by the broker") from error
+            if not count:
+                raise ConnectionClosed(f"closed with {len(view)} of {size} bytes to come")
+            view = view[count:]
+        return bytes(data)
