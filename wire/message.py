@@ -1,0 +1,54 @@
+"""What every generated class shares: equality, repr, and the facts codecs are compiled from.
+
+A generated class says its fields once, as data (`FIELDS`); codecs are built from that on first use.
+One object stands for all versions of a message: a codec writes the fields its version has.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Final, Protocol, TypeAlias
+
+
+class SizedRange(Protocol):
+    """Record bytes that are elsewhere, such as a range of a file; only their count is known."""
+
+    def __len__(self) -> int: ...
+
+
+Blob: TypeAlias = bytes | bytearray | memoryview | SizedRange
+
+# Stands for "not given" in constructors, where None would mean Kafka's null.
+UNSET: Final[Any] = object()
+
+ZERO_UUID: Final = bytes(16)
+
+
+class Struct:
+    """A group of fields. Not hashable: fields may change."""
+
+    __slots__: ClassVar[tuple[str, ...]] = ()
+
+    # (name, type, versions, options): see schema.py, which reads them.
+    FIELDS: ClassVar[tuple[tuple[object, ...], ...]] = ()
+
+    def __eq__(self, other: object) -> bool:
+        if other.__class__ is not self.__class__:
+            return NotImplemented
+        return all(getattr(self, name) == getattr(other, name) for name in self.__slots__)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        fields = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.__slots__)
+        return f"{type(self).__name__}({fields})"
+
+
+class Message(Struct):
+    """A whole message or record: a struct with versions of its own."""
+
+    __slots__ = ()
+
+    API_KEY: ClassVar[int | None] = None  # of records: the record type
+    MIN_VERSION: ClassVar[int] = 0
+    MAX_VERSION: ClassVar[int] = 0
+    FLEXIBLE: ClassVar[int | None] = None  # the first flexible version
