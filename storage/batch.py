@@ -1,0 +1,610 @@
+"""Record batches, format 2 (magic 2): the header over bytes, the CRC, walking batches and records.
+
+Layout (KIP-98, DefaultRecordBatch): 61 bytes of header, then the records, compressed as a whole or
+not. The CRC-32C covers everything from the attributes on, so base offset, length, leader epoch and
+magic can be set in place. A record: length, attributes, timestamp delta, offset delta, key, value,
+headers, all sizes zigzag varints. Nothing here allocates by a number it has not checked against
+the bytes at hand.
+"""
+
+from __future__ import annotations
+
+import struct
+from enum import IntEnum
+from typing import TYPE_CHECKING
+
+from .compression import DECOMPRESSED_BYTES_MAX, Codec, codec_of, decompress
+from .errors import (
+    CompressionError,
+    CorruptBatch,
+    InvalidRecord,
+    UnsupportedCompression,
+    UnsupportedForMessageFormat,
+)
+from .varint import VARLONG_BYTES_MAX, read_varint
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .compression import Buffer
+
+HEADER = 61  # bytes before the records
+LOG_OVERHEAD = 12  # base offset and length, which the length does not count
+MAGIC = 2
+
+# Where each field starts.
+BASE_OFFSET_AT = 0
+LENGTH_AT = 8
+LEADER_EPOCH_AT = 12
+MAGIC_AT = 16
+CRC_AT = 17
+ATTRIBUTES_AT = 21  # the CRC covers from here to the end
+LAST_OFFSET_DELTA_AT = 23
+BASE_TIMESTAMP_AT = 27
+MAX_TIMESTAMP_AT = 35
+PRODUCER_ID_AT = 43
+PRODUCER_EPOCH_AT = 51
+BASE_SEQUENCE_AT = 53
+RECORD_COUNT_AT = 57
+
+CODEC_MASK = 0x07
+TIMESTAMP_TYPE_MASK = 0x08
+TRANSACTIONAL_MASK = 0x10
+CONTROL_MASK = 0x20
+DELETE_HORIZON_MASK = 0x40
+
+NO_TIMESTAMP = -1
+NO_PRODUCER_ID = -1
+NO_PRODUCER_EPOCH = -1
+NO_SEQUENCE = -1
+NO_LEADER_EPOCH = -1
+
+INT32_MAX = 2**31 - 1
+INT64_MAX = 2**63 - 1
+INT64_MIN = -(2**63)
+
+HEADER_STRUCT = struct.Struct(">qiibIhiqqqhii")
+_unpack_header = HEADER_STRUCT.unpack_from
+_LENGTH = struct.Struct(">i")
+_BASE_OFFSET = struct.Struct(">q")
+_LEADER_EPOCH = struct.Struct(">i")
+_CRC = struct.Struct(">I")
+_ATTRIBUTES = struct.Struct(">h")
+_MAX_TIMESTAMP = struct.Struct(">q")
+
+
+class TimestampType(IntEnum):
+    """What a batch's timestamps are (message.timestamp.type)."""
+
+    CREATE_TIME = 0
+    LOG_APPEND_TIME = 1
+
+
+class ControlType(IntEnum):
+    """The type in a control record's key (Kafka's ControlRecordType)."""
+
+    UNKNOWN = -1
+    ABORT = 0
+    COMMIT = 1
+    LEADER_CHANGE = 2
+    SNAPSHOT_HEADER = 3
+    SNAPSHOT_FOOTER = 4
+    KRAFT_VERSION = 5
+    KRAFT_VOTERS = 6
+
+
+class BatchHeader:
+    """The 61 bytes in front of a batch's records, read at `position`.
+
+    struct.error if fewer are there. Nothing else is checked: see `check_header`.
+    """
+
+    __slots__ = (
+        "attributes",
+        "base_offset",
+        "base_sequence",
+        "base_timestamp",
+        "crc",
+        "last_offset_delta",
+        "leader_epoch",
+        "length",
+        "magic",
+        "max_timestamp",
+        "producer_epoch",
+        "producer_id",
+        "record_count",
+    )
+
+    base_offset: int
+    length: int
+    leader_epoch: int
+    magic: int
+    crc: int
+    attributes: int
+    last_offset_delta: int
+    base_timestamp: int
+    max_timestamp: int
+    producer_id: int
+    producer_epoch: int
+    base_sequence: int
+    record_count: int
+
+    def __init__(self, view: Buffer, position: int = 0) -> None:
+        (
+            self.base_offset,
+            self.length,
+            self.leader_epoch,
+            self.magic,
+            self.crc,
+            self.attributes,
+            self.last_offset_delta,
+            self.base_timestamp,
+            self.max_timestamp,
+            self.producer_id,
+            self.producer_epoch,
+            self.base_sequence,
+            self.record_count,
+        ) = _unpack_header(view, position)
+
+    def __repr__(self) -> str:
+        fields = ", ".join(f"{name}={getattr(self, name)}" for name in self.__slots__)
+        return f"BatchHeader({fields})"
+
+    @property
+    def size_bytes(self) -> int:
+        """Of the whole batch, header included."""
+        return self.length + LOG_OVERHEAD
+
+    @property
+    def last_offset(self) -> int:
+        """Inclusive."""
+        return self.base_offset + self.last_offset_delta
+
+    @property
+    def next_offset(self) -> int:
+        """The offset after this batch."""
+        return self.base_offset + self.last_offset_delta + 1
+
+    @property
+    def codec(self) -> Codec:
+        """UnsupportedCompression for codec bits that name none."""
+        return codec_of(self.attributes & CODEC_MASK)
+
+    @property
+    def is_compressed(self) -> bool:
+        return self.attributes & CODEC_MASK != 0
+
+    @property
+    def timestamp_type(self) -> TimestampType:
+        if self.attributes & TIMESTAMP_TYPE_MASK:
+            return TimestampType.LOG_APPEND_TIME
+        return TimestampType.CREATE_TIME
+
+    @property
+    def is_transactional(self) -> bool:
+        return self.attributes & TRANSACTIONAL_MASK != 0
+
+    @property
+    def is_control(self) -> bool:
+        return self.attributes & CONTROL_MASK != 0
+
+    @property
+    def has_producer_id(self) -> bool:
+        return self.producer_id > NO_PRODUCER_ID
+
+    @property
+    def delete_horizon_ms(self) -> int | None:
+        """When the cleaner may drop the tombstones (KIP-534); stored as the base timestamp."""
+        return self.base_timestamp if self.attributes & DELETE_HORIZON_MASK else None
+
+    @property
+    def last_sequence(self) -> int:
+        """Sequence of the last record, wrapping after 2^31-1; NO_SEQUENCE where there is none."""
+        if self.base_sequence == NO_SEQUENCE:
+            return NO_SEQUENCE
+        return increment_sequence(self.base_sequence, self.last_offset_delta)
+
+
+def increment_sequence(sequence: int, increment: int) -> int:
+    """Sequences run 0..2^31-1 and start again at 0."""
+    return (sequence + increment) & INT32_MAX
+
+
+def decrement_sequence(sequence: int, decrement: int) -> int:
+    """The sequence `decrement` before `sequence`."""
+    return (sequence - decrement) & INT32_MAX
+
+
+def crc32c(data: Buffer) -> int:
+    """CRC-32C (Castagnoli) of `data`."""
+    from crc32c import crc32c as compute
+
+    return compute(data)
+
+
+def batch_crc(batch: memoryview) -> int:
+    """The CRC that `batch` (exactly one) ought to carry."""
+    return crc32c(batch[ATTRIBUTES_AT:])
+
+
+def verify_crc(batch: memoryview) -> None:
+    """CorruptBatch unless the stored CRC of `batch` (exactly one) is right."""
+    computed = crc32c(batch[ATTRIBUTES_AT:])
+    (stored,) = _CRC.unpack_from(batch, CRC_AT)
+    if computed != stored:
+        raise CorruptBatch(
+            f"record batch is corrupt (stored crc = {stored}, computed crc = {computed})"
+        )
+
+
+def check_header(header: BatchHeader) -> None:
+    """That the length and the magic can be a batch's: CorruptBatch, UnsupportedForMessageFormat."""
+    if header.magic != MAGIC:
+        if header.magic in (0, 1):
+            raise UnsupportedForMessageFormat(
+                f"record batches of magic {header.magic} are not supported"
+            )
+        raise CorruptBatch(f"invalid magic in a record batch: {header.magic}")
+    if header.length < HEADER - LOG_OVERHEAD:
+        raise CorruptBatch(
+            f"record batch size {header.size_bytes} is smaller than the minimum overhead {HEADER}"
+        )
+
+
+def batches(
+    view: memoryview, *, check_crc: bool = False, partial_tail: bool = False
+) -> Iterator[tuple[BatchHeader, memoryview]]:
+    """Each batch of consecutive ones in `view`: its header and exactly its bytes.
+
+    CorruptBatch where a length or magic is wrong, or (check_crc) a CRC is. Bytes after the last
+    whole batch are CorruptBatch too, unless `partial_tail`: a fetch may end inside a batch.
+    """
+    position = 0
+    size = len(view)
+    while position < size:
+        if size - position < HEADER:
+            if partial_tail:
+                return
+            raise CorruptBatch(f"{size - position} bytes after the last record batch")
+        header = BatchHeader(view, position)
+        check_header(header)
+        end = position + header.length + LOG_OVERHEAD
+        if end > size:
+            if partial_tail:
+                return
+            raise CorruptBatch(
+                f"record batch of {header.size_bytes} bytes is cut off after {size - position}"
+            )
+        batch = view[position:end]
+        if check_crc:
+            verify_crc(batch)
+        yield header, batch
+        position = end
+
+
+# Setting fields in place. `batch` is writable and starts at the batch's first byte.
+
+
+def set_base_offset(batch: memoryview | bytearray, base_offset: int) -> None:
+    """Outside of the CRC."""
+    _BASE_OFFSET.pack_into(batch, BASE_OFFSET_AT, base_offset)
+
+
+def set_leader_epoch(batch: memoryview | bytearray, leader_epoch: int) -> None:
+    """Outside of the CRC."""
+    _LEADER_EPOCH.pack_into(batch, LEADER_EPOCH_AT, leader_epoch)
+
+
+def set_max_timestamp(batch: memoryview, timestamp_type: TimestampType, max_timestamp: int) -> None:
+    """Set type and maximum of the timestamps; the CRC is computed anew only where one changed."""
+    (attributes,) = _ATTRIBUTES.unpack_from(batch, ATTRIBUTES_AT)
+    (current,) = _MAX_TIMESTAMP.unpack_from(batch, MAX_TIMESTAMP_AT)
+    changed = attributes & ~TIMESTAMP_TYPE_MASK
+    if timestamp_type is TimestampType.LOG_APPEND_TIME:
+        changed |= TIMESTAMP_TYPE_MASK
+    if changed == attributes and current == max_timestamp:
+        return
+    _ATTRIBUTES.pack_into(batch, ATTRIBUTES_AT, changed)
+    _MAX_TIMESTAMP.pack_into(batch, MAX_TIMESTAMP_AT, max_timestamp)
+    _CRC.pack_into(batch, CRC_AT, batch_crc(batch))
+
+
+# Records.
+
+
+class Record:
+    """One record; header keys that are not UTF-8 carry surrogate escapes."""
+
+    __slots__ = ("headers", "key", "offset", "timestamp", "value")
+
+    def __init__(
+        self,
+        offset: int,
+        timestamp: int,
+        key: bytes | None,
+        value: bytes | None,
+        headers: tuple[tuple[str, bytes | None], ...] = (),
+    ) -> None:
+        self.offset = offset
+        self.timestamp = timestamp
+        self.key = key
+        self.value = value
+        self.headers = headers
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Record):
+            return NotImplemented
+        return all(getattr(self, name) == getattr(other, name) for name in self.__slots__)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return (
+            f"Record(offset={self.offset}, timestamp={self.timestamp}, key={self.key!r}, "
+            f"value={self.value!r}, headers={self.headers!r})"
+        )
+
+
+class RecordSpan:
+    """Where a record's parts lie in its batch's payload; a size of -1 is null."""
+
+    __slots__ = (
+        "end",
+        "header_count",
+        "headers_at",
+        "key_at",
+        "key_size",
+        "offset_delta",
+        "timestamp_delta",
+        "value_at",
+        "value_size",
+    )
+
+    def __init__(
+        self,
+        offset_delta: int,
+        timestamp_delta: int,
+        key_at: int,
+        key_size: int,
+        value_at: int,
+        value_size: int,
+        headers_at: int,
+        header_count: int,
+        end: int,
+    ) -> None:
+        self.offset_delta = offset_delta
+        self.timestamp_delta = timestamp_delta
+        self.key_at = key_at
+        self.key_size = key_size
+        self.value_at = value_at
+        self.value_size = value_size
+        self.headers_at = headers_at
+        self.header_count = header_count
+        self.end = end
+
+
+def payload(
+    batch: memoryview, header: BatchHeader, max_bytes: int = DECOMPRESSED_BYTES_MAX
+) -> bytes:
+    """The records section of `batch`, decompressed.
+
+    InvalidRecord if its codec is unknown, its stream broken, or it takes over `max_bytes`.
+    """
+    try:
+        return decompress(header.codec, batch[HEADER : header.size_bytes], max_bytes)
+    except (CompressionError, UnsupportedCompression) as error:
+        raise InvalidRecord(f"failed to decompress a record batch: {error}") from error
+
+
+def spans(data: bytes, record_count: int) -> Iterator[RecordSpan]:
+    """Walk `record_count` records over an uncompressed payload, checking every size.
+
+    InvalidRecord where a size, a varint or a header count is wrong, a record overlaps the next one,
+    or bytes remain after the last. The walk ends with the payload, whatever `record_count` claims.
+    """
+    if record_count < 0:
+        raise InvalidRecord(f"invalid record count {record_count} in a record batch")
+    position = 0
+    size = len(data)
+    try:
+        for _ in range(record_count):
+            body_size = data[position]
+            if body_size < 0x80:
+                position += 1
+                body_size = (body_size >> 1) ^ -(body_size & 1)
+            else:
+                body_size, position = read_varint(data, position)
+            end = position + body_size
+            if body_size < 0 or end > size:
+                raise InvalidRecord(
+                    f"record of {body_size} bytes with {size - position} bytes left in its batch"
+                )
+            position += 1  # attributes, none of which is in use
+            timestamp_delta = data[position]
+            if timestamp_delta < 0x80:
+                position += 1
+                timestamp_delta = (timestamp_delta >> 1) ^ -(timestamp_delta & 1)
+            else:
+                timestamp_delta, position = read_varint(data, position, VARLONG_BYTES_MAX)
+            offset_delta = data[position]
+            if offset_delta < 0x80:
+                position += 1
+                offset_delta = (offset_delta >> 1) ^ -(offset_delta & 1)
+            else:
+                offset_delta, position = read_varint(data, position)
+            key_size, key_at = _read_size(data, position)
+            position = key_at + key_size if key_size > 0 else key_at
+            value_size, value_at = _read_size(data, position)
+            position = value_at + value_size if value_size > 0 else value_at
+            header_count = data[position]
+            if header_count == 0:
+                position += 1
+                headers_at = position
+            else:
+                header_count, headers_at = read_varint(data, position)
+                position = _skip_headers(data, headers_at, header_count, end)
+            if position != end:
+                raise InvalidRecord(
+                    f"record of {body_size} bytes, but its fields take {body_size + position - end}"
+                )
+            yield RecordSpan(
+                offset_delta,
+                timestamp_delta,
+                key_at,
+                key_size,
+                value_at,
+                value_size,
+                headers_at,
+                header_count,
+                end,
+            )
+    except IndexError:
+        raise InvalidRecord("a record batch ends before its last record") from None
+    except ValueError as error:
+        raise InvalidRecord(f"invalid record structure: {error}") from error
+    if record_count and position != size:
+        raise InvalidRecord(f"{size - position} bytes after the last record of a batch")
+
+
+def _read_size(data: bytes, position: int) -> tuple[int, int]:
+    """The size of a key or value, -1 for null, and where its bytes start."""
+    size = data[position]
+    if size < 0x80:
+        position += 1
+        size = (size >> 1) ^ -(size & 1)
+    else:
+        size, position = read_varint(data, position)
+    return (size if size >= 0 else -1), position
+
+
+def _skip_headers(data: bytes, position: int, header_count: int, end: int) -> int:
+    """The position after `header_count` headers, none of which passes `end`."""
+    if header_count < 0 or header_count > end - position:
+        raise InvalidRecord(f"invalid number of record headers: {header_count}")
+    for _ in range(header_count):
+        size, position = read_varint(data, position)
+        if size < 0:
+            raise InvalidRecord(f"invalid header key size: {size}")
+        position += size
+        size, position = _read_size(data, position)
+        if size > 0:
+            position += size
+        if position > end:
+            raise InvalidRecord("a record header passes the end of its record")
+    return position
+
+
+def _read_headers(
+    data: bytes, position: int, header_count: int
+) -> tuple[tuple[str, bytes | None], ...]:
+    """The headers at `position`, which `_skip_headers` has checked."""
+    headers = []
+    for _ in range(header_count):
+        size, position = read_varint(data, position)
+        key = data[position : position + size].decode("utf-8", "surrogateescape")
+        position += size
+        size, position = _read_size(data, position)
+        value = None
+        if size >= 0:
+            value = data[position : position + size]
+            position += size
+        headers.append((key, value))
+    return tuple(headers)
+
+
+def records(
+    batch: memoryview,
+    header: BatchHeader | None = None,
+    max_bytes: int = DECOMPRESSED_BYTES_MAX,
+) -> Iterator[Record]:
+    """The records of `batch` (exactly one), in order, decompressed first where need be.
+
+    With LogAppendTime every record has the batch's maximum timestamp. InvalidRecord where a record
+    or the compressed stream is broken, or where that takes over `max_bytes` of memory; whole
+    records before a broken one come out.
+    """
+    if header is None:
+        header = BatchHeader(batch)
+    data = payload(batch, header, max_bytes)
+    base_offset = header.base_offset
+    base_timestamp = header.base_timestamp
+    append_time = None
+    if header.attributes & TIMESTAMP_TYPE_MASK:
+        append_time = header.max_timestamp
+    for span in spans(data, header.record_count):
+        timestamp = append_time
+        if timestamp is None:
+            timestamp = _record_timestamp(base_timestamp, span.timestamp_delta)
+        key_at = span.key_at
+        value_at = span.value_at
+        yield Record(
+            base_offset + span.offset_delta,
+            timestamp,
+            data[key_at : key_at + span.key_size] if span.key_size >= 0 else None,
+            data[value_at : value_at + span.value_size] if span.value_size >= 0 else None,
+            _read_headers(data, span.headers_at, span.header_count) if span.header_count else (),
+        )
+
+
+def timestamps(
+    batch: memoryview,
+    header: BatchHeader | None = None,
+    max_bytes: int = DECOMPRESSED_BYTES_MAX,
+) -> Iterator[tuple[int, int]]:
+    """(offset, timestamp) of each record of `batch`, without keys and values; else as `records`."""
+    if header is None:
+        header = BatchHeader(batch)
+    base_offset = header.base_offset
+    append_time = header.max_timestamp if header.attributes & TIMESTAMP_TYPE_MASK else None
+    base_timestamp = header.base_timestamp
+    for span in spans(payload(batch, header, max_bytes), header.record_count):
+        timestamp = append_time
+        if timestamp is None:
+            timestamp = _record_timestamp(base_timestamp, span.timestamp_delta)
+        yield base_offset + span.offset_delta, timestamp
+
+
+def _record_timestamp(base_timestamp: int, delta: int) -> int:
+    timestamp = base_timestamp + delta
+    if not INT64_MIN <= timestamp <= INT64_MAX:
+        raise InvalidRecord(f"timestamp {base_timestamp} {delta:+d} is out of range")
+    return timestamp
+
+
+# Control records.
+
+_CONTROL_KEY = struct.Struct(">hh")  # version, type
+_END_TRANSACTION_VALUE = struct.Struct(">hi")  # version, coordinator epoch
+
+
+def control_type(key: bytes | None) -> ControlType:
+    """The type in a control record's key. InvalidRecord if the key is none."""
+    if key is None or len(key) < _CONTROL_KEY.size:
+        raise InvalidRecord("the key of a control record is too short")
+    version, type_id = _CONTROL_KEY.unpack_from(key)
+    if version < 0:
+        raise InvalidRecord(f"invalid version of a control record: {version}")
+    try:
+        return ControlType(type_id)
+    except ValueError:
+        return ControlType.UNKNOWN
+
+
+def control_key(type_: ControlType) -> bytes:
+    """The key of a control record."""
+    return _CONTROL_KEY.pack(0, type_)
+
+
+def end_transaction_value(coordinator_epoch: int) -> bytes:
+    """The value of a COMMIT or ABORT marker (EndTxnMarker version 0)."""
+    return _END_TRANSACTION_VALUE.pack(0, coordinator_epoch)
+
+
+def end_transaction_coordinator_epoch(value: bytes | None) -> int:
+    """The coordinator epoch in a marker's value. InvalidRecord if the value is none."""
+    if value is None or len(value) < _END_TRANSACTION_VALUE.size:
+        raise InvalidRecord("the value of a transaction marker is too short")
+    version, coordinator_epoch = _END_TRANSACTION_VALUE.unpack_from(value)
+    if version < 0:
+        raise InvalidRecord(f"invalid version of a transaction marker: {version}")
+    return int(coordinator_epoch)

@@ -1,0 +1,44 @@
+"""Kafka's variable-length integers inside records: zigzag, seven bits a byte, low bits first.
+
+An int32 takes at most five bytes, an int64 at most ten (ByteUtils).
+"""
+
+from __future__ import annotations
+
+VARINT_BYTES_MAX = 5
+VARLONG_BYTES_MAX = 10
+
+
+def append_varint(out: bytearray, value: int) -> None:
+    """Append `value` (int32 or int64) as a zigzag varint."""
+    value = value << 1 if value >= 0 else (-value << 1) - 1
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+
+
+def varint_size(value: int) -> int:
+    """Bytes that `value` takes as a zigzag varint."""
+    value = value << 1 if value >= 0 else (-value << 1) - 1
+    return (value.bit_length() + 6) // 7 or 1
+
+
+def read_varint(data: bytes, position: int, bytes_max: int = VARINT_BYTES_MAX) -> tuple[int, int]:
+    """The zigzag varint at `position`, and the position after it.
+
+    IndexError where the data ends inside it; ValueError where it is longer than `bytes_max`
+    or holds more than 32 (64 for a varlong) bits.
+    """
+    value = shift = 0
+    bits_max = 32 if bytes_max == VARINT_BYTES_MAX else 64
+    for _ in range(bytes_max):
+        byte = data[position]
+        position += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            if value >> bits_max:
+                raise ValueError(f"varint of more than {bits_max} bits")
+            return (value >> 1) ^ -(value & 1), position
+        shift += 7
+    raise ValueError(f"varint longer than {bytes_max} bytes")
