@@ -1,8 +1,9 @@
 """THE file seam: everything storage does to a file system goes through a `Disk`.
 
-`OsDisk` is the machine's; tests/sim/disk.py loses, tears and reorders what was not synced. A failed call raises
-`DiskError` and nothing else, but for a file that is not there, which is `FileNotFoundError`. What must survive a
-power loss is synced twice: the file's bytes by `File.fsync`, its name (create, rename, unlink) by `Disk.fsync_dir`.
+`OsDisk` is the machine's; tests/sim/disk.py loses, tears and reorders what was not synced. A failed
+call raises `DiskError` and nothing else, but for a file that is not there, which is
+`FileNotFoundError`. What must survive a power loss is synced twice: the file's bytes by
+`File.fsync`, its name (create, rename, unlink) by `Disk.fsync_dir`.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 LOCK_FILE_NAME = ".lock"
 TEMPORARY_SUFFIX = ".tmp"
 
-# Everything but the data itself may lag behind: the size of a grown file is synced by fdatasync too.
+# Everything but the data itself may lag behind: the size of a grown file is synced by fdatasync
+# too.
 _sync = getattr(os, "fdatasync", os.fsync)
 
 
@@ -34,7 +36,8 @@ class File(Protocol):
     def append(self, chunk: ReadableBuffer) -> int:
         """Write all of `chunk` at the end; the position it starts at.
 
-        DiskError: `size` is what it was, and the file is cut back to it as far as the disk still obeys.
+        DiskError: `size` is what it was, and the file is cut back to it as far as the disk still
+        obeys.
         """
         ...
 
@@ -51,7 +54,9 @@ class File(Protocol):
         ...
 
     def reserve(self, size: int) -> None:
-        """Extend the file on disk to `size` bytes ahead of appends, which still start at `self.size`."""
+        """Extend the file on disk to `size` bytes ahead of appends, which still start at
+        `self.size`.
+        """
         ...
 
     def fsync(self) -> None:
@@ -76,17 +81,21 @@ class DirectoryLock(Protocol):
 
 
 class Disk(Protocol):
-    """A file system. Paths are absolute or relative to the process; parents must exist unless said."""
+    """A file system. Paths are absolute or relative to the process; parents must exist unless
+    said.
+    """
 
     def open(self, path: str, *, create: bool = False) -> File:
         """Open for reading and writing; with `create` an absent file is made. FileNotFoundError."""
         ...
 
     def map(self, path: str, size: int) -> memoryview:
-        """The file, cut or extended to `size` (> 0) bytes, as shared writable memory until released.
+        """The file, cut or extended to `size` (> 0) bytes, as shared writable memory until
+        released.
 
-        Writes show in reads of the file at once and are durable after an fsync of the file. A page that was never
-        written through a `File` may have no room on the disk: write zeros there first, or a full disk is fatal.
+        Writes show in reads of the file at once and are durable after an fsync of the file. A page
+        that was never written through a `File` may have no room on the disk: write zeros there
+        first, or a full disk is fatal.
         """
         ...
 
@@ -95,7 +104,8 @@ class Disk(Protocol):
         ...
 
     def write_file_atomic(self, path: str, content: bytes, *, sync: bool = True) -> None:
-        """Replace a small file whole: after a crash it has the old content or the new (with `sync`, the new).
+        """Replace a small file whole: after a crash it has the old content or the new (with `sync`,
+        the new).
 
         Without `sync` a power loss may leave anything, an empty file included.
         """
@@ -134,11 +144,15 @@ class Disk(Protocol):
         ...
 
     def fsync_dir(self, path: str) -> None:
-        """Return when names made, renamed and removed in `path` survive a power loss. May run in a thread."""
+        """Return when names made, renamed and removed in `path` survive a power loss. May run in a
+        thread.
+        """
         ...
 
     def lock(self, path: str) -> DirectoryLock:
-        """Take the directory by its `.lock` file, against this and other processes. LogDirLocked."""
+        """Take the directory by its `.lock` file, against this and other processes.
+        LogDirLocked.
+        """
         ...
 
     def space(self, path: str) -> tuple[int, int]:
@@ -147,7 +161,9 @@ class Disk(Protocol):
 
 
 class FileRange:
-    """`size` bytes of a file from `position`, open for as long as this is referenced. Sent, not read."""
+    """`size` bytes of a file from `position`, open for as long as this is referenced. Sent, not
+    read.
+    """
 
     __slots__ = ("file", "position", "size")
 
@@ -381,8 +397,8 @@ class OsDisk:
         except OSError as error:
             raise disk_error(lock_path, error) from error
         try:
-            # Java's FileChannel.lock is a POSIX record lock. Only an open file description lock keeps both
-            # Apache Kafka and a second broker of this very process out.
+            # Java's FileChannel.lock is a POSIX record lock. Only an open file description lock
+            # keeps both Apache Kafka and a second broker of this very process out.
             if hasattr(fcntl, "F_OFD_SETLK"):
                 whole_file = struct.pack("hhqqi0q", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
                 fcntl.fcntl(fd, fcntl.F_OFD_SETLK, whole_file)

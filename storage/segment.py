@@ -1,0 +1,358 @@
+"""One segment of a log: the file of record batches and its three indexes.
+
+Kafka's LogSegment. The base offset is a lower bound of the offsets in it. A segment is lazy: its
+file is opened, its size and indexes are read when something first needs them, so a broker with
+10,000 partitions starts without touching them. Callers see to offsets, rolls and recovery.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING
+
+from . import names
+from .batch import HEADER, LAST_OFFSET_DELTA_AT, LOG_OVERHEAD, MAX_TIMESTAMP_AT
+from .errors import CorruptBatch
+from .offset_index import MAX_RELATIVE_OFFSET, OffsetIndex
+from .time_index import NO_TIMESTAMP, TimeIndex
+from .txn_index import TransactionIndex
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .disk import Disk, File
+    from .log_config import LogConfig
+
+_MIN_LENGTH = HEADER - LOG_OVERHEAD
+
+# A header read while looking for an offset: small batches come many to a read.
+_SCAN_BYTES = 2048
+_READ_BYTES = 128 * 1024
+
+_BASE_OFFSET_LENGTH = struct.Struct(">qi")
+_LAST_OFFSET_DELTA = struct.Struct(">i")
+_MAX_TIMESTAMP = struct.Struct(">q")
+_SEARCHED_BYTES = LAST_OFFSET_DELTA_AT + 4
+
+
+class LogSegment:
+    """Not thread-safe, but for `fsync`."""
+
+    __slots__ = (
+        "_bytes_since_index_entry",
+        "_config",
+        "_disk",
+        "_file",
+        "_first_timestamp",
+        "_max_timestamp",
+        "_size",
+        "base_offset",
+        "created_ms",
+        "directory",
+        "offset_index",
+        "roll_jitter_ms",
+        "suffix",
+        "time_index",
+        "txn_index",
+    )
+
+    def __init__(
+        self,
+        disk: Disk,
+        directory: str,
+        base_offset: int,
+        config: LogConfig,
+        *,
+        created_ms: int,
+        roll_jitter_ms: int = 0,
+        suffix: str = "",
+    ) -> None:
+        """`created_ms` decides about rolling while no batch with a timestamp is in it."""
+        self._disk = disk
+        self._config = config
+        self._file: File | None = None
+        self._size = -1  # not known yet
+        self._bytes_since_index_entry = 0
+        self._first_timestamp: int | None = None
+        self._max_timestamp: tuple[int, int] | None = None
+        self.base_offset = base_offset
+        self.created_ms = created_ms
+        self.directory = directory
+        self.roll_jitter_ms = roll_jitter_ms
+        self.suffix = suffix
+        index_bytes = config.segment_index_bytes
+        self.offset_index = OffsetIndex(
+            disk, self.path(names.OFFSET_INDEX), base_offset, index_bytes
+        )
+        self.time_index = TimeIndex(disk, self.path(names.TIME_INDEX), base_offset, index_bytes)
+        self.txn_index = TransactionIndex(disk, self.path(names.TXN_INDEX), base_offset)
+
+    def path(self, suffix: str) -> str:
+        """Where the file of this kind lies."""
+        return f"{self.directory}/{names.file_name(self.base_offset, suffix)}{self.suffix}"
+
+    def create(self) -> None:
+        """Make the files of a new segment; what lies there under their names goes."""
+        for suffix in names.SEGMENT_SUFFIXES:
+            self._disk.unlink(self.path(suffix))
+        self._file = self._disk.open(self.path(names.LOG), create=True)
+        self._size = 0
+        if self._config.preallocate:
+            self._file.reserve(self._config.segment_bytes)
+        # Kafka takes a log file without its offset index for a crashed one.
+        self._disk.open(self.path(names.OFFSET_INDEX), create=True)
+        self._disk.open(self.path(names.TIME_INDEX), create=True)
+
+    @property
+    def file(self) -> File:
+        """The batches. Whoever holds it keeps it open."""
+        if self._file is None:
+            self._file = self._disk.open(self.path(names.LOG))
+            if self._size < 0:
+                self._size = self._file.size
+        return self._file
+
+    @property
+    def size(self) -> int:
+        """Bytes of batches."""
+        if self._size < 0:
+            self._size = self._disk.size(self.path(names.LOG))
+        return self._size
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its log file is open here."""
+        return self._file is not None
+
+    def append(
+        self,
+        batches: memoryview | bytes,
+        last_offset: int,
+        max_timestamp: int,
+        offset_of_max_timestamp: int,
+    ) -> int:
+        """Write whole batches; the position of the first. DiskError: nothing was appended.
+
+        `max_timestamp` is the largest of them, `offset_of_max_timestamp` the last offset of the
+        first batch that holds it. The offsets must fit the segment (`fits`).
+        """
+        file = self._file or self.file
+        position = file.append(batches)
+        size = len(batches)
+        self._size = position + size
+        if not position:
+            self._first_timestamp = max_timestamp
+        if max_timestamp > self.max_timestamp_and_offset()[0]:
+            self._max_timestamp = (max_timestamp, offset_of_max_timestamp)
+        if self._bytes_since_index_entry > self._config.index_interval_bytes:
+            self.offset_index.append(last_offset, position)
+            self.time_index.maybe_append(*self.max_timestamp_and_offset())
+            self._bytes_since_index_entry = 0
+        self._bytes_since_index_entry += size
+        return position
+
+    def fits(self, last_offset: int) -> bool:
+        """Whether the offset can be told relative to the base, in 31 bits."""
+        return 0 <= last_offset - self.base_offset <= MAX_RELATIVE_OFFSET
+
+    def should_roll(
+        self,
+        config: LogConfig,
+        append_bytes: int,
+        max_timestamp: int,
+        last_offset: int,
+        now_ms: int,
+    ) -> bool:
+        """Whether an append of these batches belongs into a new segment (Kafka's shouldRoll)."""
+        size = self.size
+        return (
+            size > config.segment_bytes - append_bytes
+            or (
+                size > 0
+                and self.waited_ms(now_ms, max_timestamp) > config.segment_ms - self.roll_jitter_ms
+            )
+            or self.offset_index.is_full
+            or self.time_index.is_full
+            or not self.fits(last_offset)
+        )
+
+    def waited_ms(self, now_ms: int, max_timestamp: int) -> int:
+        """How long the segment has waited to be rolled.
+
+        By the first batch's timestamp where it has one, else by the clock since it was made.
+        """
+        first_timestamp = self.first_timestamp()
+        if first_timestamp is not None and first_timestamp >= 0:
+            return max_timestamp - first_timestamp
+        return now_ms - self.created_ms
+
+    def first_timestamp(self) -> int | None:
+        """The largest timestamp of the first batch, None in an empty segment."""
+        if self._first_timestamp is None and self.size >= HEADER:
+            header = self.file.read_at(0, HEADER)
+            (self._first_timestamp,) = _MAX_TIMESTAMP.unpack_from(header, MAX_TIMESTAMP_AT)
+        return self._first_timestamp
+
+    def max_timestamp_and_offset(self) -> tuple[int, int]:
+        """The largest timestamp so far and the last offset of its batch; (-1, base offset)."""
+        if self._max_timestamp is None:
+            self._max_timestamp = self.time_index.last_entry()
+        return self._max_timestamp
+
+    def largest_timestamp(self) -> int:
+        """What retention judges by: of the records, else when the file was last written."""
+        timestamp = self.max_timestamp_and_offset()[0]
+        return timestamp if timestamp >= 0 else self._disk.modified_ms(self.path(names.LOG))
+
+    def locate(self, offset: int) -> tuple[int, int] | None:
+        """(position, size) of the first batch that ends at or above `offset`; None past the end."""
+        position = self.offset_index.lookup(offset)[1]
+        file = self._file or self.file
+        end = self._size
+        while position + _SEARCHED_BYTES <= end:
+            chunk = file.read_at(position, _SCAN_BYTES)
+            at = 0
+            limit = min(len(chunk), end - position) - _SEARCHED_BYTES
+            while at <= limit:
+                base_offset, length = _BASE_OFFSET_LENGTH.unpack_from(chunk, at)
+                (delta,) = _LAST_OFFSET_DELTA.unpack_from(chunk, at + LAST_OFFSET_DELTA_AT)
+                if base_offset + delta >= offset:
+                    return position + at, LOG_OVERHEAD + length
+                if length < _MIN_LENGTH:
+                    raise CorruptBatch(f"{file.path}: length {length} at {position + at}")
+                at += LOG_OVERHEAD + length
+            if not at:
+                raise CorruptBatch(f"{file.path}: {len(chunk)} bytes at {position} of {end}")
+            position += at
+        return None
+
+    def batches(self, position: int, end: int | None = None) -> Iterator[tuple[int, memoryview]]:
+        """(position, whole batch) from `position` up to `end`, or what is now the segment's.
+
+        Reads ahead a bounded buffer, or one batch where it is larger. CorruptBatch where the bytes
+        cannot be cut into batches; the batches themselves are not checked.
+        """
+        file = self._file or self.file
+        end = self._size if end is None else end
+        while position < end:
+            chunk = memoryview(file.read_at(position, min(_READ_BYTES, end - position)))
+            at = 0
+            while len(chunk) - at >= LOG_OVERHEAD:
+                _, length = _BASE_OFFSET_LENGTH.unpack_from(chunk, at)
+                size = LOG_OVERHEAD + length
+                if length < _MIN_LENGTH or position + at + size > end:
+                    raise CorruptBatch(
+                        f"{file.path}: a batch of {size} bytes at {position + at} of {end}"
+                    )
+                if at + size > len(chunk):
+                    if at:
+                        break
+                    chunk = memoryview(file.read_at(position, size))
+                    if len(chunk) < size:
+                        raise CorruptBatch(f"{file.path}: ends within the batch at {position}")
+                yield position + at, chunk[at : at + size]
+                at += size
+            if not at:
+                raise CorruptBatch(f"{file.path}: {len(chunk)} bytes at {position} of {end}")
+            position += at
+
+    def next_offset(self) -> int:
+        """One above the last offset in it, or its base. Reads from the last index entry on."""
+        next_offset = self.base_offset
+        for _, batch in self.batches(self.offset_index.last_entry()[1]):
+            base_offset, _ = _BASE_OFFSET_LENGTH.unpack_from(batch)
+            (delta,) = _LAST_OFFSET_DELTA.unpack_from(batch, LAST_OFFSET_DELTA_AT)
+            next_offset = base_offset + delta + 1
+        return next_offset
+
+    def deactivate(self) -> None:
+        """It is written no more: note its largest timestamp for retention, trim what is
+        reserved.
+        """
+        if self.max_timestamp_and_offset()[0] >= 0:
+            self.time_index.maybe_append(*self.max_timestamp_and_offset())
+        self.offset_index.trim()
+        self.time_index.trim()
+        if self._config.preallocate:
+            self.file.truncate(self.size)
+
+    def truncate_to(self, offset: int, now_ms: int) -> int:
+        """Drop the batches that end at or above `offset`; how many bytes went."""
+        found = self.locate(offset)
+        self.offset_index.truncate_to(offset)
+        self.time_index.truncate_to(offset)
+        self.txn_index.truncate_to(offset)
+        removed = 0
+        if found is not None:
+            removed = self.size - found[0]
+            self.file.truncate(found[0])
+            self._size = found[0]
+        if not self._size:
+            self.created_ms = now_ms
+            self._first_timestamp = None
+        self._bytes_since_index_entry = 0
+        self._max_timestamp = self._scanned_max_timestamp()
+        return removed
+
+    def close(self) -> None:
+        """Write what a clean reopening needs, and let go of the files."""
+        if self._file is not None or self._max_timestamp is not None:
+            self.deactivate()
+        self.release()
+
+    def release(self) -> None:
+        """Let go of the files without writing: the disk has failed, or they are to go."""
+        self.offset_index.release()
+        self.time_index.release()
+        self.txn_index.release()
+        self._file = None
+
+    def fsync(self, *, with_indexes: bool) -> None:
+        """Make it survive a power loss. Indexes of the active segment can wait: a crash rebuilds
+        them from the recovery point on. May run in a thread.
+        """
+        self.file.fsync()
+        if with_indexes:
+            self.offset_index.fsync()
+            self.time_index.fsync()
+            self.txn_index.fsync()
+
+    def rename(self, suffix: str) -> None:
+        """Give all its files another suffix behind their names (`.deleted`, none, ...)."""
+        old = [self.path(kind) for kind in names.SEGMENT_SUFFIXES]
+        self.suffix = suffix
+        for kind, before in zip(names.SEGMENT_SUFFIXES, old, strict=True):
+            try:
+                self._disk.rename(before, self.path(kind))
+            except FileNotFoundError:
+                continue  # an index nobody needed yet
+        self._moved()
+
+    def move(self, directory: str) -> None:
+        """Its directory was renamed."""
+        self.directory = directory
+        self._moved()
+
+    def unlink(self) -> None:
+        """Remove its files. Readers that hold the log file can still read it."""
+        self.release()
+        for suffix in names.SEGMENT_SUFFIXES:
+            self._disk.unlink(self.path(suffix))
+
+    def _moved(self) -> None:
+        if self._file is not None:
+            self._file.path = self.path(names.LOG)
+        self.offset_index.path = self.path(names.OFFSET_INDEX)
+        self.time_index.path = self.path(names.TIME_INDEX)
+        self.txn_index.path = self.path(names.TXN_INDEX)
+
+    def _scanned_max_timestamp(self) -> tuple[int, int]:
+        """As the index has it, or larger behind the index's last entry."""
+        largest = self.time_index.last_entry()
+        for _, batch in self.batches(self.offset_index.lookup(largest[1])[1]):
+            (timestamp,) = _MAX_TIMESTAMP.unpack_from(batch, MAX_TIMESTAMP_AT)
+            if timestamp > largest[0]:
+                base_offset, _ = _BASE_OFFSET_LENGTH.unpack_from(batch)
+                (delta,) = _LAST_OFFSET_DELTA.unpack_from(batch, LAST_OFFSET_DELTA_AT)
+                largest = (timestamp, base_offset + delta)
+        return largest if largest[0] >= 0 else (NO_TIMESTAMP, self.base_offset)
