@@ -1,0 +1,191 @@
+"""A broker's configuration: the keys of the properties file, and the dynamic ones over them.
+
+`BrokerConfig` is live: `update_dynamic` changes what its attributes answer, so what is read afresh
+for each decision follows a dynamic change. Precedence as in Kafka's DynamicBrokerConfig: this
+broker's dynamic values, the cluster's dynamic defaults, the properties file, the default.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from .controller_keys import ControllerKeys
+from .coordinator_keys import CoordinatorKeys
+from .errors import ConfigError
+from .key import READ_ONLY, Key, T, keys_of
+from .log_keys import LogKeys
+from .remote_keys import RemoteKeys
+from .security_keys import SecurityKeys
+from .server_keys import ServerKeys
+from .values import Value, text_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# What Kafka requires to be set. Here they have defaults, which count as set in the properties file.
+_REQUIRED = ("node.id", "process.roles", "controller.listener.names")
+
+_LISTENER_PREFIX = "listener.name."
+# Keys that carry a SASL mechanism between the listener prefix and their name.
+_MECHANISM_KEYS = (
+    "sasl.jaas.config",
+    "sasl.login.callback.handler.class",
+    "sasl.login.class",
+    "sasl.server.callback.handler.class",
+    "connections.max.reauth.ms",
+)
+
+
+class BrokerConfig(ServerKeys, ControllerKeys, LogKeys, CoordinatorKeys, SecurityKeys, RemoteKeys):
+    """Typed values of every broker key; the constructor raises ConfigError."""
+
+    def __init__(self, settings: Mapping[str, str] | None = None) -> None:
+        static = dict(settings or {})
+        for name, synonym in (("node.id", "broker.id"), ("broker.id", "node.id")):
+            if name not in static and synonym in static:
+                static[name] = static[synonym]
+        for name in _REQUIRED:
+            static.setdefault(name, text_of(BROKER_KEYS[name].default) or "")
+        static.setdefault("broker.id", static["node.id"])
+        self.static = static  # the properties file, completed
+        self.dynamic_defaults: Mapping[str, str] = {}
+        self.dynamic: Mapping[str, str] = {}
+        self._texts = static
+        self._values = _parse_all(static)
+        self._check()
+
+    def resolve(self, key: Key[T]) -> T:
+        return cast("T", self._values.get(key.name, key.default))
+
+    def value(self, name: str) -> Value:
+        """The value of a key by Kafka's name."""
+        return self.resolve(BROKER_KEYS[name])
+
+    @property
+    def set_names(self) -> tuple[str, ...]:
+        """Every key that is set, statically or dynamically, known or not."""
+        return tuple(self._texts)
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """Keys of the properties file that Kafka 4.3 does not know."""
+        return tuple(name for name in self.static if find_key(name) is None)
+
+    @property
+    def without_effect(self) -> tuple[str, ...]:
+        """Keys of the properties file that Kafka knows and that change nothing here."""
+        return tuple(
+            name
+            for name, text in self.static.items()
+            if (key := find_key(name)) is not None
+            and not key.has_effect
+            and self._values.get(name, text) != key.default
+        )
+
+    def update_dynamic(self, defaults: Mapping[str, str], own: Mapping[str, str]) -> frozenset[str]:
+        """Take over the dynamic values; the names of the keys whose values changed.
+
+        An invalid value, which no controller stores, raises ConfigError and changes nothing.
+        """
+        texts = dict(self.static)
+        for layer in (defaults, own):
+            for name in layer:
+                # A dynamic value wins over the static values of its synonyms too.
+                for synonym in broker_synonyms(name, match_listener=False):
+                    texts.pop(synonym, None)
+            texts.update(layer)
+        values = _parse_all(texts)
+        changed = frozenset(
+            name
+            for name in values.keys() | self._values.keys()
+            if values.get(name, _NOT_SET) != self._values.get(name, _NOT_SET)
+        )
+        self._texts, self._values = texts, values
+        self.dynamic_defaults, self.dynamic = defaults, own
+        for name in changed:
+            self.__dict__.pop(BROKER_KEYS[name].attribute, None)
+        return changed
+
+    def _check(self) -> None:
+        """What Kafka checks between keys (KafkaConfig.validateValues)."""
+        if self.node_id != self.broker_id:
+            raise ConfigError("You must set `node.id` to the same value as `broker.id`.")
+        if self.authorizer_class_name:
+            raise ConfigError(
+                f"authorizer.class.name={self.authorizer_class_name} is not supported yet: "
+                "without an authorizer everybody may do everything."
+            )
+        if self.replica_fetch_wait_max_ms > self.replica_socket_timeout_ms:
+            raise ConfigError(
+                "replica.socket.timeout.ms should always be at least replica.fetch.wait.max.ms"
+                " to prevent unnecessary socket timeouts"
+            )
+        if self.replica_fetch_wait_max_ms > self.replica_lag_time_max_ms:
+            raise ConfigError(
+                "replica.fetch.wait.max.ms should always be less than or equal to"
+                " replica.lag.time.max.ms to prevent frequent changes in ISR"
+            )
+        _check_time(self, "log.roll.ms", ("log.roll.hours",), 1, "greater than or equal to 1")
+        _check_time(
+            self, "log.roll.jitter.ms", ("log.roll.jitter.hours",), 0, "greater than or equal to 0"
+        )
+        retention = ("log.retention.minutes", "log.retention.hours")
+        _check_time(
+            self, "log.retention.ms", retention, 1, "unlimited (-1) or, greater than or equal to 1"
+        )
+
+
+BROKER_KEYS = keys_of(BrokerConfig)
+_NOT_SET = object()
+
+
+def find_key(name: str) -> Key[Value] | None:
+    """The key that gives `name` its type: itself, or what a listener's key stands for."""
+    key = BROKER_KEYS.get(name)
+    if key is None and name.startswith(_LISTENER_PREFIX):
+        key = BROKER_KEYS.get(_base_name(name))
+    return key
+
+
+def broker_synonyms(name: str, *, match_listener: bool = True) -> tuple[str, ...]:
+    """The keys that are read for `name`, best first (DynamicBrokerConfig.brokerConfigSynonyms)."""
+    key = BROKER_KEYS.get(name)
+    if key is not None:
+        return tuple(synonym.name for synonym in key.synonyms) or (name,)
+    if match_listener and name.startswith(_LISTENER_PREFIX):
+        return (name, _base_name(name))
+    return (name,)
+
+
+def is_dynamic(name: str) -> bool:
+    """Whether the key can be set while the broker runs."""
+    key = BROKER_KEYS.get(name)
+    return key is not None and key.scope is not READ_ONLY
+
+
+def _base_name(name: str) -> str:
+    """The key that `listener.name.NAME.[MECHANISM.]KEY` sets for one listener."""
+    _, _, base = name.removeprefix(_LISTENER_PREFIX).partition(".")
+    return next((key for key in _MECHANISM_KEYS if base.endswith(key)), base)
+
+
+def _parse_all(texts: Mapping[str, str]) -> dict[str, Value]:
+    return {
+        name: key.parse(text)
+        for name, text in texts.items()
+        if (key := BROKER_KEYS.get(name)) is not None
+    }
+
+
+def _check_time(
+    config: BrokerConfig, name: str, others: tuple[str, ...], least: int, rule: str
+) -> None:
+    """The first of the keys that is set must be `least` or more; retention may be negative too."""
+    for candidate in (name, *others):
+        value = config.value(candidate)
+        if value is not None:
+            assert isinstance(value, int)
+            unlimited = name == "log.retention.ms" and value < 0
+            if value < least and not unlimited:
+                raise ConfigError(f"{name} must be {rule}")
+            return

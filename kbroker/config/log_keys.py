@@ -1,0 +1,346 @@
+"""Partition logs: directories, segments, retention, flush, cleaner; the defaults of topic keys."""
+
+from __future__ import annotations
+
+from .key import (
+    BOOLEAN,
+    CLUSTER_WIDE,
+    DOUBLE,
+    INT,
+    LIST,
+    LONG,
+    STRING,
+    Key,
+    Keyed,
+    Strings,
+    Synonym,
+)
+from .validators import at_least, between, gzip_level, list_of, one_of
+from .values import DOUBLE_MAX, LONG_MAX
+
+RETENTION = (
+    Synonym("log.retention.ms"),
+    Synonym("log.retention.minutes", 60_000),
+    Synonym("log.retention.hours", 3_600_000),
+)
+ROLL = (Synonym("log.roll.ms"), Synonym("log.roll.hours", 3_600_000))
+ROLL_JITTER = (Synonym("log.roll.jitter.ms"), Synonym("log.roll.jitter.hours", 3_600_000))
+FLUSH_MS = (Synonym("log.flush.interval.ms"), Synonym("log.flush.scheduler.interval.ms"))
+
+
+class LogKeys(Keyed):
+    """Partition logs; most of these keys are the defaults of a topic's."""
+
+    background_threads = Key("background.threads", INT, 10, at_least(1), scope=CLUSTER_WIDE)
+    compression_gzip_level = Key(
+        "compression.gzip.level",
+        INT,
+        -1,
+        gzip_level,
+        scope=CLUSTER_WIDE,
+        doc="The gzip level, -1 for its default.",
+    )
+    compression_lz4_level = Key(
+        "compression.lz4.level", INT, 9, between(1, 17), scope=CLUSTER_WIDE, doc="The lz4 level."
+    )
+    compression_type = Key(
+        "compression.type",
+        STRING,
+        "producer",
+        one_of("uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"),
+        scope=CLUSTER_WIDE,
+        doc="The codec of stored batches; producer keeps what the producer chose.",
+    )
+    compression_zstd_level = Key(
+        "compression.zstd.level",
+        INT,
+        3,
+        between(-131_072, 22),
+        scope=CLUSTER_WIDE,
+        doc="The zstd level.",
+    )
+    log_cleaner_backoff_ms = Key(
+        "log.cleaner.backoff.ms",
+        LONG,
+        15_000,
+        at_least(0),
+        scope=CLUSTER_WIDE,
+        doc="How long the cleaner sleeps when there is nothing to clean.",
+    )
+    log_cleaner_dedupe_buffer_size = Key(
+        "log.cleaner.dedupe.buffer.size", LONG, 134_217_728, scope=CLUSTER_WIDE
+    )
+    log_cleaner_delete_retention_ms = Key(
+        "log.cleaner.delete.retention.ms",
+        LONG,
+        86_400_000,
+        at_least(0),
+        scope=CLUSTER_WIDE,
+        doc="How long tombstones of compacted topics stay readable.",
+    )
+    log_cleaner_enable = Key(
+        "log.cleaner.enable", BOOLEAN, True, doc="Whether the log cleaner runs."
+    )
+    log_cleaner_io_buffer_load_factor = Key(
+        "log.cleaner.io.buffer.load.factor", DOUBLE, 0.9, scope=CLUSTER_WIDE
+    )
+    log_cleaner_io_buffer_size = Key(
+        "log.cleaner.io.buffer.size", INT, 524_288, at_least(0), scope=CLUSTER_WIDE
+    )
+    log_cleaner_io_max_bytes_per_second = Key(
+        "log.cleaner.io.max.bytes.per.second", DOUBLE, DOUBLE_MAX, scope=CLUSTER_WIDE
+    )
+    log_cleaner_max_compaction_lag_ms = Key(
+        "log.cleaner.max.compaction.lag.ms",
+        LONG,
+        LONG_MAX,
+        at_least(1),
+        scope=CLUSTER_WIDE,
+        doc="Longest time a record may stay uncompacted.",
+    )
+    log_cleaner_min_cleanable_ratio = Key(
+        "log.cleaner.min.cleanable.ratio",
+        DOUBLE,
+        0.5,
+        between(0, 1),
+        scope=CLUSTER_WIDE,
+        doc="Share of uncleaned bytes at which a compacted log is cleaned.",
+    )
+    log_cleaner_min_compaction_lag_ms = Key(
+        "log.cleaner.min.compaction.lag.ms",
+        LONG,
+        0,
+        at_least(0),
+        scope=CLUSTER_WIDE,
+        doc="Shortest time a record stays uncompacted.",
+    )
+    log_cleaner_threads = Key("log.cleaner.threads", INT, 1, at_least(0), scope=CLUSTER_WIDE)
+    log_cleanup_policy = Key[Strings](
+        "log.cleanup.policy",
+        LIST,
+        ("delete",),
+        list_of("compact", "delete", empty=True),
+        scope=CLUSTER_WIDE,
+        doc="What happens to old records: delete, compact or both.",
+    )
+    log_dir = Key[Strings](
+        "log.dir",
+        LIST,
+        ("/tmp/kafka-logs",),
+        list_of(),
+        doc="Directory of the partition logs where log.dirs is not set.",
+    )
+    log_dirs = Key[Strings | None](
+        "log.dirs",
+        LIST,
+        None,
+        list_of(null=True),
+        doc="Directories of the partition logs; log.dir where it is not set.",
+    )
+    log_flush_interval_messages = Key(
+        "log.flush.interval.messages",
+        LONG,
+        LONG_MAX,
+        at_least(1),
+        scope=CLUSTER_WIDE,
+        doc="Records after which a partition is synced to disk.",
+    )
+    log_flush_interval_ms = Key[int | None](
+        "log.flush.interval.ms",
+        LONG,
+        None,
+        scope=CLUSTER_WIDE,
+        synonyms=FLUSH_MS,
+        doc="Longest time a record waits to be synced; else log.flush.scheduler.interval.ms.",
+    )
+    log_flush_offset_checkpoint_interval_ms = Key(
+        "log.flush.offset.checkpoint.interval.ms",
+        INT,
+        60_000,
+        at_least(0),
+        doc="How often recovery points are written to their checkpoint.",
+    )
+    log_flush_scheduler_interval_ms = Key(
+        "log.flush.scheduler.interval.ms",
+        LONG,
+        LONG_MAX,
+        doc="How often logs are searched for records to sync.",
+    )
+    log_flush_start_offset_checkpoint_interval_ms = Key(
+        "log.flush.start.offset.checkpoint.interval.ms",
+        INT,
+        60_000,
+        at_least(0),
+        doc="How often log start offsets are written to their checkpoint.",
+    )
+    log_index_interval_bytes = Key(
+        "log.index.interval.bytes",
+        INT,
+        4096,
+        at_least(0),
+        scope=CLUSTER_WIDE,
+        doc="Bytes of records between two index entries.",
+    )
+    log_index_size_max_bytes = Key(
+        "log.index.size.max.bytes",
+        INT,
+        10_485_760,
+        at_least(4),
+        scope=CLUSTER_WIDE,
+        doc="Size at which an index is full and its segment rolls.",
+    )
+    log_initial_task_delay_ms = Key(
+        "log.initial.task.delay.ms",
+        LONG,
+        30_000,
+        at_least(0),
+        internal=True,
+        doc="How long after the start background work on logs begins.",
+    )
+    log_local_retention_bytes = Key(
+        "log.local.retention.bytes", LONG, -2, at_least(-2), scope=CLUSTER_WIDE
+    )
+    log_local_retention_ms = Key(
+        "log.local.retention.ms", LONG, -2, at_least(-2), scope=CLUSTER_WIDE
+    )
+    log_message_timestamp_after_max_ms = Key(
+        "log.message.timestamp.after.max.ms",
+        LONG,
+        3_600_000,
+        at_least(0),
+        scope=CLUSTER_WIDE,
+        doc="Most that a record's time may lie ahead of the broker's.",
+    )
+    log_message_timestamp_before_max_ms = Key(
+        "log.message.timestamp.before.max.ms",
+        LONG,
+        LONG_MAX,
+        at_least(0),
+        scope=CLUSTER_WIDE,
+        doc="Most that a record's time may lie behind the broker's.",
+    )
+    log_message_timestamp_type = Key(
+        "log.message.timestamp.type",
+        STRING,
+        "CreateTime",
+        one_of("CreateTime", "LogAppendTime"),
+        scope=CLUSTER_WIDE,
+        doc="Whose time a record carries: the producer's (CreateTime) or the broker's.",
+    )
+    log_preallocate = Key(
+        "log.preallocate",
+        BOOLEAN,
+        False,
+        scope=CLUSTER_WIDE,
+        doc="Whether a new segment's file is created at its full size.",
+    )
+    log_retention_bytes = Key(
+        "log.retention.bytes",
+        LONG,
+        -1,
+        scope=CLUSTER_WIDE,
+        doc="Size of a partition above which its oldest segments are deleted, -1 for no limit.",
+    )
+    log_retention_check_interval_ms = Key(
+        "log.retention.check.interval.ms",
+        LONG,
+        300_000,
+        at_least(1),
+        doc="How often logs are searched for segments to delete.",
+    )
+    log_retention_hours = Key(
+        "log.retention.hours",
+        INT,
+        168,
+        synonyms=RETENTION,
+        doc="Age at which segments are deleted, in hours.",
+    )
+    log_retention_minutes = Key[int | None](
+        "log.retention.minutes",
+        INT,
+        None,
+        synonyms=RETENTION,
+        doc="Age at which segments are deleted, in minutes; else log.retention.hours.",
+    )
+    log_retention_ms = Key[int | None](
+        "log.retention.ms",
+        LONG,
+        None,
+        scope=CLUSTER_WIDE,
+        synonyms=RETENTION,
+        doc="Age at which segments are deleted, -1 for never; else log.retention.minutes.",
+    )
+    log_roll_hours = Key(
+        "log.roll.hours",
+        INT,
+        168,
+        at_least(1),
+        synonyms=ROLL,
+        doc="Age at which a segment rolls, in hours.",
+    )
+    log_roll_jitter_hours = Key(
+        "log.roll.jitter.hours",
+        INT,
+        0,
+        at_least(0),
+        synonyms=ROLL_JITTER,
+        doc="Most that is subtracted at random from the age at which a segment rolls, in hours.",
+    )
+    log_roll_jitter_ms = Key[int | None](
+        "log.roll.jitter.ms",
+        LONG,
+        None,
+        scope=CLUSTER_WIDE,
+        synonyms=ROLL_JITTER,
+        doc="Most that is subtracted at random from log.roll.ms; else log.roll.jitter.hours.",
+    )
+    log_roll_ms = Key[int | None](
+        "log.roll.ms",
+        LONG,
+        None,
+        scope=CLUSTER_WIDE,
+        synonyms=ROLL,
+        doc="Age at which a segment rolls; else log.roll.hours.",
+    )
+    log_segment_bytes = Key(
+        "log.segment.bytes",
+        INT,
+        1_073_741_824,
+        at_least(1_048_576),
+        scope=CLUSTER_WIDE,
+        doc="Size at which a segment rolls.",
+    )
+    log_segment_delete_delay_ms = Key(
+        "log.segment.delete.delay.ms",
+        LONG,
+        60_000,
+        at_least(0),
+        scope=CLUSTER_WIDE,
+        doc="How long a deleted segment's files stay on disk.",
+    )
+    message_max_bytes = Key(
+        "message.max.bytes",
+        INT,
+        1_048_588,
+        at_least(0),
+        scope=CLUSTER_WIDE,
+        doc="Largest record batch.",
+    )
+    min_insync_replicas = Key(
+        "min.insync.replicas",
+        INT,
+        1,
+        at_least(1),
+        scope=CLUSTER_WIDE,
+        doc="Replicas that must be in sync for a write with acks=all.",
+    )
+    num_recovery_threads_per_data_dir = Key(
+        "num.recovery.threads.per.data.dir", INT, 2, at_least(1), scope=CLUSTER_WIDE
+    )
+    unclean_leader_election_enable = Key(
+        "unclean.leader.election.enable",
+        BOOLEAN,
+        False,
+        scope=CLUSTER_WIDE,
+        doc="Whether a replica that is not in sync may become leader.",
+    )

@@ -1,0 +1,173 @@
+"""What a key accepts, one function a rule, with the sentences of Kafka's ConfigDef validators.
+
+A validator takes the key's name and its parsed value, and raises ConfigError or returns.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from .errors import ConfigError, invalid_value
+from .values import Value, shown_in_error
+
+Validator = Callable[[str, Value], None]
+
+_REPLICAS = r"[0-9]+:[0-9]+"
+# Compiled when first used, as every pattern of this package: a start needs none of them.
+_DURATION = (
+    r"([-+]?)P(?:([-+]?[0-9]+)D)?"
+    r"(T(?:([-+]?[0-9]+)H)?(?:([-+]?[0-9]+)M)?(?:([-+]?[0-9]+)(?:[.,]([0-9]{0,9}))?S)?)?"
+)
+
+
+def at_least(minimum: int) -> Validator:
+    def check(name: str, value: Value) -> None:
+        if value is None:
+            raise invalid_value(name, "null", "Value must be non-null")
+        assert isinstance(value, (int, float))
+        if value < minimum:
+            shown = shown_in_error(value)
+            raise invalid_value(name, shown, f"Value must be at least {minimum}")
+
+    return check
+
+
+def between(minimum: float, maximum: float) -> Validator:
+    def check(name: str, value: Value) -> None:
+        if value is None:
+            raise invalid_value(name, "null", "Value must be non-null")
+        assert isinstance(value, (int, float))
+        shown = shown_in_error(value)
+        if value < minimum:
+            raise invalid_value(name, shown, f"Value must be at least {minimum}")
+        if value > maximum:
+            raise invalid_value(name, shown, f"Value must be no more than {maximum}")
+
+    return check
+
+
+def one_of(*allowed: str) -> Validator:
+    def check(name: str, value: Value) -> None:
+        if value not in allowed:
+            reason = "String must be one of: " + ", ".join(allowed)
+            raise invalid_value(name, shown_in_error(value), reason)
+
+    return check
+
+
+def one_of_any_case(*allowed: str) -> Validator:
+    def check(name: str, value: Value) -> None:
+        if not isinstance(value, str) or value.upper() not in allowed:
+            reason = "String must be one of (case insensitive): " + ", ".join(allowed)
+            raise invalid_value(name, shown_in_error(value), reason)
+
+    return check
+
+
+def list_of(*allowed: str, empty: bool = False, null: bool = False) -> Validator:
+    """A list, of the allowed values where there are any (ConfigDef.ValidList)."""
+    one = one_of(*allowed) if allowed else None
+    valid = "[" + ", ".join(allowed) + "]" if allowed else "any non-empty value"
+
+    def check(name: str, value: Value) -> None:
+        if value is None:
+            if not null:
+                raise ConfigError(f"Configuration '{name}' values must not be null.")
+            return
+        assert isinstance(value, tuple)
+        if not value and not empty:
+            raise ConfigError(
+                f"Configuration '{name}' must not be empty. Valid values include: {valid}"
+            )
+        if one is not None:
+            for entry in value:
+                one(name, entry)
+
+    return check
+
+
+def non_null(name: str, value: Value) -> None:
+    if value is None:
+        raise invalid_value(name, "null", "entry must be non null")
+
+
+def non_empty(name: str, value: Value) -> None:
+    if value == "":
+        raise invalid_value(name, "", "String must be non-empty")
+
+
+def gzip_level(name: str, value: Value) -> None:
+    if not isinstance(value, int) or not (1 <= value <= 9 or value == -1):
+        raise invalid_value(
+            name, shown_in_error(value), "Value must be between 1 and 9 or equal to -1"
+        )
+
+
+def throttled_replicas(name: str, value: Value) -> None:
+    """`*`, or partition:broker pairs (ThrottledReplicaListValidator)."""
+    assert isinstance(value, tuple)
+    if value == ("*",) or all(re.fullmatch(_REPLICAS, entry) for entry in value):
+        return
+    reason = (
+        f"{name} must be the literal '*' or a list of replicas in the following format: "
+        "[partitionId]:[brokerId],[partitionId]:[brokerId],..."
+    )
+    raise invalid_value(name, shown_in_error(value), reason)
+
+
+def share_offset_reset(name: str, value: Value) -> None:
+    """earliest, latest or by_duration:<ISO 8601 duration, not negative>."""
+    assert isinstance(value, str)
+    if value in ("latest", "earliest") or (
+        value.startswith("by_duration:") and _is_duration(value.removeprefix("by_duration:"))
+    ):
+        return
+    reason = (
+        f"Invalid value `{value}` for configuration {name}. The value must be either 'earliest', "
+        "'latest' or of the format 'by_duration:<PnDTnHnMn.nS>'."
+    )
+    raise invalid_value(name, value, reason)
+
+
+def _is_duration(text: str) -> bool:
+    """Whether java.time.Duration reads `text`, and not as a negative one."""
+    match = re.fullmatch(_DURATION, text, re.IGNORECASE)
+    if match is None or match[3] == "T" or not any(match.group(2, 4, 5, 6)):
+        return False
+    days, hours, minutes, seconds = (int(part or 0) for part in match.group(2, 4, 5, 6))
+    total = ((days * 24 + hours) * 60 + minutes) * 60 + seconds
+    return total == 0 or (total > 0) == (match[1] != "-")
+
+
+def quorum_voters(name: str, value: Value) -> None:
+    """id@host:port entries (QuorumConfig.ControllerQuorumVotersValidator)."""
+    assert isinstance(value, tuple)
+    for entry in value:
+        node_id, _, endpoint = entry.partition("@")
+        if not node_id.isascii() or not node_id.isdigit():
+            raise ConfigError(
+                f"Failed to parse voter ID as an integer from {entry} for the configuration {name}."
+                " Each entry should be in the form `{id}@{host}:{port}`."
+            )
+        if not _is_endpoint(endpoint):
+            raise ConfigError(
+                f"Failed to parse host name from entry {entry} for the configuration {name}."
+                " Each entry should be in the form `{id}@{host}:{port}`."
+            )
+
+
+def quorum_servers(name: str, value: Value) -> None:
+    """host:port entries (QuorumConfig.ControllerQuorumBootstrapServersValidator)."""
+    assert isinstance(value, tuple)
+    for entry in value:
+        if not _is_endpoint(entry):
+            raise ConfigError(
+                f"Failed to parse host name from {entry} for the configuration {name}."
+                ' Each entry should be in the form "{host}:{port}"'
+            )
+
+
+def _is_endpoint(text: str) -> bool:
+    host, _, port = text.rpartition(":")
+    return bool(host) and port.isascii() and port.isdigit() and int(port) < 65536

@@ -1,0 +1,123 @@
+"""A value's two forms: the text of a properties file and the Python value behind it.
+
+Parsing and printing follow ConfigDef.parseType and convertToString, with Java's rules for numbers.
+Lists are tuples of str, classes and passwords are str, None is Kafka's null.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from enum import IntEnum
+
+from .errors import ConfigError, invalid_value
+
+Value = bool | int | float | str | tuple[str, ...] | None
+
+INT_MAX = (1 << 31) - 1
+LONG_MAX = (1 << 63) - 1
+DOUBLE_MAX = sys.float_info.max
+
+_JAVA_BLANKS = "".join(map(chr, range(33)))  # what String.trim() removes
+_DOUBLE = r"[+-]?(?:NaN|Infinity|(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?[fFdD]?)"
+_DOUBLE_PLAIN_MIN = 1e-3  # Double.toString switches to an exponent outside of this range
+_DOUBLE_PLAIN_END = 1e7
+
+
+class ConfigType(IntEnum):
+    """A key's type, with DescribeConfigs' codes (DescribeConfigsResponse.ConfigType)."""
+
+    UNKNOWN = 0
+    BOOLEAN = 1
+    STRING = 2
+    INT = 3
+    SHORT = 4
+    LONG = 5
+    DOUBLE = 6
+    LIST = 7
+    CLASS = 8
+    PASSWORD = 9
+
+
+_BITS = {ConfigType.SHORT: 15, ConfigType.INT: 31, ConfigType.LONG: 63}
+
+
+def parse(name: str, config_type: ConfigType, text: str) -> Value:
+    """The value of `text`; ConfigError names the key, the text and the reason."""
+    trimmed = text.strip(_JAVA_BLANKS)
+    match config_type:
+        case ConfigType.INT | ConfigType.LONG | ConfigType.SHORT:
+            if _is_integer(trimmed):
+                number = int(trimmed)
+                limit = 1 << _BITS[config_type]
+                if -limit <= number < limit:
+                    return number
+            raise invalid_value(name, text, f"Not a number of type {config_type.name}")
+        case ConfigType.DOUBLE:
+            if re.fullmatch(_DOUBLE, trimmed):
+                return float(trimmed.rstrip("fFdD") if trimmed[-1] in "fFdD" else trimmed)
+            raise invalid_value(name, text, "Not a number of type DOUBLE")
+        case ConfigType.BOOLEAN:
+            lowered = trimmed.lower()
+            if lowered not in ("true", "false"):
+                raise invalid_value(name, text, "Expected value to be either true or false")
+            return lowered == "true"
+        case ConfigType.LIST:
+            return _parse_list(name, trimmed)
+        case _:
+            return trimmed
+
+
+def _is_integer(trimmed: str) -> bool:
+    digits = trimmed[1:] if trimmed[:1] in ("+", "-") else trimmed
+    return digits.isascii() and digits.isdigit()
+
+
+def _parse_list(name: str, trimmed: str) -> tuple[str, ...]:
+    """Comma separated; repeated entries count once (KIP-1161), empty ones are refused."""
+    if not trimmed:
+        return ()
+    entries = tuple(dict.fromkeys(entry.strip() for entry in trimmed.split(",")))
+    if "" in entries:
+        raise ConfigError(f"Configuration '{name}' values must not be empty.")
+    return entries
+
+
+def text_of(value: Value) -> str | None:
+    """The value as DescribeConfigs and a properties file show it."""
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, tuple):
+        return ",".join(value)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value) if isinstance(value, int) else _double_text(value)
+
+
+def shown_in_error(value: Value) -> str:
+    """The value as Java's string concatenation shows it in a message."""
+    if isinstance(value, tuple):
+        return "[" + ", ".join(value) + "]"
+    return text_of(value) or ("null" if value is None else "")
+
+
+def _double_text(value: float) -> str:
+    """Java's Double.toString."""
+    if value != value:
+        return "NaN"
+    if value in (float("inf"), float("-inf")):
+        return "Infinity" if value > 0 else "-Infinity"
+    if value == 0 or _DOUBLE_PLAIN_MIN <= abs(value) < _DOUBLE_PLAIN_END:
+        return repr(value)
+    mantissa, _, exponent = f"{value!r}".partition("e")
+    if not exponent:  # repr keeps plain digits up to 1e16 and down to 1e-4
+        mantissa, _, exponent = _scientific(value).partition("e")
+    if "." not in mantissa:
+        mantissa += ".0"
+    return f"{mantissa}E{int(exponent)}"
+
+
+def _scientific(value: float) -> str:
+    """The shortest digits that read back as `value`, in scientific notation."""
+    digits = len(repr(abs(value)).replace(".", "").strip("0")) or 1
+    return f"{value:.{max(digits - 1, 1)}e}"
