@@ -10,7 +10,7 @@ from enum import IntEnum
 
 
 class ProtocolError(ValueError):
-    """Bytes that are not what they should be. The connection they came from is of no use any more."""
+    """Bytes that are not what they should be. The connection they came from is lost."""
 
 
 class EncodeError(ValueError):
@@ -22,7 +22,7 @@ class UnsupportedFieldError(EncodeError):
 
 
 class RequestError(Exception):
-    """A request that is answered with an error code. `message` is the code's own text by default."""
+    """A request that is answered with an error code; `message` is the code's text by default."""
 
     def __init__(self, code: ErrorCode, message: str | None = None) -> None:
         super().__init__(code.message if message is None else message)

@@ -54,8 +54,8 @@ def api_keys_module(definitions: list[Definition]) -> str:
     lines = [FIRST_LINE]
     gone = sorted((key, d.api_name) for key, d in requests.items() if d.versions is None)
     if gone:
-        names = ", ".join(f"{name} {key}" for key, name in gone)
-        lines.append(f"# No valid version, so left out: {names}.\n")
+        lines.append("# No version of these is valid any more, so they are left out:\n# ")
+        lines.append(", ".join(f"{name} ({key})" for key, name in gone) + ".\n")
     lines.append(_FUTURE + "from enum import IntEnum\nfrom typing import TYPE_CHECKING, Final\n")
     lines.append("\nfrom .api import Api\n")
     lines.append(
