@@ -1,0 +1,144 @@
+"""Where each leader epoch of a partition starts, for finding where two logs part (KIP-101, KIP-279).
+
+Kafka's LeaderEpochFileCache over `leader-epoch-checkpoint`. Epochs and start offsets both increase;
+an entry that breaks this replaces those it contradicts. After a crash the file must tell the epochs
+of the log up to the recovery point, the rest follows from reading the log's tail. So `assign` may
+leave the writing to `flush`, which must come before the recovery point moves.
+"""
+
+from __future__ import annotations
+
+import os
+from bisect import bisect_right
+from typing import TYPE_CHECKING, NamedTuple
+
+from .checkpoints import LEADER_EPOCH_CHECKPOINT, read_leader_epochs, write_leader_epochs
+
+if TYPE_CHECKING:
+    from .disk import Disk
+
+UNDEFINED_EPOCH = -1
+UNDEFINED_EPOCH_OFFSET = -1
+
+
+class EpochEndOffset(NamedTuple):
+    """A leader epoch and its end offset (exclusive); (-1, -1) is undefined."""
+
+    leader_epoch: int
+    end_offset: int
+
+
+class LeaderEpochCache:
+    """The leader epochs of one partition."""
+
+    def __init__(self, disk: Disk, directory: str) -> None:
+        """Loads the file, if there is one. CorruptFile."""
+        self._disk = disk
+        self._path = os.path.join(directory, LEADER_EPOCH_CHECKPOINT)
+        self._epochs: list[int] = []
+        self._start_offsets: list[int] = []
+        self._dirty = False
+        for epoch, start_offset in read_leader_epochs(disk, self._path):
+            self._assign(epoch, start_offset)
+
+    @property
+    def latest_epoch(self) -> int | None:
+        return self._epochs[-1] if self._epochs else None
+
+    @property
+    def entries(self) -> list[tuple[int, int]]:
+        """(epoch, start offset), ascending."""
+        return list(zip(self._epochs, self._start_offsets, strict=True))
+
+    def assign(self, epoch: int, start_offset: int, *, write: bool = True) -> None:
+        """`epoch` starts at `start_offset`. An epoch that is the latest already changes nothing.
+
+        Without `write` the file lags behind until `flush`.
+        """
+        if self._epochs and self._epochs[-1] == epoch and self._start_offsets[-1] <= start_offset:
+            return
+        self._assign(epoch, start_offset)
+        if write:
+            self._write()
+        else:
+            self._dirty = True
+
+    def _assign(self, epoch: int, start_offset: int) -> None:
+        if epoch < 0 or start_offset < 0:
+            raise ValueError(f"leader epoch {epoch} cannot start at offset {start_offset}")
+        if self._epochs and self._epochs[-1] == epoch and self._start_offsets[-1] <= start_offset:
+            return
+        keep = len(self._epochs)
+        while keep and (
+            self._epochs[keep - 1] >= epoch or self._start_offsets[keep - 1] >= start_offset
+        ):
+            keep -= 1
+        self._epochs[keep:] = [epoch]
+        self._start_offsets[keep:] = [start_offset]
+
+    def end_offset_for(self, requested_epoch: int, log_end_offset: int) -> EpochEndOffset:
+        """The largest epoch <= the requested one and its end offset; O(log n).
+
+        The latest epoch ends at `log_end_offset`. If all known ones are later: the *requested* epoch,
+        ending where the first one starts. UNDEFINED (-1, -1) if it is later than all, or -1.
+        """
+        epochs = self._epochs
+        if requested_epoch == UNDEFINED_EPOCH or not epochs or requested_epoch > epochs[-1]:
+            return EpochEndOffset(UNDEFINED_EPOCH, UNDEFINED_EPOCH_OFFSET)
+        if requested_epoch == epochs[-1]:
+            return EpochEndOffset(requested_epoch, log_end_offset)
+        index = bisect_right(epochs, requested_epoch)
+        epoch = epochs[index - 1] if index else requested_epoch
+        return EpochEndOffset(epoch, self._start_offsets[index])
+
+    def epoch_for_offset(self, offset: int) -> int | None:
+        """The epoch that `offset` was written in; None before the first."""
+        index = bisect_right(self._start_offsets, offset)
+        return self._epochs[index - 1] if index else None
+
+    def previous_epoch(self, epoch: int) -> int | None:
+        """The latest epoch before `epoch`."""
+        index = bisect_right(self._epochs, epoch - 1)
+        return self._epochs[index - 1] if index else None
+
+    def truncate_from_end(self, end_offset: int) -> None:
+        """The log now ends at `end_offset` (exclusive): drop epochs that start there or later."""
+        keep = len(self._epochs)
+        while keep and self._start_offsets[keep - 1] >= end_offset:
+            keep -= 1
+        if end_offset >= 0 and keep < len(self._epochs):
+            del self._epochs[keep:], self._start_offsets[keep:]
+            # At once: what replaces the cut batches may be of an epoch before the dropped ones,
+            # and then nothing would tell after a crash that these are stale.
+            self._write()
+
+    def truncate_from_start(self, start_offset: int) -> None:
+        """The log now starts at `start_offset`: the epoch that holds it starts there too.
+
+        The file may lag: loading a log cuts again.
+        """
+        drop = bisect_right(self._start_offsets, start_offset)
+        if drop and not (drop == 1 and self._start_offsets[0] == start_offset):
+            del self._epochs[: drop - 1], self._start_offsets[: drop - 1]
+            self._start_offsets[0] = start_offset
+            self._dirty = True
+
+    def clear(self) -> None:
+        """Forget all epochs, in the file too."""
+        if self._epochs or self._dirty:
+            self._epochs.clear()
+            self._start_offsets.clear()
+            self._write()
+
+    def flush(self) -> None:
+        """Make the file hold every epoch, durably."""
+        if self._dirty:
+            self._write()
+
+    def update_directory(self, directory: str) -> None:
+        """The partition's directory has been renamed."""
+        self._path = os.path.join(directory, LEADER_EPOCH_CHECKPOINT)
+
+    def _write(self) -> None:
+        write_leader_epochs(self._disk, self._path, self.entries)
+        self._dirty = False
