@@ -1,7 +1,7 @@
 """Bytes to messages and back, by functions made for one (class, version) when first asked for.
 
-    request = decode(ProduceRequest, 9, view)          ProtocolError, and nothing else, for bad bytes
-    chunks = encode_chunks(response, 9)                records stay chunks of their own
+    request = decode(ProduceRequest, 9, view)      bad bytes: ProtocolError, and nothing else
+    chunks = encode_chunks(response, 9)            records stay chunks of their own
 
 A connection that serves many requests asks once for `decoder` and `chunk_encoder` and keeps them.
 """

@@ -2,8 +2,8 @@
 
 Neighbouring fields of fixed width become one `struct` unpack, straight into the objects' slots, and
 take the first byte of a following varint with them. No version is looked at when the text runs.
-Short input shows as struct.error or IndexError wherever the buffer itself finds out; the text checks
-only what slices would let through. The caller turns those into ProtocolError.
+Where the buffer itself finds out that it is short, that shows as struct.error or IndexError, which
+the caller turns into ProtocolError; the text checks only what slices would let through.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from .schema import (
     untagged,
 )
 from .source import Source
+from .tags import skip_tags, tag_at
 
 if TYPE_CHECKING:
     from .message import Message, Struct
@@ -30,8 +31,10 @@ if TYPE_CHECKING:
 
 
 def decoder_source(cls: type[Message], version: int) -> Source:
-    """Defines `decode(buffer, position) -> message`. `buffer` is bytes, or for classes with records
-    (`has_records`) a memoryview. Raises ProtocolError, struct.error, IndexError, UnicodeDecodeError.
+    """Defines `decode(buffer, position) -> message`.
+
+    `buffer` is bytes, or for classes with records (`has_records`) a memoryview. Raises
+    ProtocolError, struct.error, IndexError, UnicodeDecodeError.
     """
     return _DecoderText(cls, version).source
 
@@ -259,22 +262,3 @@ def bad_length(name: str, length: int, left: int) -> None:
 
 def _bad_end(name: str, left: int) -> None:
     raise ProtocolError(f"{left} bytes follow {name}")
-
-
-def tag_at(buffer: varint.Buffer, position: int, last: int, end: int) -> tuple[int, int, int]:
-    """(tag, where its value starts, where it ends); tags must rise."""
-    tag, position = varint.decode_unsigned(buffer, position)
-    size, position = varint.decode_unsigned(buffer, position)
-    if tag <= last:
-        raise ProtocolError(f"tag {tag} follows tag {last}")
-    if position + size > end:
-        raise ProtocolError(f"tag {tag} has {size} bytes, {end - position} are left")
-    return tag, position, position + size
-
-
-def skip_tags(buffer: varint.Buffer, position: int, count: int, end: int) -> int:
-    """The position after `count` tags, none of which is known. Each takes two bytes or more."""
-    tag = -1
-    for _ in range(count):
-        tag, _, position = tag_at(buffer, position, tag, end)
-    return position

@@ -1,8 +1,8 @@
 """Source text of an encoder for one (class, version): one function, nested structs written in line.
 
 Neighbouring fields of fixed width become one `struct` pack, which takes a following varint with it
-where that fits one byte. Pieces go to a list that is joined once, or, in messages with records, once
-before each of them: records pass through untouched, as chunks of their own.
+where that fits one byte. Pieces go to a list that is joined once, or once before each of the
+message's records: those pass through untouched, as chunks of their own.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
 
 def encoder_source(cls: type[Message], version: int) -> Source:
-    """Defines `encode(message) -> chunks`. Raises EncodeError, struct.error, UnicodeEncodeError,
-    TypeError, AttributeError.
+    """Defines `encode(message) -> chunks`.
+
+    Raises EncodeError, struct.error, UnicodeEncodeError, TypeError, AttributeError.
     """
     return _EncoderText(cls, version).source
 

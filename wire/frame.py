@@ -10,8 +10,8 @@ import struct
 from typing import TYPE_CHECKING, Final
 
 from .api_keys import API_TABLE, ApiKey
-from .compile_decoder import skip_tags
 from .errors import ProtocolError
+from .tags import skip_tags
 from .varint import continue_unsigned
 
 if TYPE_CHECKING:

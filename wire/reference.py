@@ -1,4 +1,4 @@
-"""The plain codec: reads and writes field by field, as the definitions say. Slow, and easy to check.
+"""The plain codec: field by field, as the definitions say. Slow, and easy to check.
 
 Tests hold the compiled codec (codec.py) against this one; a broker does not use it.
 """

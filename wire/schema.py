@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING, Final, cast
 
-from .message import Message, Struct, ZERO_UUID
+from .message import ZERO_UUID, Message, Struct
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
