@@ -1,0 +1,62 @@
+"""The four stock clients, and a topic made with the tools of one of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+
+from compat.clients.java_client import JavaClient
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from compat.brokers import Broker
+    from compat.clients.records import StockClient
+
+CLIENTS = ("kafka-python", "aiokafka", "librdkafka", "java")
+
+
+@pytest.fixture(scope="session")
+def java(java_classes: Path) -> JavaClient:
+    return JavaClient(java_classes)
+
+
+@pytest.fixture(scope="session")
+def clients(java: JavaClient) -> dict[str, StockClient]:
+    """By name."""
+    # Imported here: pytest has no filter yet for their warnings when it loads a conftest.
+    from compat.clients.aiokafka_client import Aiokafka
+    from compat.clients.kafka_python import KafkaPython
+    from compat.clients.librdkafka import Librdkafka
+
+    found: tuple[StockClient, ...] = (KafkaPython(), Aiokafka(), Librdkafka(), java)
+    return {client.name: client for client in found}
+
+
+@pytest.fixture(params=CLIENTS)
+def client(request: pytest.FixtureRequest, clients: dict[str, StockClient]) -> StockClient:
+    """Each of them in turn."""
+    return clients[request.param]
+
+
+@pytest.fixture
+def new_topic(broker: Broker, unique: Callable[[str], str]) -> Callable[..., str]:
+    """`new_topic(partitions, **config)` makes a topic and gives its name; config keys have _."""
+
+    def create(partitions: int = 1, **config: str) -> str:
+        return create_topic(broker.bootstrap, unique("topic"), partitions, **config)
+
+    return create
+
+
+def create_topic(bootstrap: str, name: str, partitions: int = 1, **config: str) -> str:
+    """Create a topic and return its name; config keys have _ for Kafka's dots."""
+    settings = {key.replace("_", "."): value for key, value in config.items()}
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    topic = NewTopic(name, partitions, 1, config=settings)
+    admin.create_topics([topic], operation_timeout=30)[name].result(30)
+    return name
