@@ -1,0 +1,24 @@
+"""Who voted for whom in which epoch: the only state of Raft that must survive a crash besides the
+log.
+
+Kept in the quorum-state file (QuorumStateData). Source: org.apache.kafka.raft.ElectionState.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .voters import ReplicaKey
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ElectionState:
+    """Invariants: epoch never falls; within an epoch `voted` and `leader_id`, once set, never
+    change.
+    """
+
+    epoch: int
+    leader_id: int | None = None
+    voted: ReplicaKey | None = None

@@ -1,0 +1,249 @@
+"""Elections, by the rules of Raft and of KIP-996, on a network that behaves unless told
+otherwise.
+"""
+
+from __future__ import annotations
+
+import random
+
+from kbroker.controller.raft.control import ControlType
+from kbroker.controller.raft.effects import Append, Flushed, Receive, Tick
+from kbroker.controller.raft.election import ElectionState
+from kbroker.controller.raft.log import EpochLog, LogPosition
+from kbroker.controller.raft.messages import Refusal, Vote, VoteReply
+from kbroker.controller.raft.node import RaftConfig, RaftNode
+from kbroker.controller.raft.roles import Candidate, Follower, Leader, Prospective, Unattached
+from kbroker.controller.raft.voters import ReplicaKey, VoterSet
+
+from .network import Quorum
+
+ONE, TWO, THREE = (ReplicaKey(i) for i in (1, 2, 3))
+LONG_MS = 10_000
+
+
+def node(
+    voters: int = 3,
+    stored: ElectionState | None = None,
+    log: EpochLog | None = None,
+    key: ReplicaKey = ONE,
+) -> RaftNode:
+    return RaftNode(
+        local=key,
+        voters=VoterSet.of(*(ReplicaKey(i) for i in range(1, voters + 1))),
+        log=log or EpochLog(),
+        stored=stored,
+        config=RaftConfig(),
+        rng=random.Random(1),
+    )
+
+
+def log_of(epoch: int, records: int) -> EpochLog:
+    log = EpochLog()
+    log.append(epoch, 0, records)
+    return log
+
+
+def test_a_lone_voter_leads_at_once_and_commits_when_its_first_record_is_flushed() -> None:
+    lone = node(voters=1)
+    effects = lone.start(0)
+    assert isinstance(lone.role, Leader)
+    assert effects.persist == ElectionState(epoch=1, leader_id=1)
+    (batch,) = effects.append
+    assert (batch.base_offset, batch.epoch) == (0, 1)
+    assert batch.control_types == (ControlType.LEADER_CHANGE,)
+    assert effects.flush
+    assert effects.send == []
+    assert lone.high_watermark is None
+    assert lone.step(Flushed(1), 1).commit == 1
+
+
+def test_a_lone_voter_commits_only_what_is_flushed() -> None:
+    lone = node(voters=1)
+    lone.start(0)
+    lone.step(Flushed(1), 1)
+    effects = lone.step(Append((b"a", b"b")), 2)
+    assert effects.append[0].base_offset == 1
+    assert effects.commit is None
+    assert lone.step(Flushed(3), 3).commit == 3
+
+
+def test_a_restarted_leader_never_writes_in_its_old_epoch_again() -> None:
+    lone = node(voters=1, stored=ElectionState(epoch=4, leader_id=1), log=log_of(4, 7))
+    effects = lone.start(0)
+    assert lone.epoch > 4
+    assert effects.append[0].base_offset == 7
+
+
+def test_a_log_newer_than_the_stored_election_wins() -> None:
+    behind = node(stored=ElectionState(epoch=2), log=log_of(5, 3))
+    behind.start(0)
+    assert behind.epoch == 5
+
+
+def test_a_vote_is_persisted_with_the_reply_and_survives_a_restart() -> None:
+    voter = node()
+    voter.start(0)
+    vote = Vote(epoch=1, candidate=TWO, voter=ONE, log_end=LogPosition(0, 0), pre_vote=False)
+    effects = voter.step(Receive(TWO, vote), 1)
+    assert effects.persist == ElectionState(epoch=1, voted=TWO)
+    reply = effects.send[0].message
+    assert isinstance(reply, VoteReply)
+    assert reply.granted
+
+    again = node(stored=effects.persist)
+    again.start(2)
+    rival = Vote(epoch=1, candidate=THREE, voter=ONE, log_end=LogPosition(0, 0), pre_vote=False)
+    reply = again.step(Receive(THREE, rival), 3).send[0].message
+    assert isinstance(reply, VoteReply)
+    assert not reply.granted
+
+
+def test_a_candidate_with_an_older_log_gets_no_vote() -> None:
+    voter = node(log=log_of(3, 5))
+    voter.start(0)
+    for end in (LogPosition(2, 9), LogPosition(3, 4)):
+        vote = Vote(epoch=9, candidate=TWO, voter=ONE, log_end=end, pre_vote=False)
+        reply = voter.step(Receive(TWO, vote), 1).send[0].message
+        assert isinstance(reply, VoteReply)
+        assert not reply.granted, end
+    vote = Vote(epoch=9, candidate=TWO, voter=ONE, log_end=LogPosition(3, 5), pre_vote=False)
+    reply = voter.step(Receive(TWO, vote), 1).send[0].message
+    assert isinstance(reply, VoteReply)
+    assert reply.granted
+
+
+def test_a_stale_epoch_is_refused_and_told_the_newer_one() -> None:
+    voter = node(stored=ElectionState(epoch=7))
+    voter.start(0)
+    vote = Vote(epoch=6, candidate=TWO, voter=ONE, log_end=LogPosition(0, 0), pre_vote=False)
+    reply = voter.step(Receive(TWO, vote), 1).send[0].message
+    assert isinstance(reply, VoteReply)
+    assert (reply.epoch, reply.refusal) == (7, Refusal.FENCED_LEADER_EPOCH)
+
+
+def test_a_vote_meant_for_a_lost_disk_is_refused() -> None:
+    voter = RaftNode(
+        local=ReplicaKey(1, b"new directory id"),
+        voters=VoterSet.of(ReplicaKey(1, b"old directory id"), TWO),
+        log=EpochLog(),
+        stored=None,
+        config=RaftConfig(),
+        rng=random.Random(1),
+    )
+    voter.start(0)
+    assert not voter.is_voter
+    vote = Vote(
+        epoch=1,
+        candidate=TWO,
+        voter=ReplicaKey(1, b"old directory id"),
+        log_end=LogPosition(0, 0),
+        pre_vote=False,
+    )
+    reply = voter.step(Receive(TWO, vote), 1).send[0].message
+    assert isinstance(reply, VoteReply)
+    assert (reply.granted, reply.refusal) == (False, Refusal.INVALID_VOTER_KEY)
+
+
+def test_a_pre_vote_changes_nothing_in_the_voter() -> None:
+    voter = node()
+    voter.start(0)
+    before = voter.role
+    vote = Vote(epoch=0, candidate=TWO, voter=ONE, log_end=LogPosition(0, 0), pre_vote=True)
+    effects = voter.step(Receive(TWO, vote), 1)
+    assert effects.persist is None
+    assert voter.role == before
+    reply = effects.send[0].message
+    assert isinstance(reply, VoteReply)
+    assert reply.granted
+
+
+def test_a_timeout_leads_to_a_pre_vote_and_only_a_majority_of_those_to_a_new_epoch() -> None:
+    stands = node()
+    stands.start(0)
+    effects = stands.step(Tick(), stands.deadline_ms)
+    assert isinstance(stands.role, Prospective)
+    assert stands.epoch == 0
+    assert {each.to for each in effects.send} == {2, 3}
+    effects = stands.step(
+        Receive(TWO, VoteReply(epoch=0, leader_id=None, granted=True, pre_vote=True)), LONG_MS
+    )
+    assert isinstance(stands.role, Candidate)
+    assert effects.persist == ElectionState(epoch=1, voted=ONE)
+    effects = stands.step(
+        Receive(TWO, VoteReply(epoch=1, leader_id=None, granted=True, pre_vote=False)), LONG_MS
+    )
+    assert isinstance(stands.role, Leader)
+    assert effects.persist == ElectionState(epoch=1, leader_id=1)
+
+
+def test_a_lost_pre_vote_leaves_the_epoch_alone() -> None:
+    stands = node()
+    stands.start(0)
+    stands.step(Tick(), stands.deadline_ms)
+    for key in (TWO, THREE):
+        refused = VoteReply(epoch=0, leader_id=None, granted=False, pre_vote=True)
+        stands.step(Receive(key, refused), LONG_MS)
+    assert isinstance(stands.role, Unattached)
+    assert stands.epoch == 0
+
+
+def test_three_nodes_elect_one_leader_whom_all_follow() -> None:
+    quorum = Quorum(3, seed=1, observers=1)
+    quorum.run(LONG_MS)
+    leader = quorum.leader
+    assert leader is not None
+    others = [each for each in quorum.nodes.values() if each is not leader]
+    assert all(isinstance(each.role, Follower) for each in others)
+    assert {each.leader_id for each in others} == {leader.local.id}
+    assert {each.high_watermark for each in quorum.nodes.values()} == {leader.log.end_offset}
+
+
+def test_a_node_that_was_cut_off_does_not_depose_the_leader_when_it_returns() -> None:
+    quorum = Quorum(3, seed=2)
+    quorum.run(LONG_MS)
+    leader = quorum.leader
+    assert leader is not None
+    lonely = next(i for i in quorum.nodes if i != leader.local.id)
+    quorum.cut = {(lonely, i) for i in quorum.nodes} | {(i, lonely) for i in quorum.nodes}
+    quorum.run(LONG_MS)
+    quorum.cut = set()
+    epoch = leader.epoch
+    quorum.run(LONG_MS)
+    assert quorum.leader is leader
+    assert leader.epoch == epoch
+
+
+def test_a_leader_without_a_majority_steps_down() -> None:
+    quorum = Quorum(3, seed=3)
+    quorum.run(LONG_MS)
+    leader = quorum.leader
+    assert leader is not None
+    cut_off = leader.local.id
+    quorum.cut = {(cut_off, i) for i in quorum.nodes} | {(i, cut_off) for i in quorum.nodes}
+    quorum.run(LONG_MS)
+    assert not leader.is_leader
+    assert quorum.leader is not None
+
+
+def test_a_resigning_leader_is_followed_by_the_most_caught_up_voter_without_a_timeout() -> None:
+    quorum = Quorum(3, seed=4)
+    quorum.run(LONG_MS)
+    leader = quorum.leader
+    assert leader is not None
+    quorum.resign(leader.local.id)
+    quorum.run(150)  # less than the fetch timeout of 200 ms
+    assert quorum.leader is not None
+    assert quorum.leader is not leader
+
+
+def test_an_observer_finds_the_leader_but_has_no_vote() -> None:
+    quorum = Quorum(1, seed=5, observers=1)
+    quorum.run(1_000)
+    observer = quorum.nodes[2]
+    assert isinstance(observer.role, Follower)
+    quorum.propose(b"x")
+    quorum.run(1_000)
+    assert observer.high_watermark == 2
+    quorum.crash(1)
+    quorum.run(LONG_MS)
+    assert isinstance(observer.role, Follower | Unattached)
