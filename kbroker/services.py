@@ -1,6 +1,7 @@
 """What a handler may use: the broker's parts, and one request's header and connection.
 
-Handlers never import the broker; the broker builds `Services` once and dispatch builds a `RequestContext` per request.
+Handlers never import the broker; the broker builds `Services` once and dispatch builds a
+`RequestContext` per request.
 """
 
 from __future__ import annotations
@@ -10,6 +11,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import random
+    from collections.abc import Mapping
+
+    import trio
 
     from kbroker.clock import Clock
     from kbroker.config import BrokerConfig, DynamicConfigs
@@ -19,6 +23,11 @@ if TYPE_CHECKING:
     from kbroker.partitions.fetch_sessions import FetchSessionCache
     from kbroker.partitions.producer_ids import ProducerIdPool
     from kbroker.partitions.table import PartitionTable
+    from kbroker.wire.messages.api_versions import ApiVersion
+
+
+class CloseConnection(Exception):
+    """The request cannot be answered on this connection any more; the text says why."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -37,6 +46,25 @@ class Services:
     producer_ids: ProducerIdPool
     clock: Clock
     rng: random.Random
+    api_versions: tuple[ApiVersion, ...]  # what ApiVersions answers, from the API table
+    supported_features: Mapping[str, tuple[int, int]]  # name -> lowest and highest level (KIP-584)
+    stopping: trio.Event  # set when the broker begins to stop: long polls answer at once
+
+    def endpoint(
+        self, node_id: int, connection: ConnectionInfo
+    ) -> tuple[str, int, str | None] | None:
+        """Host, port and rack where a client of this connection's listener finds a broker (KIP-951,
+        Metadata).
+        """
+        broker = self.image.brokers.get(node_id)
+        if broker is None:
+            return None
+        if node_id == self.node_id:
+            return (*connection.advertised, broker.rack)
+        for endpoint in broker.endpoints:
+            if endpoint.name == connection.listener:
+                return endpoint.host, endpoint.port, broker.rack
+        return None
 
 
 @dataclass(slots=True)

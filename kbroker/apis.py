@@ -1,0 +1,93 @@
+"""The API table: one row is what the broker serves, and the only place that says so.
+
+ApiVersions, dispatch, the README's table and the tests all read it.
+"""
+
+from __future__ import annotations
+
+from kbroker.api import Api, serve
+from kbroker.handlers import (
+    api_versions,
+    create_partitions,
+    create_topics,
+    delete_groups,
+    delete_topics,
+    describe_cluster,
+    describe_configs,
+    describe_groups,
+    describe_topic_partitions,
+    fetch,
+    find_coordinator,
+    heartbeat,
+    incremental_alter_configs,
+    init_producer_id,
+    join_group,
+    leave_group,
+    list_groups,
+    list_offsets,
+    metadata,
+    offset_commit,
+    offset_delete,
+    offset_fetch,
+    offset_for_leader_epoch,
+    produce,
+    sync_group,
+)
+from kbroker.wire.messages.api_versions import ApiVersionsRequest
+from kbroker.wire.messages.create_partitions import CreatePartitionsRequest
+from kbroker.wire.messages.create_topics import CreateTopicsRequest
+from kbroker.wire.messages.delete_groups import DeleteGroupsRequest
+from kbroker.wire.messages.delete_topics import DeleteTopicsRequest
+from kbroker.wire.messages.describe_cluster import DescribeClusterRequest
+from kbroker.wire.messages.describe_configs import DescribeConfigsRequest
+from kbroker.wire.messages.describe_groups import DescribeGroupsRequest
+from kbroker.wire.messages.describe_topic_partitions import DescribeTopicPartitionsRequest
+from kbroker.wire.messages.fetch import FetchRequest
+from kbroker.wire.messages.find_coordinator import FindCoordinatorRequest
+from kbroker.wire.messages.heartbeat import HeartbeatRequest
+from kbroker.wire.messages.incremental_alter_configs import IncrementalAlterConfigsRequest
+from kbroker.wire.messages.init_producer_id import InitProducerIdRequest
+from kbroker.wire.messages.join_group import JoinGroupRequest
+from kbroker.wire.messages.leave_group import LeaveGroupRequest
+from kbroker.wire.messages.list_groups import ListGroupsRequest
+from kbroker.wire.messages.list_offsets import ListOffsetsRequest
+from kbroker.wire.messages.metadata import MetadataRequest
+from kbroker.wire.messages.offset_commit import OffsetCommitRequest
+from kbroker.wire.messages.offset_delete import OffsetDeleteRequest
+from kbroker.wire.messages.offset_fetch import OffsetFetchRequest
+from kbroker.wire.messages.offset_for_leader_epoch import OffsetForLeaderEpochRequest
+from kbroker.wire.messages.produce import ProduceRequest
+from kbroker.wire.messages.sync_group import SyncGroupRequest
+
+# Versions are those that Apache Kafka 4.3.0 advertises on a broker's listener.
+APIS: tuple[Api, ...] = (
+    # Kafka advertises Produce from v0, which it refuses: old librdkafka needs to see it
+    # (KAFKA-18659).
+    serve(ProduceRequest, 3, 13, produce.handle, advertised_min_version=0, pipelined=True),
+    serve(FetchRequest, 4, 18, fetch.handle),
+    serve(ListOffsetsRequest, 1, 11, list_offsets.handle),
+    serve(MetadataRequest, 0, 13, metadata.handle),
+    serve(OffsetCommitRequest, 2, 10, offset_commit.handle),
+    serve(OffsetFetchRequest, 1, 10, offset_fetch.handle),
+    serve(FindCoordinatorRequest, 0, 6, find_coordinator.handle),
+    serve(JoinGroupRequest, 0, 9, join_group.handle),
+    serve(HeartbeatRequest, 0, 4, heartbeat.handle),
+    serve(LeaveGroupRequest, 0, 5, leave_group.handle),
+    serve(SyncGroupRequest, 0, 5, sync_group.handle),
+    serve(DescribeGroupsRequest, 0, 6, describe_groups.handle),
+    serve(ListGroupsRequest, 0, 5, list_groups.handle),
+    serve(
+        ApiVersionsRequest, api_versions.MIN_VERSION, api_versions.MAX_VERSION, api_versions.handle
+    ),
+    serve(CreateTopicsRequest, 2, 7, create_topics.handle),
+    serve(DeleteTopicsRequest, 1, 6, delete_topics.handle),
+    serve(InitProducerIdRequest, 0, 5, init_producer_id.handle),
+    serve(OffsetForLeaderEpochRequest, 2, 4, offset_for_leader_epoch.handle),
+    serve(DescribeConfigsRequest, 1, 4, describe_configs.handle),
+    serve(CreatePartitionsRequest, 0, 3, create_partitions.handle),
+    serve(DeleteGroupsRequest, 0, 2, delete_groups.handle),
+    serve(IncrementalAlterConfigsRequest, 0, 1, incremental_alter_configs.handle),
+    serve(OffsetDeleteRequest, 0, 0, offset_delete.handle),
+    serve(DescribeClusterRequest, 0, 2, describe_cluster.handle),
+    serve(DescribeTopicPartitionsRequest, 0, 0, describe_topic_partitions.handle),
+)

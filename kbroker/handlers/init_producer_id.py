@@ -1,0 +1,30 @@
+"""InitProducerId (key 22), v0-5: a producer id for an idempotent producer (KIP-98, KIP-360).
+
+Without a transactional id every call gives a new id with epoch 0. There is no transaction
+coordinator here, so a transactional id is refused with an error that ends a client's attempt
+rather than making it try again for ever.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kbroker.wire.errors import ErrorCode, RequestError
+from kbroker.wire.messages.init_producer_id import InitProducerIdRequest, InitProducerIdResponse
+
+if TYPE_CHECKING:
+    from kbroker.services import RequestContext
+
+
+async def handle(request: InitProducerIdRequest, ctx: RequestContext) -> InitProducerIdResponse:
+    if request.transactional_id is not None or (request.producer_id < 0) != (
+        request.producer_epoch < 0
+    ):
+        return InitProducerIdResponse(
+            error_code=ErrorCode.INVALID_REQUEST, producer_id=-1, producer_epoch=-1
+        )
+    try:
+        producer_id = await ctx.services.producer_ids.next_id()
+    except RequestError as error:
+        return InitProducerIdResponse(error_code=error.code, producer_id=-1, producer_epoch=-1)
+    return InitProducerIdResponse(producer_id=producer_id, producer_epoch=0)

@@ -1,0 +1,114 @@
+"""ListOffsets (key 2), v1-11: offsets by timestamp, and the ends of the log by Kafka's negative
+timestamps.
+
+v2 isolation level - v4 leader epochs (KIP-320) - v7 max timestamp (KIP-734) - v8 earliest local
+(KIP-405) v9 latest tiered (KIP-1005) - v10 timeout (KIP-1075) - v11 earliest pending upload
+(KIP-1023)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kbroker.errors import code_of
+from kbroker.storage.errors import StorageError
+from kbroker.wire.errors import ErrorCode, RequestError
+from kbroker.wire.messages.list_offsets import (
+    ListOffsetsPartitionResponse,
+    ListOffsetsRequest,
+    ListOffsetsResponse,
+    ListOffsetsTopicResponse,
+)
+
+if TYPE_CHECKING:
+    from kbroker.services import RequestContext
+    from kbroker.wire.messages.list_offsets import ListOffsetsPartition
+
+LATEST, EARLIEST, MAX_TIMESTAMP = -1, -2, -3
+EARLIEST_LOCAL, LATEST_TIERED, EARLIEST_PENDING_UPLOAD = -4, -5, -6
+# Kafka's ReplicaManager.timestampMinSupportedVersion.
+MIN_VERSION_OF = {
+    LATEST: 1,
+    EARLIEST: 1,
+    MAX_TIMESTAMP: 7,
+    EARLIEST_LOCAL: 8,
+    LATEST_TIERED: 9,
+    EARLIEST_PENDING_UPLOAD: 11,
+}
+NEVER = 1 << 15
+CONSUMER_REPLICA_ID = -1
+
+
+def handle(request: ListOffsetsRequest, ctx: RequestContext) -> ListOffsetsResponse:
+    seen: set[tuple[str, int]] = set()
+    twice: set[tuple[str, int]] = set()
+    for topic in request.topics:
+        for wanted in topic.partitions:
+            key = (topic.name, wanted.partition_index)
+            (twice if key in seen else seen).add(key)
+    response = ListOffsetsResponse()
+    for topic in request.topics:
+        answers: list[ListOffsetsPartitionResponse] = []
+        response.topics.append(ListOffsetsTopicResponse(name=topic.name, partitions=answers))
+        for wanted in topic.partitions:
+            key = (topic.name, wanted.partition_index)
+            if key in twice:
+                # One answer for all of its mentions, as Kafka's map by partition gives.
+                if all(a.partition_index != wanted.partition_index for a in answers):
+                    answers.append(_failure(wanted, ErrorCode.INVALID_REQUEST))
+                continue
+            answers.append(_answer(topic.name, wanted, request, ctx))
+    return response
+
+
+def _answer(
+    topic: str, wanted: ListOffsetsPartition, request: ListOffsetsRequest, ctx: RequestContext
+) -> ListOffsetsPartitionResponse:
+    timestamp = wanted.timestamp
+    if timestamp < 0 and ctx.api_version < MIN_VERSION_OF.get(timestamp, NEVER):
+        return _failure(wanted, ErrorCode.UNSUPPORTED_VERSION)
+    try:
+        offset, found_timestamp, epoch = _look_up(topic, wanted, request, ctx)
+    except RequestError as error:
+        return _failure(wanted, error.code)
+    except StorageError as error:
+        return _failure(wanted, code_of(error))
+    answer = ListOffsetsPartitionResponse(
+        partition_index=wanted.partition_index, offset=offset, timestamp=found_timestamp
+    )
+    if ctx.api_version >= 4:
+        answer.leader_epoch = epoch
+    return answer
+
+
+def _look_up(
+    topic: str, wanted: ListOffsetsPartition, request: ListOffsetsRequest, ctx: RequestContext
+) -> tuple[int, int, int]:
+    """(offset, timestamp, leader epoch), each -1 where there is none."""
+    partition = ctx.services.partitions.leader(
+        topic, wanted.partition_index, wanted.current_leader_epoch
+    )
+    log = partition.log
+    if request.replica_id == CONSUMER_REPLICA_ID:
+        end_offset = partition.readable_end(request.isolation_level)
+    else:
+        end_offset = log.log_end_offset
+    if wanted.timestamp == LATEST:
+        return end_offset, -1, partition.leader_epoch
+    if wanted.timestamp in (EARLIEST, EARLIEST_LOCAL):
+        return log.log_start_offset, -1, log.epoch_of_log_start()
+    if wanted.timestamp in (LATEST_TIERED, EARLIEST_PENDING_UPLOAD):
+        return -1, -1, -1  # nothing is tiered without remote storage
+    if wanted.timestamp == MAX_TIMESTAMP:
+        found = log.offset_of_max_timestamp()
+    else:
+        found = log.offset_for_timestamp(wanted.timestamp)
+    if found is None or found.offset >= end_offset:
+        return -1, -1, -1
+    return found.offset, found.timestamp, found.leader_epoch
+
+
+def _failure(wanted: ListOffsetsPartition, code: ErrorCode) -> ListOffsetsPartitionResponse:
+    return ListOffsetsPartitionResponse(
+        partition_index=wanted.partition_index, error_code=code, timestamp=-1, offset=-1
+    )

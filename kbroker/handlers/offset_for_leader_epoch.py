@@ -1,0 +1,52 @@
+"""OffsetForLeaderEpoch (key 23), v2-4: where the log of an epoch ends, to find what was truncated
+(KIP-101, KIP-320).
+
+v2 fences by the current leader epoch. An epoch that is not known yet is answered -1/-1.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kbroker.errors import code_of
+from kbroker.storage.errors import StorageError
+from kbroker.wire.errors import RequestError
+from kbroker.wire.messages.offset_for_leader_epoch import (
+    EpochEndOffset,
+    OffsetForLeaderEpochRequest,
+    OffsetForLeaderEpochResponse,
+    OffsetForLeaderTopicResult,
+)
+
+if TYPE_CHECKING:
+    from kbroker.services import RequestContext
+    from kbroker.wire.messages.offset_for_leader_epoch import OffsetForLeaderPartition
+
+
+def handle(
+    request: OffsetForLeaderEpochRequest, ctx: RequestContext
+) -> OffsetForLeaderEpochResponse:
+    return OffsetForLeaderEpochResponse(
+        topics=[
+            OffsetForLeaderTopicResult(
+                topic=topic.topic,
+                partitions=[_answer(topic.topic, wanted, ctx) for wanted in topic.partitions],
+            )
+            for topic in request.topics
+        ]
+    )
+
+
+def _answer(topic: str, wanted: OffsetForLeaderPartition, ctx: RequestContext) -> EpochEndOffset:
+    answer = EpochEndOffset(partition=wanted.partition, leader_epoch=-1, end_offset=-1)
+    try:
+        partition = ctx.services.partitions.leader(
+            topic, wanted.partition, wanted.current_leader_epoch
+        )
+        found = partition.log.end_offset_for_epoch(wanted.leader_epoch)
+        answer.leader_epoch, answer.end_offset = found
+    except RequestError as error:
+        answer.error_code = error.code
+    except StorageError as error:
+        answer.error_code = code_of(error)
+    return answer

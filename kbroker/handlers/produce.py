@@ -1,0 +1,234 @@
+"""Produce (key 0), v3-13: appends one batch a partition, and answers when as many have it as
+`acks` asks for.
+
+Advertised from v0 as Apache Kafka does, so that old librdkafka does not take the broker for one
+without compression (KAFKA-18659). v7 zstd (KIP-110) - v8 record errors (KIP-467) - v10 leader
+hints (KIP-951) - v13 topic ids (KIP-516)
+
+acks=0 has no answer; when it fails the connection is closed, which is how such a producer learns
+of it. A produce is appended in the order of the connection; what waits for the high watermark or a
+flush waits beside it.
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+from typing import TYPE_CHECKING
+
+import trio
+
+from kbroker.errors import code_of
+from kbroker.services import CloseConnection
+from kbroker.storage.errors import (
+    CorruptBatch,
+    DiskError,
+    InvalidRecord,
+    RecordBatchTooLarge,
+    RecordTooLarge,
+    StorageError,
+)
+from kbroker.storage.origin import Origin
+from kbroker.wire.errors import ErrorCode, RequestError
+from kbroker.wire.messages.produce import (
+    BatchIndexAndErrorMessage,
+    LeaderIdAndEpoch,
+    NodeEndpoint,
+    PartitionProduceResponse,
+    ProduceRequest,
+    ProduceResponse,
+    TopicProduceResponse,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from kbroker.partitions.partition import Partition
+    from kbroker.services import RequestContext
+
+ACKS_ALL, ACKS_LEADER, ACKS_NONE = -1, 1, 0
+INTERNAL_TOPICS = frozenset({"__consumer_offsets", "__transaction_state", "__share_group_state"})
+ADMIN_CLIENT_ID = (
+    "__admin_client"  # Kafka's AdminUtils.ADMIN_CLIENT_ID may write to internal topics
+)
+ZSTD_CODEC, ZSTD_MIN_VERSION = 4, 7
+HEADER_BYTES = 61
+
+_BATCH_HEAD = Struct(">8xi4xb4xh")  # length, magic, attributes
+_TRANSACTIONAL_BIT = 0x10
+
+Waiting = list[tuple["Partition", int, PartitionProduceResponse]]
+
+
+def handle(
+    request: ProduceRequest, ctx: RequestContext
+) -> ProduceResponse | Coroutine[object, object, ProduceResponse | None] | None:
+    acks = request.acks
+    by_id = ctx.api_version >= 13
+    partitions = ctx.services.partitions
+    now_ms = ctx.services.clock.wall_ms()
+    response = ProduceResponse()
+    waiting: Waiting = []
+    failed = False
+    for topic in request.topic_data:
+        answers: list[PartitionProduceResponse] = []
+        response.responses.append(
+            TopicProduceResponse(
+                name=topic.name, topic_id=topic.topic_id, partition_responses=answers
+            )
+        )
+        for wanted in topic.partition_data:
+            index = wanted.index
+            partition = (
+                partitions.get_by_id(topic.topic_id, index)
+                if by_id
+                else partitions.get(topic.name, index)
+            )
+            try:
+                if partition is None:
+                    known = not by_id or topic.topic_id in ctx.services.image.topics_by_id
+                    raise RequestError(
+                        ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+                        if known
+                        else ErrorCode.UNKNOWN_TOPIC_ID
+                    )
+                records = _checked(wanted.records, partition, request, ctx)
+                info = partition.append(records, now_ms, Origin.CLIENT)
+                answer = PartitionProduceResponse(
+                    index=index,
+                    base_offset=info.first_offset,
+                    log_append_time_ms=info.append_time_ms,
+                    log_start_offset=info.log_start_offset,
+                )
+                if (acks == ACKS_ALL or partition.flushing) and not partition.is_committed(
+                    info.last_offset
+                ):
+                    waiting.append((partition, info.last_offset, answer))
+            except RequestError as error:
+                failed = True
+                answer = _failure(index, error.code)
+                if partition is not None and error.code == ErrorCode.NOT_LEADER_OR_FOLLOWER:
+                    _hint_leader(partition, answer, response, ctx)
+            except StorageError as error:
+                failed = True
+                assert partition is not None
+                answer = _refused(partition, index, error)
+            answers.append(answer)
+    if acks == ACKS_NONE:
+        if failed:
+            raise CloseConnection(f"acks=0 and {_first_error(response).name}")
+        return None
+    if waiting:
+        return _wait(response, waiting, request.timeout_ms)
+    return response
+
+
+def _checked(
+    records: object, partition: Partition, request: ProduceRequest, ctx: RequestContext
+) -> memoryview:
+    """The records, if this broker may append them; what Kafka checks before it looks at the log."""
+    partition.check_leader(-1)
+    if not ACKS_ALL <= request.acks <= ACKS_LEADER:
+        raise RequestError(ErrorCode.INVALID_REQUIRED_ACKS)
+    if partition.topic in INTERNAL_TOPICS and ctx.client_id != ADMIN_CLIENT_ID:
+        raise RequestError(ErrorCode.INVALID_TOPIC_EXCEPTION)
+    if not isinstance(records, memoryview) or len(records) < HEADER_BYTES:
+        raise InvalidRecord(
+            f"Produce requests with version {ctx.api_version} must have at least one record batch "
+            "per partition"
+        )
+    length, magic, attributes = _BATCH_HEAD.unpack_from(records)
+    if magic != 2:
+        raise InvalidRecord(
+            f"Produce requests with version {ctx.api_version} are only allowed to contain record "
+            "batches with magic version 2"
+        )
+    if length + 12 < len(records):
+        raise InvalidRecord(
+            f"Produce requests with version {ctx.api_version} are only allowed to contain exactly "
+            "one record batch per partition"
+        )
+    if attributes & 7 == ZSTD_CODEC and ctx.api_version < ZSTD_MIN_VERSION:
+        raise RequestError(ErrorCode.UNSUPPORTED_COMPRESSION_TYPE)
+    if attributes & _TRANSACTIONAL_BIT:
+        # There is no transaction that this partition could be part of (KIP-890 verification).
+        raise RequestError(
+            ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED
+            if request.transactional_id is None
+            else ErrorCode.INVALID_TXN_STATE
+        )
+    if request.acks == ACKS_ALL:
+        partition.check_min_isr()
+    return records
+
+
+async def _wait(response: ProduceResponse, waiting: Waiting, timeout_ms: int) -> ProduceResponse:
+    """Fill in REQUEST_TIMED_OUT or what went wrong for those that do not commit in time."""
+    with trio.move_on_after(max(0, timeout_ms) / 1000):
+        while waiting:
+            partition, last_offset, answer = waiting[-1]
+            try:
+                await partition.wait_committed(last_offset)
+            except RequestError as error:
+                _fail(answer, error.code)
+            waiting.pop()
+    for _, _, answer in waiting:
+        _fail(answer, ErrorCode.REQUEST_TIMED_OUT)
+    return response
+
+
+def _fail(answer: PartitionProduceResponse, code: ErrorCode) -> None:
+    answer.error_code = code
+    answer.base_offset = answer.log_append_time_ms = answer.log_start_offset = -1
+
+
+def _failure(index: int, code: ErrorCode) -> PartitionProduceResponse:
+    return PartitionProduceResponse(
+        index=index, error_code=code, base_offset=-1, log_append_time_ms=-1, log_start_offset=-1
+    )
+
+
+def _refused(partition: Partition, index: int, error: StorageError) -> PartitionProduceResponse:
+    answer = _failure(index, code_of(error))
+    if not isinstance(error, (DiskError, RecordTooLarge, RecordBatchTooLarge, CorruptBatch)):
+        # Kafka tells the log start offset only for what it refused after a look into the batch.
+        answer.log_start_offset = partition.log_start_offset
+    if isinstance(error, InvalidRecord):
+        answer.error_message = str(error)
+        answer.record_errors = [
+            BatchIndexAndErrorMessage(
+                batch_index=e.batch_index, batch_index_error_message=e.message
+            )
+            for e in error.record_errors
+        ]
+    return answer
+
+
+def _hint_leader(
+    partition: Partition,
+    answer: PartitionProduceResponse,
+    response: ProduceResponse,
+    ctx: RequestContext,
+) -> None:
+    """Who leads instead (KIP-951)."""
+    if ctx.api_version < 10:
+        return
+    answer.current_leader = LeaderIdAndEpoch(
+        leader_id=partition.leader_id, leader_epoch=partition.leader_epoch
+    )
+    endpoint = ctx.services.endpoint(partition.leader_id, ctx.connection)
+    if endpoint is not None and all(
+        n.node_id != partition.leader_id for n in response.node_endpoints
+    ):
+        host, port, rack = endpoint
+        response.node_endpoints.append(
+            NodeEndpoint(node_id=partition.leader_id, host=host, port=port, rack=rack)
+        )
+
+
+def _first_error(response: ProduceResponse) -> ErrorCode:
+    return next(
+        ErrorCode(p.error_code)
+        for topic in response.responses
+        for p in topic.partition_responses
+        if p.error_code
+    )

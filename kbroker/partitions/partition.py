@@ -1,0 +1,248 @@
+"""A partition as this broker leads it: the log, the leader epoch, the high watermark and who waits
+for them.
+
+Alone in its ISR a leader's high watermark follows its own log end, and where `flush.messages` asks
+for it only what is flushed; with followers it will follow the slowest of the ISR: `_advance` is
+the one place that moves it.
+"""
+
+from __future__ import annotations
+
+import heapq
+from typing import TYPE_CHECKING, Protocol
+
+import trio
+
+from kbroker.storage.errors import DiskError
+from kbroker.storage.origin import Origin
+from kbroker.wire.errors import ErrorCode, RequestError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from kbroker.controller.image import PartitionImage
+    from kbroker.storage.log import AppendInfo, FetchSlice, Log
+
+ISOLATION_READ_COMMITTED = 1
+
+
+class Waiter(Protocol):
+    """Told, synchronously, that a partition has more to read (bytes appended) or has changed
+    (None).
+    """
+
+    def progress(self, appended_bytes: int | None) -> None: ...
+
+
+class Partition:
+    """One replica that this broker leads."""
+
+    __slots__ = (
+        "_commit_order",
+        "_commit_waiters",
+        "_request_flush",
+        "_waiters",
+        "flushing",
+        "high_watermark",
+        "index",
+        "isr",
+        "leader_epoch",
+        "leader_id",
+        "log",
+        "node_id",
+        "offline",
+        "removed",
+        "replicas",
+        "topic",
+        "topic_id",
+    )
+
+    def __init__(
+        self,
+        topic: str,
+        index: int,
+        topic_id: bytes,
+        log: Log,
+        state: PartitionImage,
+        node_id: int,
+        high_watermark: int,
+        request_flush: Callable[[Partition], None],
+    ) -> None:
+        self.topic = topic
+        self.index = index
+        self.topic_id = topic_id
+        self.log = log
+        self.node_id = node_id
+        self.high_watermark = max(high_watermark, log.log_start_offset)
+        self.offline = False
+        self.removed = False
+        self._request_flush = request_flush
+        self.flushing = False
+        self._waiters: set[Waiter] = set()
+        self._commit_waiters: list[tuple[int, int, trio.Event]] = []
+        self._commit_order = 0
+        self.leader_epoch = -1
+        self.apply(state)
+
+    # --- leadership
+
+    def apply(self, state: PartitionImage) -> None:
+        """Follow the metadata image."""
+        self.leader_id = state.leader
+        self.isr = state.isr
+        self.replicas = state.replicas
+        if state.leader_epoch != self.leader_epoch:
+            self.leader_epoch = state.leader_epoch
+            if self.is_leader and not self.offline:
+                self.log.assign_epoch(self.leader_epoch)
+                self._advance(self.log.log_end_offset)
+            self._wake(None)
+
+    @property
+    def is_leader(self) -> bool:
+        return self.leader_id == self.node_id
+
+    def check_leader(self, current_leader_epoch: int) -> None:
+        """RequestError unless this broker leads at the epoch that the client knows (-1: any;
+        KIP-320).
+        """
+        if self.removed:
+            raise RequestError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+        if self.offline:
+            raise RequestError(ErrorCode.KAFKA_STORAGE_ERROR)
+        if current_leader_epoch >= 0:
+            if current_leader_epoch < self.leader_epoch:
+                raise RequestError(ErrorCode.FENCED_LEADER_EPOCH)
+            if current_leader_epoch > self.leader_epoch:
+                raise RequestError(ErrorCode.UNKNOWN_LEADER_EPOCH)
+        if self.leader_id != self.node_id:
+            raise RequestError(ErrorCode.NOT_LEADER_OR_FOLLOWER)
+
+    def check_min_isr(self) -> None:
+        """RequestError unless enough replicas are in sync for acks=all; the demand is capped at the
+        replica count.
+        """
+        needed = self.log.config.min_insync_replicas
+        if len(self.isr) < needed and len(self.isr) < min(needed, len(self.replicas)):
+            raise RequestError(ErrorCode.NOT_ENOUGH_REPLICAS)
+
+    # --- writing
+
+    def append(self, records: memoryview, now_ms: int, origin: Origin) -> AppendInfo:
+        """Append as the leader. Errors of storage, which say why nothing was written."""
+        log = self.log
+        try:
+            info = log.append(records, leader_epoch=self.leader_epoch, now_ms=now_ms, origin=origin)
+        except DiskError:
+            self.go_offline()
+            raise
+        if info.duplicate:
+            return info
+        if log.unflushed_records >= log.config.flush_messages:
+            self.flushing = True
+            self._request_flush(self)
+        elif not self.flushing:
+            self._advance(log.log_end_offset)
+        return info
+
+    def append_local(self, batch: bytearray | memoryview, now_ms: int) -> int:
+        """A coordinator's own batch; its last offset."""
+        self.check_leader(-1)
+        return self.append(memoryview(batch), now_ms, Origin.COORDINATOR).last_offset
+
+    def flushed(self, end_offset: int) -> None:
+        """What lies below end_offset is on disk."""
+        self.flushing = self.log.unflushed_records >= self.log.config.flush_messages
+        self._advance(max(end_offset, self.high_watermark))
+        if self.flushing:
+            self._request_flush(self)
+        else:
+            self._advance(self.log.log_end_offset)
+
+    def is_committed(self, last_offset: int) -> bool:
+        return last_offset < self.high_watermark
+
+    async def wait_committed(self, last_offset: int) -> None:
+        """Returns once last_offset lies below the high watermark; RequestError when it no longer
+        can.
+        """
+        if last_offset < self.high_watermark:
+            return
+        event = trio.Event()
+        self._commit_order += 1
+        heapq.heappush(self._commit_waiters, (last_offset, self._commit_order, event))
+        await event.wait()
+        self.check_leader(-1)
+
+    def _advance(self, high_watermark: int) -> None:
+        appended = high_watermark - self.high_watermark
+        self.high_watermark = high_watermark
+        waiting = self._commit_waiters
+        while waiting and waiting[0][0] < high_watermark:
+            heapq.heappop(waiting)[2].set()
+        if appended > 0 and self._waiters:
+            self._wake(self.log.last_append_bytes)
+
+    # --- reading
+
+    def read(
+        self, offset: int, bytes_max: int, isolation_level: int, *, min_one: bool
+    ) -> FetchSlice:
+        """Batches from the one that holds `offset`, below the high watermark.
+        storage.OffsetOutOfRange.
+        """
+        return self.log.read(
+            offset, bytes_max, end_offset=self.readable_end(isolation_level), min_one=min_one
+        )
+
+    def readable_end(self, isolation_level: int) -> int:
+        """Where a consumer's data ends: the high watermark, or the last stable offset (KIP-98)."""
+        if isolation_level == ISOLATION_READ_COMMITTED:
+            return self.last_stable_offset
+        return self.high_watermark
+
+    @property
+    def last_stable_offset(self) -> int:
+        unstable = self.log.first_unstable_offset
+        return self.high_watermark if unstable is None else min(unstable, self.high_watermark)
+
+    @property
+    def log_start_offset(self) -> int:
+        return self.log.log_start_offset
+
+    @property
+    def log_end_offset(self) -> int:
+        return self.log.log_end_offset
+
+    def batches(self, from_offset: int, end_offset: int) -> Iterator[memoryview]:
+        """Raw batches of [from_offset, end_offset), one at a time."""
+        return self.log.batches(from_offset, end_offset)
+
+    # --- who waits
+
+    def add_waiter(self, waiter: Waiter) -> None:
+        self._waiters.add(waiter)
+
+    def remove_waiter(self, waiter: Waiter) -> None:
+        self._waiters.discard(waiter)
+
+    def _wake(self, appended_bytes: int | None) -> None:
+        for waiter in self._waiters:
+            waiter.progress(appended_bytes)
+
+    # --- ends
+
+    def go_offline(self) -> None:
+        """Its log directory failed: every request gets KAFKA_STORAGE_ERROR, whoever waits is woken."""
+        self.offline = True
+        self._release()
+
+    def remove(self) -> None:
+        """The topic is gone."""
+        self.removed = True
+        self._release()
+
+    def _release(self) -> None:
+        while self._commit_waiters:
+            heapq.heappop(self._commit_waiters)[2].set()
+        self._wake(None)

@@ -1,0 +1,278 @@
+"""One client connection: frames in, answers out, in the order of the requests.
+
+The reader takes every whole frame that has arrived, hands each to dispatch, and sends what came of
+them together. An answer that must wait (a coroutine) stops the reader, as Kafka mutes a channel,
+unless its API is pipelined (Produce): then it waits beside the reader, the next request is taken,
+and later answers queue behind it. Backpressure: nothing is read while an answer cannot be sent or
+too many wait. Bounds: `PENDING_MAX` and `socket.request.max.bytes`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from typing import TYPE_CHECKING
+
+import trio
+
+from kbroker.services import CloseConnection
+from kbroker.storage.disk import FileRange
+
+from .dispatch import Deferred
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+    from kbroker.services import ConnectionInfo
+
+    from .buffers import BufferPool
+    from .dispatch import Answer, Dispatcher
+    from .transport import Transport
+
+# Answers of one connection that wait. Java's producer keeps 5 in flight, librdkafka up to a million.
+PENDING_MAX = 100
+FILE_SEND_BYTES_MAX = 1 << 20
+CLOSED = (trio.BrokenResourceError, trio.ClosedResourceError, OSError)
+
+log = logging.getLogger("kbroker.connection")
+
+
+class _Slot:
+    """The place in line of an answer that is not there yet."""
+
+    __slots__ = ("answer", "ready")
+
+    def __init__(self) -> None:
+        self.ready = False
+        self.answer: Answer | None = None
+
+
+class Connection:
+    """Serves one transport until either side ends it. `run` closes the transport."""
+
+    __slots__ = (
+        "_buffers",
+        "_dispatcher",
+        "_drained",
+        "_nursery",
+        "_parked",
+        "_queue",
+        "_read_scope",
+        "_sending",
+        "_stopping",
+        "_transport",
+        "info",
+    )
+
+    def __init__(
+        self,
+        transport: Transport,
+        info: ConnectionInfo,
+        dispatcher: Dispatcher,
+        buffers: BufferPool,
+    ) -> None:
+        self.info = info
+        self._transport = transport
+        self._dispatcher = dispatcher
+        self._buffers = buffers
+        self._queue: deque[_Slot] = deque()
+        self._sending = False
+        self._drained = trio.Event()
+        self._parked = False  # the reader waits for bytes
+        self._stopping = False
+        self._read_scope = trio.CancelScope()
+        self._nursery: trio.Nursery | None = None
+
+    def stop(self) -> None:
+        """Take no further request; requests in flight are still answered."""
+        self._stopping = True
+        if self._parked:
+            self._read_scope.cancel()
+
+    async def run(self) -> None:
+        try:
+            async with trio.open_nursery() as nursery:
+                self._nursery = nursery
+                with self._read_scope:
+                    await self._read()
+                if not self._stopping:
+                    nursery.cancel_scope.cancel()  # the peer is gone: nobody waits for answers
+        except* CLOSED:
+            pass  # the peer cut the connection, which is its right at any time
+        except* CloseConnection as group:
+            log.info("closing %s: %s", self.info.connection_id, group.exceptions[0])
+        finally:
+            self._transport.close()
+
+    async def _read(self) -> None:
+        transport, pool = self._transport, self._buffers
+        receive = transport.receive_nowait
+        request_bytes_max = self._dispatcher.request_bytes_max
+        while not self._stopping:
+            await self._park()
+            buffer = pool.take()
+            view = memoryview(buffer)
+            end = 0
+            try:
+                while True:
+                    try:
+                        received = receive(view[end:])
+                    except BlockingIOError:
+                        received = -1
+                    if received == 0:
+                        return
+                    if received > 0:
+                        end += received
+                        consumed = await self._take_frames(view, end, request_bytes_max)
+                        end -= consumed
+                        if end and consumed:
+                            view[:end] = view[consumed : consumed + end]
+                        if self._stopping:
+                            return
+                    if not end:
+                        break  # nothing half received: wait without a buffer
+                    if end == len(view):
+                        # Grown as bytes arrive, so that a claimed size alone costs no memory.
+                        grown = bytearray(min(_frame_size(view), 2 * end))
+                        grown[:end] = view
+                        pool.give_back(buffer)
+                        buffer, view = grown, memoryview(grown)
+                    await self._park()
+            finally:
+                pool.give_back(buffer)
+
+    async def _park(self) -> None:
+        self._parked = True
+        await self._transport.wait_readable()
+        self._parked = False
+
+    async def _take_frames(self, view: memoryview, end: int, request_bytes_max: int) -> int:
+        """Handle every whole frame in view[:end]; bytes consumed."""
+        start = 0
+        ready: list[bytes] = []
+        dispatch = self._dispatcher.dispatch
+        while end - start >= 4:
+            size = int.from_bytes(view[start : start + 4], "big", signed=True)
+            stop = start + 4 + size
+            if stop > end and 0 <= size <= request_bytes_max:
+                break
+            try:
+                if not 0 <= size <= request_bytes_max:
+                    raise CloseConnection(
+                        f"a frame of {size} bytes (socket.request.max.bytes={request_bytes_max})"
+                    )
+                answer = dispatch(view[start + 4 : stop], self.info)
+            except CloseConnection:
+                if ready:
+                    await self._send(b"".join(ready))
+                raise
+            start = stop
+            if type(answer) is bytes and not self._queue:
+                ready.append(answer)
+                continue
+            if ready:
+                await self._send(b"".join(ready))
+                ready.clear()
+            if answer is None:
+                continue
+            if isinstance(answer, Deferred):
+                if answer.pipelined:
+                    await self._enqueue(answer.coroutine)
+                    continue
+                answer = await answer.coroutine
+                if answer is None:
+                    continue
+            await self._answer(answer)
+            if self._stopping:
+                break
+        if ready:
+            await self._answer(ready[0] if len(ready) == 1 else b"".join(ready))
+        return start
+
+    async def _answer(self, answer: Answer) -> None:
+        if not self._queue:
+            await self._send(answer)
+            return
+        slot = _Slot()
+        slot.answer, slot.ready = answer, True
+        await self._line_up(slot)
+
+    async def _enqueue(self, coroutine: Awaitable[Answer | None]) -> None:
+        slot = _Slot()
+        assert self._nursery is not None
+        self._nursery.start_soon(self._resolve, coroutine, slot)
+        await self._line_up(slot)
+
+    async def _line_up(self, slot: _Slot) -> None:
+        self._queue.append(slot)
+        while len(self._queue) >= PENDING_MAX:
+            self._drained = trio.Event()
+            await self._drained.wait()
+
+    async def _resolve(self, coroutine: Awaitable[Answer | None], slot: _Slot) -> None:
+        slot.answer = await coroutine
+        slot.ready = True
+        if self._sending or not self._queue[0].ready:
+            return
+        self._sending = True
+        try:
+            while self._queue and self._queue[0].ready:
+                # Taken from the line only once it is sent: the reader sends by itself when the line
+                # is empty.
+                answer = self._queue[0].answer
+                if answer is not None:
+                    await self._send(answer)
+                self._queue.popleft()
+                self._drained.set()
+        finally:
+            self._sending = False
+
+    async def _send(self, answer: Answer) -> None:
+        if type(answer) is bytes:
+            await self._send_bytes(answer, False)
+            return
+        last = len(answer) - 1
+        for i, chunk in enumerate(answer):
+            if isinstance(chunk, FileRange):
+                await self._send_file(chunk)
+            else:
+                await self._send_bytes(chunk, i < last)
+
+    async def _send_bytes(self, data: bytes | memoryview, more: bool) -> None:
+        transport = self._transport
+        try:
+            sent = transport.send_nowait(data, more)
+        except BlockingIOError:
+            sent = 0
+        if sent == len(data):
+            return
+        rest = memoryview(data)[sent:]
+        while rest:
+            await transport.wait_writable()
+            try:
+                rest = rest[transport.send_nowait(rest, more) :]
+            except BlockingIOError:
+                continue
+
+    async def _send_file(self, chunk: FileRange) -> None:
+        transport = self._transport
+        position, left = chunk.position, chunk.size
+        while left:
+            size = min(left, FILE_SEND_BYTES_MAX)
+            if not transport.file_is_cached(chunk.file, position, size):
+                await trio.to_thread.run_sync(transport.read_ahead, chunk.file, position, size)
+            try:
+                sent = transport.send_file_nowait(chunk.file, position, size)
+            except BlockingIOError:
+                await transport.wait_writable()
+                continue
+            if not sent:
+                # The log promised these bytes; without them the frame cannot be completed.
+                raise CloseConnection(f"{left} bytes missing at {position} of a log segment")
+            position += sent
+            left -= sent
+
+
+def _frame_size(view: memoryview) -> int:
+    """Bytes of the frame at the start of `view`, its size field included."""
+    return 4 + int.from_bytes(view[:4], "big")

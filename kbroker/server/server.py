@@ -1,0 +1,113 @@
+"""The listeners of one broker and the connections they accept."""
+
+from __future__ import annotations
+
+import errno
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import trio
+
+from kbroker.services import ConnectionInfo
+
+from .buffers import BufferPool
+from .connection import Connection
+
+if TYPE_CHECKING:
+    from .dispatch import Dispatcher
+    from .transport import Listener, Network, Transport
+
+log = logging.getLogger("kbroker.server")
+
+# Out of descriptors or memory: what is there is served, and accepting goes on when some has come
+# back.
+ACCEPT_RETRY_ERRORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+ACCEPT_RETRY_S = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerSettings:
+    """One entry of `listeners`, with its `advertised.listeners` where there is one."""
+
+    name: str
+    host: str
+    port: int
+    advertised: tuple[str, int] | None  # None: the address that each client dialled
+
+
+class Server:
+    """Bind first, so that a taken port is known before anything else starts; then run."""
+
+    def __init__(self, network: Network, dispatcher: Dispatcher, *, grace_s: float) -> None:
+        self._network = network
+        self._dispatcher = dispatcher
+        self._grace_s = grace_s
+        self._buffers = BufferPool()
+        self._listeners: list[tuple[ListenerSettings, Listener]] = []
+        self._connections: set[Connection] = set()
+        self._stopping = trio.Event()
+        self._accepted = 0
+
+    def bind(self, settings: ListenerSettings, backlog: int) -> tuple[str, int]:
+        """Take the address now; the host and port it got. OSError."""
+        listener = self._network.listen(settings.host, settings.port, backlog)
+        self._listeners.append((settings, listener))
+        return listener.address
+
+    def close_listeners(self) -> None:
+        for _, listener in self._listeners:
+            listener.close()
+
+    def stop(self) -> None:
+        """Accept no one else, take no request more; `run` ends when those in flight are answered."""
+        self._stopping.set()
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        try:
+            async with trio.open_nursery() as connections:
+                async with trio.open_nursery() as accepting:
+                    for settings, listener in self._listeners:
+                        accepting.start_soon(self._accept, settings, listener, connections)
+                    task_status.started()
+                    await self._stopping.wait()
+                    accepting.cancel_scope.cancel()
+                self.close_listeners()
+                for connection in self._connections:
+                    connection.stop()
+                connections.cancel_scope.deadline = trio.current_time() + self._grace_s
+        finally:
+            self.close_listeners()
+
+    async def _accept(
+        self, settings: ListenerSettings, listener: Listener, connections: trio.Nursery
+    ) -> None:
+        while True:
+            try:
+                transport = await listener.accept()
+            except OSError as error:
+                if error.errno not in ACCEPT_RETRY_ERRORS:
+                    raise
+                log.warning("cannot accept on %s: %s", settings.name, error.strerror)
+                await trio.sleep(ACCEPT_RETRY_S)
+                continue
+            connections.start_soon(self._serve, settings, transport)
+
+    async def _serve(self, settings: ListenerSettings, transport: Transport) -> None:
+        host, port = transport.local_address
+        peer_host, peer_port = transport.peer_address
+        self._accepted += 1
+        info = ConnectionInfo(
+            connection_id=f"{host}:{port}-{peer_host}:{peer_port}-{self._accepted}",
+            listener=settings.name,
+            local_host=host,
+            local_port=port,
+            peer_host=peer_host,
+            advertised=settings.advertised or (host, port),
+        )
+        connection = Connection(transport, info, self._dispatcher, self._buffers)
+        self._connections.add(connection)
+        try:
+            await connection.run()
+        finally:
+            self._connections.discard(connection)

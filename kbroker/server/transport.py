@@ -1,0 +1,208 @@
+"""The network seam: byte transports and listeners, without a policy of their own.
+
+A `Transport` never buffers: its `*_nowait` calls do what the operating system can do at once and
+raise `BlockingIOError` otherwise, and `wait_*` park the task. `tests/sim/network.py` has the in-
+memory twin.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from typing import TYPE_CHECKING, Protocol
+
+import trio
+
+if TYPE_CHECKING:
+    from kbroker.storage.disk import File
+
+READ_AHEAD_BYTES = 128 * 1024
+_NOWAIT: int | None = getattr(os, "RWF_NOWAIT", None)
+_PROBE = bytearray(1)  # only ever written to
+
+
+class Transport(Protocol):
+    """One connection's bytes, both ways."""
+
+    local_address: tuple[str, int]
+    peer_address: tuple[str, int]
+
+    def receive_nowait(self, buffer: memoryview) -> int:
+        """Bytes put into `buffer`; 0 at end of stream. BlockingIOError if there are none yet."""
+        ...
+
+    def send_nowait(self, data: bytes | memoryview, more: bool) -> int:
+        """Bytes taken from `data`; `more` says that further bytes follow at once."""
+        ...
+
+    def send_file_nowait(self, file: File, position: int, size: int) -> int:
+        """Bytes of `file` taken, without passing through this process where the system can."""
+        ...
+
+    def file_is_cached(self, file: File, position: int, size: int) -> bool:
+        """Whether sending that part of `file` will not wait for the disk."""
+        ...
+
+    def read_ahead(self, file: File, position: int, size: int) -> None:
+        """Bring that part into the page cache. Blocks: for a worker thread."""
+        ...
+
+    async def wait_readable(self) -> None: ...
+
+    async def wait_writable(self) -> None: ...
+
+    def close(self) -> None:
+        """Idempotent; wakes tasks that wait on this transport with trio.ClosedResourceError."""
+        ...
+
+
+class Listener(Protocol):
+    """A bound address that accepts transports."""
+
+    address: tuple[str, int]
+
+    async def accept(self) -> Transport: ...
+
+    def close(self) -> None: ...
+
+
+class Network(Protocol):
+    """Where listeners come from."""
+
+    def listen(self, host: str, port: int, backlog: int) -> Listener:
+        """Bind now (port 0 takes a free one); OSError if the address cannot be had."""
+        ...
+
+
+class SocketTransport:
+    """A TCP connection."""
+
+    __slots__ = ("_fd", "_socket", "local_address", "peer_address")
+
+    def __init__(self, sock: socket.socket) -> None:
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._socket = sock
+        self._fd = sock.fileno()
+        self.local_address = _host_port(sock.getsockname())
+        self.peer_address = _host_port(sock.getpeername())
+
+    def receive_nowait(self, buffer: memoryview) -> int:
+        return self._socket.recv_into(buffer)
+
+    def send_nowait(self, data: bytes | memoryview, more: bool) -> int:
+        return self._socket.send(data, socket.MSG_MORE if more else 0)
+
+    def send_file_nowait(self, file: File, position: int, size: int) -> int:
+        return os.sendfile(self._fd, file.fileno(), position, size)
+
+    def file_is_cached(self, file: File, position: int, size: int) -> bool:
+        if _NOWAIT is None:
+            return True
+        fd = file.fileno()
+        try:
+            # A page at the start of each read-ahead window and the last one stand for the rest.
+            for probe in (*range(position, position + size, READ_AHEAD_BYTES), position + size - 1):
+                os.preadv(fd, (_PROBE,), probe, _NOWAIT)
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            if error.errno != errno.EOPNOTSUPP:
+                raise
+        return True
+
+    def read_ahead(self, file: File, position: int, size: int) -> None:
+        fd, end = file.fileno(), position + size
+        if hasattr(os, "posix_fadvise"):
+            os.posix_fadvise(fd, position, size, os.POSIX_FADV_WILLNEED)
+        while position < end:
+            read = len(os.pread(fd, min(READ_AHEAD_BYTES, end - position), position))
+            if not read:
+                return
+            position += read
+
+    async def wait_readable(self) -> None:
+        await trio.lowlevel.wait_readable(self._fd)
+
+    async def wait_writable(self) -> None:
+        await trio.lowlevel.wait_writable(self._fd)
+
+    def close(self) -> None:
+        if self._socket.fileno() >= 0:
+            trio.lowlevel.notify_closing(self._fd)
+            self._socket.close()
+
+
+class SocketListener:
+    """A listening TCP socket."""
+
+    __slots__ = ("_buffer_sizes", "_socket", "address")
+
+    def __init__(self, sock: socket.socket, send_buffer: int, receive_buffer: int) -> None:
+        self._socket = sock
+        self._buffer_sizes = (
+            (socket.SO_SNDBUF, send_buffer),
+            (socket.SO_RCVBUF, receive_buffer),
+        )
+        self.address = _host_port(sock.getsockname())
+
+    async def accept(self) -> Transport:
+        while True:
+            try:
+                sock, _ = self._socket.accept()
+            except BlockingIOError:
+                await trio.lowlevel.wait_readable(self._socket)
+                continue
+            except OSError as error:
+                # The peer went away before it was accepted: nobody's fault, take the next one.
+                if error.errno in (errno.ECONNABORTED, errno.EPROTO):
+                    continue
+                raise
+            try:
+                for option, size in self._buffer_sizes:
+                    if size > 0:
+                        sock.setsockopt(socket.SOL_SOCKET, option, size)
+                return SocketTransport(sock)
+            except OSError:
+                sock.close()  # reset between accept and here
+
+    def close(self) -> None:
+        if self._socket.fileno() >= 0:
+            trio.lowlevel.notify_closing(self._socket)
+            self._socket.close()
+
+
+class SocketNetwork:
+    """TCP on this machine. Buffer sizes in bytes; -1 leaves them to the operating system."""
+
+    __slots__ = ("_receive_buffer", "_send_buffer")
+
+    def __init__(self, *, send_buffer: int = -1, receive_buffer: int = -1) -> None:
+        self._send_buffer = send_buffer
+        self._receive_buffer = receive_buffer
+
+    def listen(self, host: str, port: int, backlog: int) -> Listener:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        sock = socket.socket(family, kind, protocol)
+        try:
+            sock.setblocking(False)
+            if os.name == "posix":
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6 and host in ("", "::"):
+                # The wildcard serves both families, as a Java server socket does.
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+            sock.bind(address)
+            sock.listen(backlog)
+        except OSError:
+            sock.close()
+            raise
+        return SocketListener(sock, self._send_buffer, self._receive_buffer)
+
+
+def _host_port(address: tuple[str, int] | tuple[str, int, int, int]) -> tuple[str, int]:
+    host = address[0]
+    # A dual-stack socket shows IPv4 peers as ::ffff:a.b.c.d.
+    return (host.removeprefix("::ffff:") if "." in host else host, address[1])

@@ -1,0 +1,347 @@
+"""A connection's promises: whole frames only, answers in the order of requests, nothing unbounded,
+a clean end.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+import trio
+import trio.testing
+
+from kbroker.api import Api, serve
+from kbroker.handlers import api_versions
+from kbroker.server.buffers import BufferPool
+from kbroker.server.connection import PENDING_MAX, Connection
+from kbroker.server.dispatch import Dispatcher
+from kbroker.services import CloseConnection, ConnectionInfo, RequestContext, Services
+from kbroker.storage.disk import FileRange, OsDisk
+from kbroker.wire import codec, frame
+from kbroker.wire.api_keys import ApiKey
+from kbroker.wire.errors import ErrorCode
+from kbroker.wire.messages.api_versions import ApiVersionsRequest, ApiVersionsResponse
+from kbroker.wire.messages.fetch import (
+    FetchableTopicResponse,
+    FetchRequest,
+    FetchResponse,
+    PartitionData,
+)
+from kbroker.wire.messages.heartbeat import HeartbeatRequest, HeartbeatResponse
+from kbroker.wire.messages.produce import ProduceRequest, ProduceResponse
+from tests.sim.network import MemoryStream, link
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from pathlib import Path
+
+    from kbroker.wire.message import Message
+
+REQUEST_BYTES_MAX = 1 << 20
+
+
+class Harness:
+    """One connection with handlers that a test holds back or lets go."""
+
+    def __init__(self) -> None:
+        self.seen: list[object] = []
+        self.gates: dict[str, trio.Event] = {}
+        self.fetch_records: FileRange | None = None
+        services = cast(
+            "Services",
+            type(
+                "FakeServices",
+                (),
+                {
+                    "image": type("Image", (), {"offset": 7, "features": {"group.version": 1}})(),
+                    "api_versions": api_versions.rows([(18, 0, 4)]),
+                    "supported_features": {"group.version": (0, 1), "metadata.version": (7, 30)},
+                },
+            )(),
+        )
+        self.dispatcher = Dispatcher(services, self.apis(), REQUEST_BYTES_MAX)
+        client, server = link()
+        self.stream = MemoryStream(client)
+        info = ConnectionInfo("c", "PLAINTEXT", "broker", 9092, "client", ("broker", 9092))
+        self.connection = Connection(server, info, self.dispatcher, BufferPool())
+
+    def apis(self) -> tuple[Api, ...]:
+        return (
+            serve(ApiVersionsRequest, 0, 4, api_versions.handle),
+            serve(HeartbeatRequest, 0, 4, self.heartbeat),
+            serve(ProduceRequest, 3, 13, self.produce, pipelined=True),
+            serve(FetchRequest, 4, 18, self.fetch),
+        )
+
+    def gate(self, name: str) -> trio.Event:
+        return self.gates.setdefault(name, trio.Event())
+
+    async def heartbeat(self, request: HeartbeatRequest, ctx: RequestContext) -> HeartbeatResponse:
+        self.seen.append(request.group_id)
+        await self.gate(request.group_id).wait()
+        if request.member_id == "fail":
+            raise ZeroDivisionError("a bug")
+        return HeartbeatResponse(error_code=ErrorCode.REBALANCE_IN_PROGRESS)
+
+    def produce(
+        self, request: ProduceRequest, ctx: RequestContext
+    ) -> ProduceResponse | Coroutine[object, object, ProduceResponse] | None:
+        name = request.transactional_id or ""
+        self.seen.append(name)
+        if request.acks == 0:
+            return None
+        response = ProduceResponse(throttle_time_ms=request.timeout_ms)
+        return response if not name else self.later(name, response)
+
+    async def later(self, name: str, response: ProduceResponse) -> ProduceResponse:
+        await self.gate(name).wait()
+        return response
+
+    def fetch(self, request: FetchRequest, ctx: RequestContext) -> FetchResponse:
+        partition = PartitionData(records=self.fetch_records)
+        return FetchResponse(responses=[FetchableTopicResponse(topic="t", partitions=[partition])])
+
+    async def send(self, request: Message, version: int, correlation_id: int) -> None:
+        await self.stream.send_all(framed(request, version, correlation_id))
+
+    async def receive(self) -> bytes:
+        """The next answer, without its size."""
+        (size,) = struct.unpack(">i", await self.receive_exactly(4))
+        return await self.receive_exactly(size)
+
+    async def receive_exactly(self, size: int) -> bytes:
+        content = b""
+        while len(content) < size:
+            chunk = await self.stream.receive_some(size - len(content))
+            assert chunk, f"connection closed after {len(content)} of {size} bytes"
+            content += chunk
+        return content
+
+    async def next_correlation_id(self) -> int:
+        return int.from_bytes((await self.receive())[:4], "big")
+
+
+def framed(request: Message, version: int, correlation_id: int) -> bytes:
+    assert request.API_KEY is not None
+    body = frame.request_header(request.API_KEY, version, correlation_id, "test") + codec.encode(
+        request, version
+    )
+    return struct.pack(">i", len(body)) + body
+
+
+def produce(name: str | None = None, *, acks: int = 1, tag: int = 0) -> ProduceRequest:
+    return ProduceRequest(transactional_id=name, acks=acks, timeout_ms=tag)
+
+
+@pytest.fixture
+async def harness(nursery: trio.Nursery) -> Harness:
+    harness = Harness()
+    nursery.start_soon(harness.connection.run)
+    return harness
+
+
+async def test_frames_split_at_every_byte_are_answered(harness: Harness) -> None:
+    for byte in framed(produce(), 9, 1) + framed(produce(), 9, 2):
+        await harness.stream.send_all(bytes([byte]))
+        await trio.testing.wait_all_tasks_blocked()
+    assert [await harness.next_correlation_id(), await harness.next_correlation_id()] == [1, 2]
+
+
+async def test_many_requests_in_one_packet_are_answered_in_order(harness: Harness) -> None:
+    await harness.stream.send_all(b"".join(framed(produce(), 9, i) for i in range(50)))
+    assert [await harness.next_correlation_id() for _ in range(50)] == list(range(50))
+
+
+async def test_a_request_larger_than_the_pooled_buffer_is_taken_whole(harness: Harness) -> None:
+    request = produce("x" * 30_000)
+    harness.gate("x" * 30_000).set()
+    big = HeartbeatRequest(group_id="g", member_id="m" * 32_000)
+    harness.gate("g").set()
+    for i in range(30):  # more than one pooled buffer in flight at once, and frames across its end
+        await harness.send(request, 9, 2 * i)
+        await harness.send(big, 4, 2 * i + 1)
+    assert [await harness.next_correlation_id() for _ in range(60)] == list(range(60))
+
+
+async def test_a_waiting_request_mutes_the_connection(harness: Harness) -> None:
+    await harness.send(HeartbeatRequest(group_id="slow"), 4, 1)
+    await harness.send(produce(), 9, 2)
+    await trio.testing.wait_all_tasks_blocked()
+    assert harness.seen == ["slow"]
+    harness.gate("slow").set()
+    assert [await harness.next_correlation_id(), await harness.next_correlation_id()] == [1, 2]
+
+
+async def test_a_waiting_produce_lets_the_next_requests_in_and_their_answers_wait(
+    harness: Harness,
+) -> None:
+    await harness.send(produce("first"), 9, 1)
+    await harness.send(produce("second"), 9, 2)
+    await harness.send(produce(), 9, 3)
+    await trio.testing.wait_all_tasks_blocked()
+    assert harness.seen == ["first", "second", ""]
+    harness.gate("second").set()
+    with trio.move_on_after(0) as nothing:
+        await harness.receive()
+    assert nothing.cancelled_caught
+    harness.gate("first").set()
+    assert [await harness.next_correlation_id() for _ in range(3)] == [1, 2, 3]
+
+
+async def test_waiting_answers_are_bounded(harness: Harness) -> None:
+    async with trio.open_nursery() as nursery:
+        packet = b"".join(framed(produce("held"), 9, i) for i in range(PENDING_MAX + 50))
+        nursery.start_soon(harness.stream.send_all, packet)
+        await trio.testing.wait_all_tasks_blocked()
+        assert len(harness.seen) == PENDING_MAX
+        harness.gate("held").set()
+        got = [await harness.next_correlation_id() for _ in range(PENDING_MAX + 50)]
+        assert got == list(range(PENDING_MAX + 50))
+
+
+async def test_acks_0_has_no_answer(harness: Harness) -> None:
+    await harness.send(produce(acks=0), 9, 1)
+    await harness.send(produce(), 9, 2)
+    assert await harness.next_correlation_id() == 2
+
+
+async def test_records_are_sent_from_the_file(harness: Harness, tmp_path: Path) -> None:
+    file = OsDisk().open(str(tmp_path / "segment"), create=True)
+    file.append(bytes(range(256)) * 1000)
+    harness.fetch_records = FileRange(file, 100, 200_000)
+    await harness.send(FetchRequest(), 12, 5)
+    body = await harness.receive()
+    response = codec.decode(FetchResponse, 12, memoryview(body), 5)
+    records = response.responses[0].partitions[0].records
+    assert bytes(cast("memoryview", records)) == (bytes(range(256)) * 1000)[100:200_100]
+
+
+@pytest.mark.parametrize(
+    "frame_bytes",
+    [
+        struct.pack(">i", -1),
+        struct.pack(">i", REQUEST_BYTES_MAX + 1),
+        struct.pack(">i", 0x7FFFFFFF),
+        struct.pack(">i", 0),
+        struct.pack(">ihhih", 10, 9999, 0, 1, -1),
+        struct.pack(">ihhih", 10, 12, 99, 1, -1),
+        struct.pack(">ihhih", 10, 0, 2, 1, -1),
+        struct.pack(">ihhih", 10, 12, 0, 1, -1),
+        struct.pack(">ihhih", 10, 12, 0, 1, 30_000),
+        b"GET / HTTP/1.1\r\n\r\n",
+    ],
+    ids=[
+        "negative size",
+        "over socket.request.max.bytes",
+        "the largest size",
+        "an empty frame",
+        "an unknown key",
+        "an unknown version",
+        "a removed version that is advertised",
+        "a body that is missing",
+        "a client id beyond the frame",
+        "not Kafka",
+    ],
+)
+async def test_what_is_no_request_closes_the_connection(
+    harness: Harness, frame_bytes: bytes
+) -> None:
+    await harness.send(produce(), 9, 1)
+    await harness.stream.send_all(frame_bytes)
+    assert await harness.next_correlation_id() == 1
+    assert await harness.stream.receive_some(1) == b""
+
+
+async def test_api_versions_of_the_future_is_answered_in_the_shape_of_v0(harness: Harness) -> None:
+    body = struct.pack(">hhihb", ApiKey.API_VERSIONS, 99, 77, -1, 0)
+    await harness.stream.send_all(struct.pack(">i", len(body)) + body)
+    answer = await harness.receive()
+    response = codec.decode(ApiVersionsResponse, 0, memoryview(answer), 4)
+    assert int.from_bytes(answer[:4], "big") == 77
+    assert response.error_code == ErrorCode.UNSUPPORTED_VERSION
+    assert [(a.api_key, a.min_version, a.max_version) for a in response.api_keys] == [(18, 0, 4)]
+    await harness.send(ApiVersionsRequest(), 0, 78)
+    assert await harness.next_correlation_id() == 78
+
+
+@pytest.mark.parametrize(
+    ("version", "supported"),
+    [(3, ["metadata.version"]), (4, ["group.version", "metadata.version"])],
+)
+async def test_api_versions_leaves_out_what_v3_cannot_say(
+    harness: Harness, version: int, supported: list[str]
+) -> None:
+    request = ApiVersionsRequest(client_software_name="test", client_software_version="1.0")
+    await harness.send(request, version, 1)
+    answer = await harness.receive()
+    response = codec.decode(ApiVersionsResponse, version, memoryview(answer), 4)
+    assert [f.name for f in response.supported_features] == supported
+    assert [(f.name, f.max_version_level) for f in response.finalized_features] == [
+        ("group.version", 1)
+    ]
+    assert response.finalized_features_epoch == 7
+
+
+async def test_a_bug_in_a_handler_is_answered_and_the_connection_goes_on(
+    harness: Harness, caplog: pytest.LogCaptureFixture
+) -> None:
+    harness.gate("g").set()
+    await harness.send(HeartbeatRequest(group_id="g", member_id="fail"), 4, 1)
+    response = codec.decode(HeartbeatResponse, 4, memoryview(await harness.receive()), 5)
+    assert response.error_code == ErrorCode.UNKNOWN_SERVER_ERROR
+    assert "a bug" in caplog.text
+    await harness.send(produce(), 9, 2)
+    assert await harness.next_correlation_id() == 2
+
+
+async def test_an_intercept_answers_delays_or_drops(harness: Harness) -> None:
+    def drop(request: Message, ctx: RequestContext, proceed: Callable[..., Any]) -> None:
+        raise CloseConnection("on purpose")
+
+    def refuse(request: Message, ctx: RequestContext, proceed: Callable[..., Any]) -> Message:
+        return HeartbeatResponse(error_code=ErrorCode.NOT_COORDINATOR)
+
+    harness.dispatcher.intercept(ApiKey.HEARTBEAT, refuse)
+    await harness.send(HeartbeatRequest(), 4, 1)
+    response = codec.decode(HeartbeatResponse, 4, memoryview(await harness.receive()), 5)
+    assert response.error_code == ErrorCode.NOT_COORDINATOR
+    harness.dispatcher.intercept(ApiKey.HEARTBEAT, drop)
+    await harness.send(HeartbeatRequest(), 4, 2)
+    assert await harness.stream.receive_some(1) == b""
+
+
+async def test_a_client_that_does_not_read_is_not_read_from(
+    harness: Harness, autojump_clock: trio.testing.MockClock
+) -> None:
+    harness.fetch_records = None
+    packet = b"".join(framed(produce(), 9, i) for i in range(20_000))
+    with trio.move_on_after(0.2) as stuck:
+        await harness.stream.send_all(packet)
+    assert stuck.cancelled_caught
+    assert len(harness.seen) < 20_000
+
+
+async def test_stop_answers_what_is_in_flight_and_takes_nothing_more() -> None:
+    harness = Harness()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(harness.connection.run)
+        await harness.send(produce("held"), 9, 1)
+        await trio.testing.wait_all_tasks_blocked()
+        harness.connection.stop()
+        await harness.send(produce(), 9, 2)
+        await trio.testing.wait_all_tasks_blocked()
+        harness.gate("held").set()
+        assert await harness.next_correlation_id() == 1
+        assert await harness.stream.receive_some(1) == b""
+    assert harness.seen == ["held"]
+
+
+async def test_a_client_that_goes_away_ends_its_connection_with_all_that_waits() -> None:
+    harness = Harness()
+    with trio.fail_after(5):
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(harness.connection.run)
+            await harness.send(produce("held"), 9, 1)
+            await trio.testing.wait_all_tasks_blocked()
+            await harness.stream.aclose()
