@@ -2,8 +2,7 @@
 
 Layout (KIP-98, DefaultRecordBatch): 61 bytes of header, then the records, compressed as a whole or
 not. The CRC-32C covers everything from the attributes on, so base offset, length, leader epoch and
-magic can be set in place. A record: length, attributes, timestamp delta, offset delta, key, value,
-headers, all sizes zigzag varints. Nothing here allocates by a number it has not checked against
+magic can be set in place. Nothing here allocates by a number it has not checked against
 the bytes at hand.
 """
 
@@ -14,6 +13,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from .compression import DECOMPRESSED_BYTES_MAX, Codec, codec_of, decompress
+from .crc import crc32c
 from .errors import (
     CompressionError,
     CorruptBatch,
@@ -21,7 +21,8 @@ from .errors import (
     UnsupportedCompression,
     UnsupportedForMessageFormat,
 )
-from .varint import VARLONG_BYTES_MAX, read_varint
+from .record import Record as Record
+from .record import read_headers, spans
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -215,13 +216,6 @@ def decrement_sequence(sequence: int, decrement: int) -> int:
     return (sequence - decrement) & INT32_MAX
 
 
-def crc32c(data: Buffer) -> int:
-    """CRC-32C (Castagnoli) of `data`."""
-    from crc32c import crc32c as compute
-
-    return compute(data)
-
-
 def batch_crc(batch: memoryview) -> int:
     """The CRC that `batch` (exactly one) ought to carry."""
     return crc32c(batch[ATTRIBUTES_AT:])
@@ -312,77 +306,6 @@ def set_max_timestamp(batch: memoryview, timestamp_type: TimestampType, max_time
 # Records.
 
 
-class Record:
-    """One record; header keys that are not UTF-8 carry surrogate escapes."""
-
-    __slots__ = ("headers", "key", "offset", "timestamp", "value")
-
-    def __init__(
-        self,
-        offset: int,
-        timestamp: int,
-        key: bytes | None,
-        value: bytes | None,
-        headers: tuple[tuple[str, bytes | None], ...] = (),
-    ) -> None:
-        self.offset = offset
-        self.timestamp = timestamp
-        self.key = key
-        self.value = value
-        self.headers = headers
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Record):
-            return NotImplemented
-        return all(getattr(self, name) == getattr(other, name) for name in self.__slots__)
-
-    __hash__ = None  # type: ignore[assignment]
-
-    def __repr__(self) -> str:
-        return (
-            f"Record(offset={self.offset}, timestamp={self.timestamp}, key={self.key!r}, "
-            f"value={self.value!r}, headers={self.headers!r})"
-        )
-
-
-class RecordSpan:
-    """Where a record's parts lie in its batch's payload; a size of -1 is null."""
-
-    __slots__ = (
-        "end",
-        "header_count",
-        "headers_at",
-        "key_at",
-        "key_size",
-        "offset_delta",
-        "timestamp_delta",
-        "value_at",
-        "value_size",
-    )
-
-    def __init__(
-        self,
-        offset_delta: int,
-        timestamp_delta: int,
-        key_at: int,
-        key_size: int,
-        value_at: int,
-        value_size: int,
-        headers_at: int,
-        header_count: int,
-        end: int,
-    ) -> None:
-        self.offset_delta = offset_delta
-        self.timestamp_delta = timestamp_delta
-        self.key_at = key_at
-        self.key_size = key_size
-        self.value_at = value_at
-        self.value_size = value_size
-        self.headers_at = headers_at
-        self.header_count = header_count
-        self.end = end
-
-
 def payload(
     batch: memoryview, header: BatchHeader, max_bytes: int = DECOMPRESSED_BYTES_MAX
 ) -> bytes:
@@ -394,122 +317,6 @@ def payload(
         return decompress(header.codec, batch[HEADER : header.size_bytes], max_bytes)
     except (CompressionError, UnsupportedCompression) as error:
         raise InvalidRecord(f"failed to decompress a record batch: {error}") from error
-
-
-def spans(data: bytes, record_count: int) -> Iterator[RecordSpan]:
-    """Walk `record_count` records over an uncompressed payload, checking every size.
-
-    InvalidRecord where a size, a varint or a header count is wrong, a record overlaps the next one,
-    or bytes remain after the last. The walk ends with the payload, whatever `record_count` claims.
-    """
-    if record_count < 0:
-        raise InvalidRecord(f"invalid record count {record_count} in a record batch")
-    position = 0
-    size = len(data)
-    try:
-        for _ in range(record_count):
-            body_size = data[position]
-            if body_size < 0x80:
-                position += 1
-                body_size = (body_size >> 1) ^ -(body_size & 1)
-            else:
-                body_size, position = read_varint(data, position)
-            end = position + body_size
-            if body_size < 0 or end > size:
-                raise InvalidRecord(
-                    f"record of {body_size} bytes with {size - position} bytes left in its batch"
-                )
-            position += 1  # attributes, none of which is in use
-            timestamp_delta = data[position]
-            if timestamp_delta < 0x80:
-                position += 1
-                timestamp_delta = (timestamp_delta >> 1) ^ -(timestamp_delta & 1)
-            else:
-                timestamp_delta, position = read_varint(data, position, VARLONG_BYTES_MAX)
-            offset_delta = data[position]
-            if offset_delta < 0x80:
-                position += 1
-                offset_delta = (offset_delta >> 1) ^ -(offset_delta & 1)
-            else:
-                offset_delta, position = read_varint(data, position)
-            key_size, key_at = _read_size(data, position)
-            position = key_at + key_size if key_size > 0 else key_at
-            value_size, value_at = _read_size(data, position)
-            position = value_at + value_size if value_size > 0 else value_at
-            header_count = data[position]
-            if header_count == 0:
-                position += 1
-                headers_at = position
-            else:
-                header_count, headers_at = read_varint(data, position)
-                position = _skip_headers(data, headers_at, header_count, end)
-            if position != end:
-                raise InvalidRecord(
-                    f"record of {body_size} bytes, but its fields take {body_size + position - end}"
-                )
-            yield RecordSpan(
-                offset_delta,
-                timestamp_delta,
-                key_at,
-                key_size,
-                value_at,
-                value_size,
-                headers_at,
-                header_count,
-                end,
-            )
-    except IndexError:
-        raise InvalidRecord("a record batch ends before its last record") from None
-    except ValueError as error:
-        raise InvalidRecord(f"invalid record structure: {error}") from error
-    if record_count and position != size:
-        raise InvalidRecord(f"{size - position} bytes after the last record of a batch")
-
-
-def _read_size(data: bytes, position: int) -> tuple[int, int]:
-    """The size of a key or value, -1 for null, and where its bytes start."""
-    size = data[position]
-    if size < 0x80:
-        position += 1
-        size = (size >> 1) ^ -(size & 1)
-    else:
-        size, position = read_varint(data, position)
-    return (size if size >= 0 else -1), position
-
-
-def _skip_headers(data: bytes, position: int, header_count: int, end: int) -> int:
-    """The position after `header_count` headers, none of which passes `end`."""
-    if header_count < 0 or header_count > end - position:
-        raise InvalidRecord(f"invalid number of record headers: {header_count}")
-    for _ in range(header_count):
-        size, position = read_varint(data, position)
-        if size < 0:
-            raise InvalidRecord(f"invalid header key size: {size}")
-        position += size
-        size, position = _read_size(data, position)
-        if size > 0:
-            position += size
-        if position > end:
-            raise InvalidRecord("a record header passes the end of its record")
-    return position
-
-
-def _read_headers(
-    data: bytes, position: int, header_count: int
-) -> tuple[tuple[str, bytes | None], ...]:
-    """The headers at `position`, which `_skip_headers` has checked."""
-    headers = []
-    for _ in range(header_count):
-        size, position = read_varint(data, position)
-        key = data[position : position + size].decode("utf-8", "surrogateescape")
-        position += size
-        size, position = _read_size(data, position)
-        value = None
-        if size >= 0:
-            value = data[position : position + size]
-            position += size
-        headers.append((key, value))
-    return tuple(headers)
 
 
 def records(
@@ -527,22 +334,23 @@ def records(
         header = BatchHeader(batch)
     data = payload(batch, header, max_bytes)
     base_offset = header.base_offset
-    base_timestamp = header.base_timestamp
-    append_time = None
-    if header.attributes & TIMESTAMP_TYPE_MASK:
-        append_time = header.max_timestamp
-    for span in spans(data, header.record_count):
-        timestamp = append_time
-        if timestamp is None:
-            timestamp = _record_timestamp(base_timestamp, span.timestamp_delta)
-        key_at = span.key_at
-        value_at = span.value_at
+    base_timestamp, append_time = _time_base(header)
+    for (
+        offset_delta,
+        timestamp_delta,
+        key_at,
+        key_size,
+        value_at,
+        value_size,
+        headers_at,
+        header_count,
+    ) in spans(data, header.record_count):
         yield Record(
-            base_offset + span.offset_delta,
-            timestamp,
-            data[key_at : key_at + span.key_size] if span.key_size >= 0 else None,
-            data[value_at : value_at + span.value_size] if span.value_size >= 0 else None,
-            _read_headers(data, span.headers_at, span.header_count) if span.header_count else (),
+            base_offset + offset_delta,
+            base_timestamp + timestamp_delta if append_time is None else append_time,
+            data[key_at : key_at + key_size] if key_size >= 0 else None,
+            data[value_at : value_at + value_size] if value_size >= 0 else None,
+            read_headers(data, headers_at, header_count) if header_count else (),
         )
 
 
@@ -555,20 +363,19 @@ def timestamps(
     if header is None:
         header = BatchHeader(batch)
     base_offset = header.base_offset
-    append_time = header.max_timestamp if header.attributes & TIMESTAMP_TYPE_MASK else None
-    base_timestamp = header.base_timestamp
+    base_timestamp, append_time = _time_base(header)
     for span in spans(payload(batch, header, max_bytes), header.record_count):
-        timestamp = append_time
-        if timestamp is None:
-            timestamp = _record_timestamp(base_timestamp, span.timestamp_delta)
-        yield base_offset + span.offset_delta, timestamp
+        yield (
+            base_offset + span[0],
+            base_timestamp + span[1] if append_time is None else append_time,
+        )
 
 
-def _record_timestamp(base_timestamp: int, delta: int) -> int:
-    timestamp = base_timestamp + delta
-    if not INT64_MIN <= timestamp <= INT64_MAX:
-        raise InvalidRecord(f"timestamp {base_timestamp} {delta:+d} is out of range")
-    return timestamp
+def _time_base(header: BatchHeader) -> tuple[int, int | None]:
+    """What timestamp deltas count from, and the one time of all records with LogAppendTime."""
+    if header.attributes & TIMESTAMP_TYPE_MASK:
+        return header.base_timestamp, header.max_timestamp
+    return header.base_timestamp, None
 
 
 # Control records.

@@ -26,9 +26,9 @@ from .batch import (
     TIMESTAMP_TYPE_MASK,
     TRANSACTIONAL_MASK,
     TimestampType,
-    crc32c,
 )
 from .compression import Codec, compress
+from .crc import crc32c
 from .varint import append_varint, varint_size
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import struct
 from bisect import bisect_left, insort
 from typing import TYPE_CHECKING, NamedTuple
 
-from .batch import crc32c
+from .crc import crc32c
 from .errors import CorruptSnapshot
 
 if TYPE_CHECKING:

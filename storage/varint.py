@@ -30,15 +30,23 @@ def read_varint(data: bytes, position: int, bytes_max: int = VARINT_BYTES_MAX) -
     IndexError where the data ends inside it; ValueError where it is longer than `bytes_max`
     or holds more than 32 (64 for a varlong) bits.
     """
-    value = shift = 0
+    byte = data[position]
+    if byte < 0x80:
+        return (byte >> 1) ^ -(byte & 1), position + 1
+    value = byte & 0x7F
+    byte = data[position + 1]
+    if byte < 0x80:
+        value |= byte << 7
+        return (value >> 1) ^ -(value & 1), position + 2
+    value |= (byte & 0x7F) << 7
+    shift = 14
     bits_max = 32 if bytes_max == VARINT_BYTES_MAX else 64
-    for _ in range(bytes_max):
-        byte = data[position]
-        position += 1
+    for at in range(position + 2, position + bytes_max):
+        byte = data[at]
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
             if value >> bits_max:
                 raise ValueError(f"varint of more than {bits_max} bits")
-            return (value >> 1) ^ -(value & 1), position
+            return (value >> 1) ^ -(value & 1), at + 1
         shift += 7
     raise ValueError(f"varint longer than {bytes_max} bytes")
