@@ -86,17 +86,17 @@ def _append_sized(out: bytearray, data: bytes | None) -> None:
 class BatchBuilder:
     """Collects the records of one batch. `size_bytes` is the batch's size so far, uncompressed."""
 
-    __slots__ = ("_base_timestamp", "_max_timestamp", "_payload", "record_count")
+    __slots__ = ("base_timestamp", "max_timestamp", "payload", "record_count")
 
     def __init__(self) -> None:
-        self._payload = bytearray()
-        self._base_timestamp = NO_TIMESTAMP
-        self._max_timestamp = NO_TIMESTAMP
+        self.payload = bytearray()
+        self.base_timestamp = NO_TIMESTAMP
+        self.max_timestamp = NO_TIMESTAMP
         self.record_count = 0
 
     @property
     def size_bytes(self) -> int:
-        return HEADER + len(self._payload)
+        return HEADER + len(self.payload)
 
     def size_with(
         self,
@@ -106,7 +106,7 @@ class BatchBuilder:
         headers: Sequence[tuple[str, bytes | None]] = (),
     ) -> int:
         """`size_bytes` as it would be with this record in it."""
-        delta = timestamp - self._base_timestamp if self.record_count else 0
+        delta = timestamp - self.base_timestamp if self.record_count else 0
         return self.size_bytes + record_size(self.record_count, delta, key, value, headers)
 
     def append(
@@ -121,11 +121,11 @@ class BatchBuilder:
         if offset_delta == INT32_MAX:
             raise ValueError("a batch is full")
         if not offset_delta:
-            self._base_timestamp = timestamp
-        if timestamp > self._max_timestamp:
-            self._max_timestamp = timestamp
+            self.base_timestamp = timestamp
+        if timestamp > self.max_timestamp:
+            self.max_timestamp = timestamp
         body = bytearray(1)  # attributes
-        append_varint(body, timestamp - self._base_timestamp)
+        append_varint(body, timestamp - self.base_timestamp)
         append_varint(body, offset_delta)
         _append_sized(body, key)
         _append_sized(body, value)
@@ -133,8 +133,8 @@ class BatchBuilder:
         for header_key, header_value in headers:
             _append_sized(body, header_key.encode("utf-8", "surrogateescape"))
             _append_sized(body, header_value)
-        append_varint(self._payload, len(body))
-        self._payload += body
+        append_varint(self.payload, len(body))
+        self.payload += body
         self.record_count = offset_delta + 1
         return offset_delta
 
@@ -166,21 +166,22 @@ class BatchBuilder:
             attributes |= CONTROL_MASK
         if is_transactional:
             attributes |= TRANSACTIONAL_MASK
-        return encode_batch(
-            self._payload,
+        batch = encode_batch(
+            self.payload,
             base_offset=base_offset,
             leader_epoch=leader_epoch,
             attributes=attributes,
             codec=codec,
             level=level,
             last_offset_delta=self.record_count - 1,
-            base_timestamp=self._base_timestamp,
-            max_timestamp=self._max_timestamp if append_time_ms is None else append_time_ms,
+            base_timestamp=self.base_timestamp,
+            max_timestamp=self.max_timestamp if append_time_ms is None else append_time_ms,
             producer_id=producer_id,
             producer_epoch=producer_epoch,
             base_sequence=base_sequence,
             record_count=self.record_count,
         )
+        return bytes(batch)
 
 
 def build_batch(
@@ -232,7 +233,7 @@ def encode_batch(
     producer_epoch: int,
     base_sequence: int,
     record_count: int,
-) -> bytes:
+) -> bytearray:
     """A batch around an uncompressed payload of records; `attributes` without the codec's bits."""
     if attributes & DELETE_HORIZON_MASK and base_timestamp < 0:
         raise ValueError("a delete horizon is a time")
@@ -262,4 +263,4 @@ def encode_batch(
 
     write_header(0)
     write_header(crc32c(view[ATTRIBUTES_AT:]))
-    return bytes(batch)
+    return batch

@@ -24,7 +24,9 @@ def varint_size(value: int) -> int:
     return (value.bit_length() + 6) // 7 or 1
 
 
-def read_varint(data: bytes, position: int, bytes_max: int = VARINT_BYTES_MAX) -> tuple[int, int]:
+def read_varint(
+    data: bytes | memoryview, position: int, bytes_max: int = VARINT_BYTES_MAX
+) -> tuple[int, int]:
     """The zigzag varint at `position`, and the position after it.
 
     IndexError where the data ends inside it; ValueError where it is longer than `bytes_max`
