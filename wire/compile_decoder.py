@@ -88,16 +88,18 @@ class _DecoderText:
         if field.is_array:
             self.array(field, target, flexible, nullable)
         elif not isinstance(field.element, str):
-            self.nested(field.element, target, flexible, nullable)
+            null = field.null_struct(self.version) if nullable else None
+            self.nested(field.element, target, flexible, null)
         elif field.element in FIXED:
             self.pending.append((FIXED[field.element][0], target))
         else:
             self.text_or_bytes(field, target, flexible, nullable)
 
-    def nested(self, cls: type[Struct], target: str, flexible: bool, nullable: bool) -> None:
+    def nested(self, cls: type[Struct], target: str, flexible: bool, null: int | None) -> None:
+        """`null` is the byte that stands for null, where that is allowed."""
         source = self.source
         inner = source.fresh("o")
-        if not nullable:
+        if null is None:
             self.struct(cls, inner, flexible)
             source.line(f"{target} = {inner}")
             return
@@ -109,7 +111,7 @@ class _DecoderText:
             self.struct(cls, inner, flexible)
             self.flush()
             source.line(f"{target} = {inner}")
-        source.line(f"elif {present} == -1:")
+        source.line(f"elif {present} == {null}:")
         source.line(f"    {target} = None")
         source.line("else:")
         source.line(f"    bad_length({cls.__name__!r}, {present}, end - p)")

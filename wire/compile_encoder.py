@@ -97,7 +97,8 @@ class _EncoderText:
         if field.is_array:
             self.array(field, local, flexible, nullable)
         elif not isinstance(field.element, str):
-            self.nested(field.element, local, flexible, nullable)
+            null = field.null_struct(self.version) if nullable else None
+            self.nested(field.element, local, flexible, null)
         else:
             self.text_or_bytes(field, local, flexible, nullable)
 
@@ -112,14 +113,15 @@ class _EncoderText:
             value = local
         self.pending.append((FIXED[str(field.element)][0], value))
 
-    def nested(self, cls: type[Struct], value: str, flexible: bool, nullable: bool) -> None:
+    def nested(self, cls: type[Struct], value: str, flexible: bool, null: int | None) -> None:
+        """`null` is the byte that stands for null, where that is allowed."""
         source = self.source
-        if not nullable:
+        if null is None:
             self.struct(cls, value, flexible)
             return
         self.flush()
         source.line(f"if {value} is None:")
-        source.line("    w(b'\\xff')")
+        source.line(f"    w({null.to_bytes(1, signed=True)!r})")
         source.line("else:")
         with source.block():
             self.pending.append(("b", "1"))

@@ -88,10 +88,10 @@ class _Reader:
             return self.read_array(field, flexible)
         if not isinstance(field.element, str) and self.version in field.nullable:
             present = int.from_bytes(self.read_raw(1), signed=True)
-            if present == -1:
+            if present == field.null_struct(self.version):
                 return None
             if present != 1:
-                raise ProtocolError(f"{field.name}: {present} where 1 or -1 was expected")
+                raise ProtocolError(f"{field.name} starts with {present}, neither null nor present")
         return self.read_value(field, flexible, self.version in field.nullable)
 
     def read_array(self, field: Field, flexible: bool) -> list[object] | None:
@@ -186,7 +186,8 @@ class _Writer:
                 self.write_value(field, each, flexible)
             return
         if not isinstance(field.element, str) and self.version in field.nullable:
-            self.written += b"\xff" if value is None else b"\x01"
+            null = field.null_struct(self.version)
+            self.written += (null if value is None else 1).to_bytes(1, signed=True)
             if value is None:
                 return
         self.write_value(field, value, flexible)

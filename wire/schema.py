@@ -82,8 +82,12 @@ class Field:
         # Of arrays and structs: None if null, anything else for an empty one.
         self.default = options.get("default", _ZEROES.get(str(self.element), 0))
 
-    def is_tagged(self, version: int) -> bool:
-        return version in self.tagged
+    def null_struct(self, version: int) -> int:
+        """The byte that stands for a nullable struct that is null; 1 stands before one that is not.
+
+        Kafka writes a signed byte in place, but a varint in the tagged section.
+        """
+        return 0 if version in self.tagged else -1
 
     def default_value(self) -> object:
         """A new one, where the value could be changed."""

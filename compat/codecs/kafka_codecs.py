@@ -1,4 +1,4 @@
-"""Kafka's own codecs in a Java process that stays, and our messages in the JSON that Kafka shows."""
+"""Kafka's own codecs in a Java process that stays, and our messages as the JSON Kafka shows."""
 
 from __future__ import annotations
 

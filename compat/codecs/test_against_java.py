@@ -1,6 +1,6 @@
 """Our codecs against Apache Kafka's own Java classes, byte for byte and value for value.
 
-Every schema at every version, with random messages made on either side. By default a few of each;
+Every schema at every version, with random messages made on either side. By default ten of each;
 $KBROKER_CODEC_SAMPLES says how many (`all` for 200), $KBROKER_CODEC_SEED repeats a run.
 """
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.ci
 
-SAMPLES_GIVEN = os.environ.get("KBROKER_CODEC_SAMPLES", "3")
+SAMPLES_GIVEN = os.environ.get("KBROKER_CODEC_SAMPLES", "10")
 SAMPLES = 200 if SAMPLES_GIVEN == "all" else int(SAMPLES_GIVEN)
 SEED = int(os.environ.get("KBROKER_CODEC_SEED") or random.SystemRandom().randrange(2**32))
 

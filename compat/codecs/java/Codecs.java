@@ -155,8 +155,9 @@ public final class Codecs {
     /** Whether a field's value may be set at a version, and is seen in what is then written. */
     private boolean isWritten(Class<?> type, Field field, short version) throws Exception {
         byte[] first = null;
-        for (int seed = 0; seed < 20; seed++) {
-            Object value = value(field, field.getGenericType(), version, new Random(seed));
+        var random = new Random(1);
+        for (int attempt = 0; attempt < 20; attempt++) {
+            Object value = value(field, field.getGenericType(), version, random);
             byte[] next = written(type, field, version, value);
             if (next == null) return false;
             if (first != null && !Arrays.equals(first, next)) return true;
