@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 def error_answer(
     request: Message, version: int, code: ErrorCode, message: str | None
 ) -> Message | None:
-    """The response to `request` that says `code`. None: Produce with acks=0, which has no answer."""
+    """The response to `request` that says `code`. None: Produce with acks=0 has no answer."""
     special = _SPECIAL.get(type(request))
     if special is not None:
         return special(request, version, code, message)

@@ -20,6 +20,7 @@ from kbroker.partitions.fetch_sessions import FetchContext, FetchPartition, Fetc
 from kbroker.storage.errors import OffsetOutOfRange
 from kbroker.wire.errors import ErrorCode, RequestError
 from kbroker.wire.messages.fetch import (
+    AbortedTransaction,
     EpochEndOffset,
     FetchableTopicResponse,
     FetchRequest,
@@ -232,8 +233,13 @@ class _Reader:
             end_offset=end_offset,
             min_one=self.bytes_read == 0,
         )
-        if found is not None:
-            answer.records = found
+        if found.records is not None:
+            answer.records = found.records
+            if self.isolation_level == READ_COMMITTED:
+                answer.aborted_transactions = [
+                    AbortedTransaction(producer_id=t.producer_id, first_offset=t.first_offset)
+                    for t in log.aborted_transactions(want.fetch_offset, found, end_offset)
+                ]
         return answer
 
     def _failure(

@@ -96,14 +96,15 @@ def _look_up(
     if wanted.timestamp == LATEST:
         return end_offset, -1, partition.leader_epoch
     if wanted.timestamp in (EARLIEST, EARLIEST_LOCAL):
-        return log.log_start_offset, -1, log.epoch_of_log_start()
+        epoch = log.epoch_for_offset(log.log_start_offset)
+        return log.log_start_offset, -1, -1 if epoch is None else epoch
     if wanted.timestamp in (LATEST_TIERED, EARLIEST_PENDING_UPLOAD):
         return -1, -1, -1  # nothing is tiered without remote storage
     if wanted.timestamp == MAX_TIMESTAMP:
-        found = log.offset_of_max_timestamp()
+        found = log.offset_of_max_timestamp(end_offset)
     else:
-        found = log.offset_for_timestamp(wanted.timestamp)
-    if found is None or found.offset >= end_offset:
+        found = log.offset_for_timestamp(wanted.timestamp, end_offset)
+    if found is None:
         return -1, -1, -1
     return found.offset, found.timestamp, found.leader_epoch
 

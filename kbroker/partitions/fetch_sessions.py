@@ -88,7 +88,7 @@ class FetchContext:
 
 
 class FetchSessionCache:
-    """The sessions of one broker, at most `slots_max` (max.incremental.fetch.session.cache.slots)."""
+    """One broker's sessions, at most `slots_max` (max.incremental.fetch.session.cache.slots)."""
 
     def __init__(self, slots_max: int, rng: random.Random) -> None:
         self._slots_max = slots_max

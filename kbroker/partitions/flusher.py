@@ -1,8 +1,8 @@
 """Flushes logs in worker threads, one flush of a log at a time: whoever appends meanwhile shares
-the next one.
+the next one (group commit).
 
 Durability policy as Kafka's: `flush.messages` (a produce waits for it), `flush.ms` (in the
-background).
+background), and every segment that is finished.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import trio
 from kbroker.storage.errors import DiskError
 
 if TYPE_CHECKING:
+    from kbroker.clock import Clock
+
     from .partition import Partition
 
 FLUSH_THREADS_MAX = 8
@@ -23,48 +25,50 @@ log = logging.getLogger("kbroker.flusher")
 
 
 class Flusher:
-    """One broker's fsyncs. `run` owns the tasks."""
+    """One broker's fsyncs. `run` owns the tasks; what is requested before it runs waits for it."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self._limiter = trio.CapacityLimiter(FLUSH_THREADS_MAX)
+        self._wanted: dict[Partition, None] = {}
         self._busy: set[Partition] = set()
-        self._again: set[Partition] = set()
         self._nursery: trio.Nursery | None = None
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
+            for partition in self._wanted:
+                self._begin(partition)
             task_status.started()
             await trio.sleep_forever()
 
     def request(self, partition: Partition) -> None:
         """Flush what this log has; `partition.flushed` is called when that is done."""
-        assert self._nursery is not None
-        if partition in self._busy:
-            self._again.add(partition)
-            return
-        self._busy.add(partition)
-        self._nursery.start_soon(self._flush, partition)
+        self._wanted[partition] = None
+        if partition not in self._busy:
+            self._begin(partition)
+
+    def _begin(self, partition: Partition) -> None:
+        if self._nursery is not None:
+            self._busy.add(partition)
+            self._nursery.start_soon(self._flush, partition)
 
     async def _flush(self, partition: Partition) -> None:
         try:
-            while True:
-                self._again.discard(partition)
+            while partition in self._wanted:
+                del self._wanted[partition]
                 if partition.offline or partition.removed:
                     return
-                plan = partition.log.begin_flush()
                 try:
+                    plan = partition.log.begin_flush()
                     await trio.to_thread.run_sync(plan.run, limiter=self._limiter)
+                    partition.log.finish_flush(plan, self._clock.wall_ms())
                 except DiskError as error:
-                    # What a failed fsync left on disk is unknown: the log must not be trusted or
-                    # tried again.
+                    # What a failed fsync left on the disk is unknown: never try again.
                     log.error("%s-%d: %s", partition.topic, partition.index, error)
                     partition.log.fail(error)
                     partition.go_offline()
                     return
-                partition.log.finish_flush(plan)
                 partition.flushed(plan.end_offset)
-                if partition not in self._again:
-                    return
         finally:
             self._busy.discard(partition)

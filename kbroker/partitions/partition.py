@@ -136,13 +136,15 @@ class Partition:
         except DiskError:
             self.go_offline()
             raise
-        if info.duplicate:
+        if info.is_duplicate:
             return info
         if log.unflushed_records >= log.config.flush_messages:
             self.flushing = True
             self._request_flush(self)
         elif not self.flushing:
             self._advance(log.log_end_offset)
+        if info.rolled:
+            self._request_flush(self)  # the finished segment, in the background
         return info
 
     def append_local(self, batch: bytearray | memoryview, now_ms: int) -> int:
@@ -152,9 +154,11 @@ class Partition:
 
     def flushed(self, end_offset: int) -> None:
         """What lies below end_offset is on disk."""
+        if not self.flushing:
+            return
         self.flushing = self.log.unflushed_records >= self.log.config.flush_messages
-        self._advance(max(end_offset, self.high_watermark))
         if self.flushing:
+            self._advance(max(end_offset, self.high_watermark))
             self._request_flush(self)
         else:
             self._advance(self.log.log_end_offset)
@@ -233,7 +237,7 @@ class Partition:
     # --- ends
 
     def go_offline(self) -> None:
-        """Its log directory failed: every request gets KAFKA_STORAGE_ERROR, whoever waits is woken."""
+        """Its log directory failed: KAFKA_STORAGE_ERROR for all, also for those who wait."""
         self.offline = True
         self._release()
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from .dispatch import Answer, Dispatcher
     from .transport import Transport
 
-# Answers of one connection that wait. Java's producer keeps 5 in flight, librdkafka up to a million.
+# Answers of one connection that wait. Java's producer keeps 5 in flight.
 PENDING_MAX = 100
 FILE_SEND_BYTES_MAX = 1 << 20
 CLOSED = (trio.BrokenResourceError, trio.ClosedResourceError, OSError)

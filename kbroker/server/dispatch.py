@@ -38,7 +38,7 @@ _SIZE = Struct(">i")
 
 @dataclass(slots=True)
 class Deferred:
-    """An answer that has to wait. `pipelined`: the connection's next request need not wait with it."""
+    """An answer that has to wait. `pipelined`: the next request need not wait with it."""
 
     coroutine: Coroutine[object, object, Answer | None]
     pipelined: bool

@@ -49,9 +49,9 @@ class Server:
         self._stopping = trio.Event()
         self._accepted = 0
 
-    def bind(self, settings: ListenerSettings, backlog: int) -> tuple[str, int]:
-        """Take the address now; the host and port it got. OSError."""
-        listener = self._network.listen(settings.host, settings.port, backlog)
+    def bind(self, settings: ListenerSettings) -> tuple[str, int]:
+        """Take the address now, without letting anyone in; the host and port it got. OSError."""
+        listener = self._network.bind(settings.host, settings.port)
         self._listeners.append((settings, listener))
         return listener.address
 
@@ -60,11 +60,16 @@ class Server:
             listener.close()
 
     def stop(self) -> None:
-        """Accept no one else, take no request more; `run` ends when those in flight are answered."""
+        """Accept no one, take no request more; `run` ends when those in flight are answered."""
         self._stopping.set()
 
-    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+    async def run(
+        self, backlog: int, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        """Serve until `stop`. OSError if an address that was bound cannot be listened on."""
         try:
+            for _, listener in self._listeners:
+                listener.start(backlog)
             async with trio.open_nursery() as connections:
                 async with trio.open_nursery() as accepting:
                     for settings, listener in self._listeners:

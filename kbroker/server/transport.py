@@ -58,9 +58,13 @@ class Transport(Protocol):
 
 
 class Listener(Protocol):
-    """A bound address that accepts transports."""
+    """A bound address that accepts transports once it is started: until then they are refused."""
 
     address: tuple[str, int]
+
+    def start(self, backlog: int) -> None:
+        """Let clients in. OSError."""
+        ...
 
     async def accept(self) -> Transport: ...
 
@@ -70,8 +74,8 @@ class Listener(Protocol):
 class Network(Protocol):
     """Where listeners come from."""
 
-    def listen(self, host: str, port: int, backlog: int) -> Listener:
-        """Bind now (port 0 takes a free one); OSError if the address cannot be had."""
+    def bind(self, host: str, port: int) -> Listener:
+        """Take the address now (port 0 takes a free one); OSError if it cannot be had."""
         ...
 
 
@@ -147,6 +151,9 @@ class SocketListener:
         )
         self.address = _host_port(sock.getsockname())
 
+    def start(self, backlog: int) -> None:
+        self._socket.listen(backlog)
+
     async def accept(self) -> Transport:
         while True:
             try:
@@ -182,7 +189,7 @@ class SocketNetwork:
         self._send_buffer = send_buffer
         self._receive_buffer = receive_buffer
 
-    def listen(self, host: str, port: int, backlog: int) -> Listener:
+    def bind(self, host: str, port: int) -> Listener:
         family, kind, protocol, _, address = socket.getaddrinfo(
             host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
@@ -195,7 +202,6 @@ class SocketNetwork:
                 # The wildcard serves both families, as a Java server socket does.
                 sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
             sock.bind(address)
-            sock.listen(backlog)
         except OSError:
             sock.close()
             raise

@@ -142,8 +142,12 @@ class MemoryListener:
 
     def __init__(self, network: MemoryNetwork, address: tuple[str, int]) -> None:
         self.address = address
+        self.started = False
         self._network = network
         self._send, self._receive = trio.open_memory_channel[MemoryTransport](64)
+
+    def start(self, backlog: int) -> None:
+        self.started = True
 
     async def accept(self) -> Transport:
         return await self._receive.receive()
@@ -163,7 +167,7 @@ class MemoryNetwork:
         self._listeners: dict[tuple[str, int], MemoryListener] = {}
         self._next_port = 40_000
 
-    def listen(self, host: str, port: int, backlog: int) -> MemoryListener:
+    def bind(self, host: str, port: int) -> MemoryListener:
         if port == 0:
             port = self._next_port
             self._next_port += 1
@@ -177,7 +181,7 @@ class MemoryNetwork:
 
     async def connect(self, host: str, port: int) -> MemoryStream:
         listener = self._listeners.get((host, port))
-        if listener is None:
+        if listener is None or not listener.started:
             raise ConnectionRefusedError(111, "Connection refused")
         client, server = link((host, port), ("client", self._next_port))
         self._next_port += 1

@@ -1,0 +1,142 @@
+"""What happens to logs without a request: retention, removal of deleted files, flush.ms, and the
+checkpoints that a restart begins from. Kafka's LogManager and ReplicaManager schedules.
+
+A pass over the partitions gives way to requests after each one; a file's removal and a checkpoint's
+fsync run in a thread.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Protocol
+
+import trio
+
+from kbroker.storage.errors import DiskError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable
+
+    from kbroker.clock import Clock
+    from kbroker.config import BrokerConfig
+
+    from .partition import Partition
+    from .table import PartitionTable
+
+DELETION_POLL_S = 1.0
+NEVER_S = 10.0 * 365 * 86_400  # an interval longer than this is never reached
+
+log = logging.getLogger("kbroker.maintenance")
+
+
+class LogDirectories(Protocol):
+    """What maintenance asks of the log directories."""
+
+    def take_expired_deletions(self, now_ms: int) -> list[Callable[[], None]]:
+        """Removals that are due; each blocks and may be run in a thread. DiskError."""
+        ...
+
+    def checkpoint_offsets(self, partitions: Iterable[Partition]) -> list[Callable[[], None]]:
+        """Writes of the recovery points and log start offsets, where they changed. DiskError."""
+        ...
+
+    def checkpoint_high_watermarks(
+        self, partitions: Iterable[Partition]
+    ) -> list[Callable[[], None]]:
+        """Writes of the high watermarks, where they changed. DiskError."""
+        ...
+
+
+class Maintenance:
+    """The background work of one broker's logs."""
+
+    def __init__(
+        self,
+        table: PartitionTable,
+        directories: LogDirectories,
+        config: BrokerConfig,
+        clock: Clock,
+        request_flush: Callable[[Partition], None],
+    ) -> None:
+        self._table = table
+        self._directories = directories
+        self._config = config
+        self._clock = clock
+        self._request_flush = request_flush
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        config = self._config
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._retention)
+            nursery.start_soon(self._deletions)
+            nursery.start_soon(
+                self._every, lambda: config.log_flush_scheduler_interval_ms, self._flush_overdue
+            )
+            nursery.start_soon(
+                self._every,
+                lambda: config.log_flush_offset_checkpoint_interval_ms,
+                self._checkpoint_offsets,
+            )
+            nursery.start_soon(
+                self._every,
+                lambda: config.replica_high_watermark_checkpoint_interval_ms,
+                self._checkpoint_high_watermarks,
+            )
+            task_status.started()
+
+    async def _every(
+        self, interval_ms: Callable[[], int], work: Callable[[], Awaitable[None]]
+    ) -> None:
+        while True:
+            await trio.sleep(min(interval_ms() / 1000, NEVER_S))
+            await work()
+
+    async def _retention(self) -> None:
+        await trio.sleep(self._config.log_initial_task_delay_ms / 1000)
+        while True:
+            await self.delete_old_segments()
+            await trio.sleep(self._config.log_retention_check_interval_ms / 1000)
+
+    async def delete_old_segments(self) -> None:
+        """One pass of retention over all logs."""
+        for partition in self._table:
+            if not partition.offline and partition.log.config.deletes:
+                try:
+                    partition.log.delete_old_segments(
+                        self._clock.wall_ms(), partition.high_watermark
+                    )
+                except DiskError as error:
+                    log.error("%s-%d: %s", partition.topic, partition.index, error)
+                    partition.go_offline()
+            await trio.lowlevel.checkpoint()
+
+    async def _deletions(self) -> None:
+        while True:
+            await trio.sleep(DELETION_POLL_S)
+            await self._in_thread(self._directories.take_expired_deletions(self._clock.wall_ms()))
+
+    async def _flush_overdue(self) -> None:
+        now_ms = self._clock.wall_ms()
+        for partition in self._table:
+            opened = partition.log
+            if (
+                not partition.offline
+                and opened.unflushed_records
+                and now_ms - opened.last_flush_ms >= opened.config.flush_ms
+            ):
+                self._request_flush(partition)
+        await trio.lowlevel.checkpoint()
+
+    async def _checkpoint_offsets(self) -> None:
+        await self._in_thread(self._directories.checkpoint_offsets(self._table))
+
+    async def _checkpoint_high_watermarks(self) -> None:
+        await self._in_thread(self._directories.checkpoint_high_watermarks(self._table))
+
+    async def _in_thread(self, work: list[Callable[[], None]]) -> None:
+        for each in work:
+            try:
+                await trio.to_thread.run_sync(each)
+            except DiskError as error:
+                log.error("%s", error)
+        await trio.lowlevel.checkpoint()

@@ -1,0 +1,134 @@
+"""KIP-227's rules: epochs, what a request adds and forgets, and who is evicted from a full cache."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from kbroker.partitions.fetch_sessions import (
+    EPOCH_FINAL,
+    EPOCH_INITIAL,
+    EPOCH_MAX,
+    EVICTION_MS_MIN,
+    SESSION_ID_NONE,
+    FetchContext,
+    FetchPartition,
+    FetchSessionCache,
+    Key,
+)
+from kbroker.wire.errors import ErrorCode
+
+
+def wanted(*indexes: int, offset: int = 0) -> dict[Key, FetchPartition]:
+    return {("t", i): FetchPartition("t", bytes(16), i, offset, 1 << 20, -1, -1) for i in indexes}
+
+
+def cache(slots: int = 2) -> FetchSessionCache:
+    return FetchSessionCache(slots, random.Random(1))
+
+
+def ask(
+    sessions: FetchSessionCache,
+    session_id: int,
+    epoch: int,
+    partitions: dict[Key, FetchPartition] | None = None,
+    forgotten: tuple[Key, ...] = (),
+    *,
+    now_ms: int = 0,
+    by_id: bool = False,
+) -> FetchContext | ErrorCode:
+    return sessions.context(
+        session_id, epoch, partitions or {}, forgotten, uses_topic_ids=by_id, now_ms=now_ms
+    )
+
+
+def indexes(context: FetchContext | ErrorCode) -> list[int]:
+    assert isinstance(context, FetchContext)
+    return [p.index for p in context.partitions]
+
+
+def test_a_full_request_may_create_a_session_and_a_final_one_may_not() -> None:
+    sessions = cache()
+    first = ask(sessions, SESSION_ID_NONE, EPOCH_INITIAL, wanted(0))
+    last = ask(sessions, SESSION_ID_NONE, EPOCH_FINAL, wanted(0))
+    assert isinstance(first, FetchContext)
+    assert isinstance(last, FetchContext)
+    assert (first.may_create, last.may_create) == (True, False)
+    assert first.session is last.session is None
+
+
+def test_an_incremental_request_reads_what_the_session_knows_with_its_changes() -> None:
+    sessions = cache()
+    session_id = sessions.create(wanted(0, 1, 2), uses_topic_ids=False, now_ms=0)
+    assert indexes(ask(sessions, session_id, 1)) == [0, 1, 2]
+    changed = ask(sessions, session_id, 2, wanted(1, 3, offset=9), (("t", 0),))
+    assert isinstance(changed, FetchContext)
+    assert [(p.index, p.fetch_offset) for p in changed.partitions] == [(1, 9), (2, 0), (3, 9)]
+
+
+@pytest.mark.parametrize("epoch", [0 + 2, 7, EPOCH_MAX])
+def test_an_epoch_out_of_line_is_an_error_and_changes_nothing(epoch: int) -> None:
+    sessions = cache()
+    session_id = sessions.create(wanted(0), uses_topic_ids=False, now_ms=0)
+    assert ask(sessions, session_id, epoch) is ErrorCode.INVALID_FETCH_SESSION_EPOCH
+    assert indexes(ask(sessions, session_id, 1)) == [0]
+
+
+def test_the_epoch_after_the_largest_is_1() -> None:
+    sessions = cache()
+    session_id = sessions.create(wanted(0), uses_topic_ids=False, now_ms=0)
+    context = ask(sessions, session_id, 1)
+    assert isinstance(context, FetchContext)
+    assert context.session is not None
+    context.session.epoch = EPOCH_MAX
+    last = ask(sessions, session_id, EPOCH_MAX)
+    assert isinstance(last, FetchContext)
+    assert last.epoch == 1
+
+
+def test_an_unknown_session_is_an_error() -> None:
+    assert ask(cache(), 77, 1) is ErrorCode.FETCH_SESSION_ID_NOT_FOUND
+
+
+def test_a_session_keeps_to_names_or_to_ids() -> None:
+    sessions = cache()
+    session_id = sessions.create(wanted(0), uses_topic_ids=False, now_ms=0)
+    assert ask(sessions, session_id, 1, by_id=True) is ErrorCode.FETCH_SESSION_TOPIC_ID_ERROR
+
+
+def test_a_session_left_without_partitions_ends() -> None:
+    sessions = cache()
+    session_id = sessions.create(wanted(0), uses_topic_ids=False, now_ms=0)
+    context = ask(sessions, session_id, 1, forgotten=(("t", 0),))
+    assert indexes(context) == []
+    assert ask(sessions, session_id, 2) is ErrorCode.FETCH_SESSION_ID_NOT_FOUND
+
+
+def test_a_full_request_with_a_session_id_ends_that_session() -> None:
+    sessions = cache()
+    session_id = sessions.create(wanted(0), uses_topic_ids=False, now_ms=0)
+    ask(sessions, session_id, EPOCH_INITIAL, wanted(1))
+    assert len(sessions) == 0
+
+
+@pytest.mark.parametrize(
+    ("size", "age_ms", "idle_ms", "gets_in"),
+    [
+        (1, 0, 0, False),
+        (9, EVICTION_MS_MIN, 0, False),
+        (9, EVICTION_MS_MIN + 1, 0, True),
+        (1, EVICTION_MS_MIN + 1, 0, False),
+        (1, EVICTION_MS_MIN + 1, EVICTION_MS_MIN + 1, True),
+    ],
+    ids=["young", "not yet old", "old and smaller", "old and larger", "stale"],
+)
+def test_a_full_cache_makes_room_for_a_better_session_only(
+    size: int, age_ms: int, idle_ms: int, gets_in: bool
+) -> None:
+    sessions = cache(slots=1)
+    old = sessions.create(wanted(0, 1), uses_topic_ids=False, now_ms=0)
+    ask(sessions, old, 1, now_ms=age_ms - idle_ms)
+    created = sessions.create(wanted(*range(size)), uses_topic_ids=False, now_ms=age_ms)
+    assert (created != SESSION_ID_NONE) is gets_in
+    assert len(sessions) == 1
