@@ -6,7 +6,10 @@ Imported at every start: a key costs no more than an object.
 from __future__ import annotations
 
 from .broker import BROKER_KEYS, BrokerConfig
+from .dynamic import DynamicConfigs
 from .errors import ConfigError
+from .resources import ConfigSource, ResourceType
+from .schema import ConfigProblem, ConfigSchema
 from .topic import TOPIC_KEYS, GroupConfig, TopicConfig, log_config
 
 __all__ = [
@@ -14,7 +17,12 @@ __all__ = [
     "TOPIC_KEYS",
     "BrokerConfig",
     "ConfigError",
+    "ConfigProblem",
+    "ConfigSchema",
+    "ConfigSource",
+    "DynamicConfigs",
     "GroupConfig",
+    "ResourceType",
     "TopicConfig",
     "log_config",
 ]

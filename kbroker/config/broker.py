@@ -52,7 +52,7 @@ class BrokerConfig(ServerKeys, ControllerKeys, LogKeys, CoordinatorKeys, Securit
         self.dynamic: Mapping[str, str] = {}
         self._texts = static
         self._values = _parse_all(static)
-        self._check()
+        self.check()
 
     def resolve(self, key: Key[T]) -> T:
         return cast("T", self._values.get(key.name, key.default))
@@ -60,6 +60,15 @@ class BrokerConfig(ServerKeys, ControllerKeys, LogKeys, CoordinatorKeys, Securit
     def value(self, name: str) -> Value:
         """The value of a key by Kafka's name."""
         return self.resolve(BROKER_KEYS[name])
+
+    def text(self, name: str) -> str | None:
+        """What a key, known or not, is set to; None where it is not."""
+        return self._texts.get(name)
+
+    @staticmethod
+    def is_required(name: str) -> bool:
+        """Whether Kafka has no default for the key."""
+        return name in _REQUIRED
 
     @property
     def set_names(self) -> tuple[str, ...]:
@@ -106,7 +115,7 @@ class BrokerConfig(ServerKeys, ControllerKeys, LogKeys, CoordinatorKeys, Securit
             self.__dict__.pop(BROKER_KEYS[name].attribute, None)
         return changed
 
-    def _check(self) -> None:
+    def check(self) -> None:
         """What Kafka checks between keys (KafkaConfig.validateValues)."""
         if self.node_id != self.broker_id:
             raise ConfigError("You must set `node.id` to the same value as `broker.id`.")

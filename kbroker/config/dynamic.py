@@ -1,0 +1,110 @@
+"""The configuration in effect: the broker's own over the dynamic values of the metadata image.
+
+Whoever applies metadata records calls `changed` for every resource whose values they touched;
+nothing is looked up, parsed or compared per request.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from .errors import ConfigError
+from .resources import CLUSTER_DEFAULT, ResourceType
+from .topic import TOPIC_KEYS, GroupConfig, TopicConfig
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from .broker import BrokerConfig
+
+logger = logging.getLogger(__name__)
+
+_NOTHING: Mapping[str, str] = {}
+# The broker keys that give topics their defaults.
+_TOPIC_DEFAULTS = frozenset(s.name for key in TOPIC_KEYS.values() for s in key.synonyms)
+
+
+class DynamicConfigs:
+    """Effective topic, group and broker configuration of one broker.
+
+    `values` is the image's `configs`: (resource type code, resource name) to keys and values, live.
+    """
+
+    def __init__(
+        self,
+        broker: BrokerConfig,
+        values: Mapping[tuple[int, str], Mapping[str, str]] = {},
+    ) -> None:
+        self.broker = broker
+        self._values = values
+        self._topics: dict[str, TopicConfig] = {}
+        self._topic_default = TopicConfig(_NOTHING, broker)
+        self._topic_listeners: list[Callable[[str | None], None]] = []
+        self._broker_listeners: list[Callable[[frozenset[str]], None]] = []
+        self._update_broker()
+
+    def overrides(self, resource_type: int, name: str) -> Mapping[str, str]:
+        """The dynamic values of one resource; empty where it has none."""
+        return self._values.get((resource_type, name), _NOTHING)
+
+    def topic(self, name: str) -> TopicConfig:
+        """The topic's configuration: one object until it changes, shared where nothing is set."""
+        config = self._topics.get(name)
+        if config is None:
+            overrides = self.overrides(ResourceType.TOPIC, name)
+            if not overrides:
+                return self._topic_default
+            config = self._topics[name] = TopicConfig(dict(overrides), self.broker)
+        return config
+
+    def group(self, group_id: str) -> GroupConfig:
+        """The group's configuration, made anew on each call."""
+        return GroupConfig(self.overrides(ResourceType.GROUP, group_id), self.broker)
+
+    def on_topic_change(self, listener: Callable[[str | None], None]) -> None:
+        """`listener(topic)` after a topic's configuration changed; None: after any may have."""
+        self._topic_listeners.append(listener)
+
+    def on_broker_change(self, listener: Callable[[frozenset[str]], None]) -> None:
+        """`listener(keys)` after broker keys took new values."""
+        self._broker_listeners.append(listener)
+
+    def changed(self, resource_type: int, name: str) -> None:
+        """The image's values of a resource have changed (or its topic is gone)."""
+        if resource_type == ResourceType.TOPIC:
+            self._topics.pop(name, None)
+            self._tell_topics(name)
+        elif resource_type == ResourceType.BROKER and name in (CLUSTER_DEFAULT, self._node):
+            changed = self._update_broker()
+            if changed & _TOPIC_DEFAULTS or "producer.id.expiration.ms" in changed:
+                self._topics.clear()
+                self._topic_default = TopicConfig(_NOTHING, self.broker)
+                self._tell_topics(None)
+            if changed:
+                for listener in self._broker_listeners:
+                    listener(changed)
+
+    def reload(self) -> None:
+        """The whole image was replaced."""
+        self._topics.clear()
+        self.changed(ResourceType.BROKER, CLUSTER_DEFAULT)
+        self._tell_topics(None)
+
+    @property
+    def _node(self) -> str:
+        return str(self.broker.node_id)
+
+    def _update_broker(self) -> frozenset[str]:
+        defaults = dict(self.overrides(ResourceType.BROKER, CLUSTER_DEFAULT))
+        own = dict(self.overrides(ResourceType.BROKER, self._node))
+        try:
+            return self.broker.update_dynamic(defaults, own)
+        except ConfigError as error:
+            # Another version of Kafka may have stored what this one refuses: serve as before.
+            logger.error("Dynamic broker configuration is not applied: %s", error)
+            return frozenset()
+
+    def _tell_topics(self, name: str | None) -> None:
+        for listener in self._topic_listeners:
+            listener(name)

@@ -1,0 +1,205 @@
+"""Which dynamic values are valid: what a controller asks before it stores any.
+
+The rules and sentences are those of ControllerConfigurationValidator, LogConfig.validate,
+GroupConfig.validate, ClientMetricsConfigs.validate and DynamicBrokerConfig.validate.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from kbroker.wire.errors import ErrorCode
+
+from .broker import BROKER_KEYS, BrokerConfig
+from .client_metrics import (
+    CLIENT_METRICS_KEYS,
+    INTERVAL_MS_MAX,
+    INTERVAL_MS_MIN,
+    ClientMetricsConfig,
+    check_match,
+)
+from .errors import ConfigError
+from .key import PER_BROKER, READ_ONLY, Key
+from .resources import CLUSTER_DEFAULT, ResourceType
+from .topic import GROUP_KEYS, TOPIC_KEYS, GroupConfig, TopicConfig, check_topic
+from .values import ConfigType, Value
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# Keys that exist only as dynamic values (QuotaConfig): replication throttles, in bytes per second.
+QUOTA_KEYS = (
+    "leader.replication.throttled.rate",
+    "follower.replication.throttled.rate",
+    "replica.alter.log.dirs.io.max.bytes.per.second",
+)
+# Kafka opens and closes listeners while it runs; here they are those of the start.
+_FIXED_AT_START = ("listeners", "listener.security.protocol.map")
+
+
+class ConfigProblem(NamedTuple):
+    """Why values are refused."""
+
+    error_code: ErrorCode
+    message: str
+
+
+class ConfigSchema:
+    """Validates dynamic values against the keys and against the broker's own configuration."""
+
+    def __init__(self, broker: BrokerConfig) -> None:
+        self._broker = broker
+
+    def is_list(self, resource_type: int, key: str) -> bool:
+        """Whether APPEND and SUBTRACT work on the key."""
+        found = _KEYS.get(resource_type, {}).get(key)
+        return found is not None and found.type is ConfigType.LIST
+
+    def validate(
+        self, resource_type: int, resource_name: str, key: str, value: str | None
+    ) -> str | None:
+        """What is wrong with one value by itself, in Kafka's sentence; None: nothing."""
+        if value is None:
+            return f"Null value not supported for {_kind(resource_type)} configs: {key}"
+        problem = self.check(resource_type, resource_name, {key: value})
+        return None if problem is None else problem.message
+
+    def check(
+        self, resource_type: int, resource_name: str, values: Mapping[str, str]
+    ) -> ConfigProblem | None:
+        """What is wrong with the values that a resource would have, all together; None: nothing."""
+        try:
+            match resource_type:
+                case ResourceType.TOPIC:
+                    return self._check_topic(values)
+                case ResourceType.BROKER:
+                    return self._check_broker(resource_name, values)
+                case ResourceType.GROUP:
+                    return self._check_group(resource_name, values)
+                case ResourceType.CLIENT_METRICS:
+                    return self._check_client_metrics(resource_name, values)
+                case _:
+                    return _invalid_request(f"Unknown resource type {resource_type}")
+        except ConfigError as error:
+            return ConfigProblem(ErrorCode.INVALID_CONFIG, str(error))
+
+    def _check_topic(self, values: Mapping[str, str]) -> ConfigProblem | None:
+        for name in values:
+            if name not in TOPIC_KEYS:
+                raise ConfigError(f"Unknown topic config name: {name}")
+        config = TopicConfig(values, self._broker)
+        for name in values:
+            config.resolve(TOPIC_KEYS[name])
+        check_topic(config)
+        if config.remote_storage_enable and not self._broker.remote_log_storage_system_enable:
+            raise ConfigError(
+                "Tiered Storage functionality is disabled in the broker. "
+                "Topic cannot be configured with remote log storage."
+            )
+        return None
+
+    def _check_broker(self, name: str, values: Mapping[str, str]) -> ConfigProblem | None:
+        if name != CLUSTER_DEFAULT:
+            if not name.removeprefix("-").isdecimal():
+                return _invalid_request("Unable to parse broker name as a base 10 number.")
+            if int(name) < 0:
+                return _invalid_request("Invalid negative broker ID.")
+        fixed = [
+            key
+            for key in values
+            if key in BROKER_KEYS
+            and (BROKER_KEYS[key].scope is READ_ONLY or key in _FIXED_AT_START)
+        ]
+        if fixed:
+            return _invalid_request(
+                f"Cannot update these configs dynamically: [{', '.join(fixed)}]"
+            )
+        if name == CLUSTER_DEFAULT:
+            own = [k for k in values if k in BROKER_KEYS and BROKER_KEYS[k].scope is PER_BROKER]
+            if own:
+                return _invalid_request(
+                    "Cannot update these configs at default cluster level, broker id must be "
+                    f"specified: [{', '.join(own)}]"
+                )
+        trial = BrokerConfig(self._broker.static)
+        try:
+            if name == CLUSTER_DEFAULT:
+                trial.update_dynamic(values, {})
+            else:
+                trial.update_dynamic(self._broker.dynamic_defaults, values)
+            trial.check()
+        except ConfigError as error:
+            return _invalid_request(str(error))
+        return None
+
+    def _check_group(self, name: str, values: Mapping[str, str]) -> ConfigProblem | None:
+        if not name:
+            return _invalid_request("Default group resources are not allowed.")
+        for key in values:
+            if key not in GROUP_KEYS:
+                raise ConfigError(f"Unknown group config name: {key}")
+        config = GroupConfig(values, self._broker)
+        for key in values:
+            _check_group_bounds(self._broker, key, config.resolve(GROUP_KEYS[key]))
+        for kind in ("consumer", "share", "streams"):
+            session, heartbeat = f"{kind}.session.timeout.ms", f"{kind}.heartbeat.interval.ms"
+            session_ms = config.resolve(GROUP_KEYS[session])
+            heartbeat_ms = config.resolve(GROUP_KEYS[heartbeat])
+            assert isinstance(session_ms, int)
+            assert isinstance(heartbeat_ms, int)
+            if session_ms <= heartbeat_ms:
+                raise ConfigError(f"{session} must be greater than {heartbeat}")
+        return None
+
+    def _check_client_metrics(self, name: str, values: Mapping[str, str]) -> ConfigProblem | None:
+        if not name:
+            return _invalid_request("Subscription name can't be empty")
+        for key in values:
+            if key not in CLIENT_METRICS_KEYS:
+                return _invalid_request(f"Unknown client metrics configuration: {key}")
+        config = ClientMetricsConfig(values)
+        for key in values:
+            config.resolve(CLIENT_METRICS_KEYS[key])
+        if not INTERVAL_MS_MIN <= config.interval_ms <= INTERVAL_MS_MAX:
+            return _invalid_request(
+                f"Invalid value {config.interval_ms} for interval.ms, interval must be between "
+                f"{INTERVAL_MS_MIN} and {INTERVAL_MS_MAX} (1 hour)"
+            )
+        check_match(config)
+        return None
+
+
+_KEYS: Mapping[int, Mapping[str, Key[Value]]] = {
+    ResourceType.TOPIC: TOPIC_KEYS,
+    ResourceType.BROKER: BROKER_KEYS,
+    ResourceType.GROUP: GROUP_KEYS,
+    ResourceType.CLIENT_METRICS: CLIENT_METRICS_KEYS,
+}
+
+
+def _check_group_bounds(broker: BrokerConfig, key: str, value: Value) -> None:
+    """The broker's minimum and maximum for a group's key, where it has them."""
+    kind, _, rest = key.partition(".")
+    if rest == "num.standby.replicas":
+        rest = "standby.replicas"
+    low, high = f"group.{kind}.min.{rest}", f"group.{kind}.max.{rest}"
+    if not isinstance(value, int):
+        return
+    if low in BROKER_KEYS:
+        minimum = broker.value(low)
+        if isinstance(minimum, int) and value < minimum:
+            raise ConfigError(f"{key} must be greater than or equal to {low}")
+    if high in BROKER_KEYS:
+        maximum = broker.value(high)
+        if isinstance(maximum, int) and value > maximum:
+            raise ConfigError(f"{key} must be less than or equal to {high}")
+
+
+def _kind(resource_type: int) -> str:
+    return {ResourceType.TOPIC: "topic", ResourceType.GROUP: "group"}.get(
+        ResourceType(resource_type), "dynamic"
+    )
+
+
+def _invalid_request(message: str) -> ConfigProblem:
+    return ConfigProblem(ErrorCode.INVALID_REQUEST, message)
