@@ -1,0 +1,51 @@
+"""What Kafka takes from Java's own classes, and clients or logs can therefore see."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+_INT_MASK = 0xFFFFFFFF
+_INT_SIGN = 0x80000000
+
+
+def string_hash(text: str) -> int:
+    """String.hashCode: over UTF-16 units, as a signed 32-bit number."""
+    units = text.encode("utf-16-le", "surrogatepass")
+    value = 0
+    for low, high in zip(units[::2], units[1::2], strict=True):
+        value = (value * 31 + (high << 8 | low)) & _INT_MASK
+    return value - (1 << 32) if value & _INT_SIGN else value
+
+
+def partition_for(group_id: str, partition_count: int) -> int:
+    """The partition of __consumer_offsets that holds a group
+    (GroupCoordinatorService.partitionFor).
+    """
+    value = string_hash(group_id)
+    # Utils.abs: the one number whose absolute value is no int counts as 0.
+    return 0 if value == -_INT_SIGN else abs(value) % partition_count
+
+
+def hash_map_order(keys: Collection[str]) -> list[str]:
+    """The keys of a HashMap<String, _> in the order Java iterates them, given their order of
+    insertion.
+
+    Where Kafka breaks a tie by "the first one found", this is what is found first.
+    """
+    table_size = 16
+    while len(keys) > table_size * 3 // 4:
+        table_size *= 2
+
+    def bucket(key: str) -> int:
+        value = string_hash(key) & _INT_MASK
+        return (value ^ value >> 16) & table_size - 1
+
+    return sorted(keys, key=bucket)
+
+
+def utf16_length(text: str) -> int:
+    """String.length: in UTF-16 units."""
+    return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2

@@ -1,0 +1,179 @@
+"""SyncGroup, Heartbeat and LeaveGroup for classic groups."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from kbroker.wire.errors import ErrorCode
+from kbroker.wire.messages.leave_group import LeaveGroupResponse, MemberResponse
+from kbroker.wire.messages.sync_group import SyncGroupResponse
+
+from .classic_group import GroupState
+from .join import UNKNOWN_MEMBER
+from .rebalance import group_record, synced
+from .result import AssignmentStored, Result
+
+if TYPE_CHECKING:
+    from kbroker.wire.messages.heartbeat import HeartbeatRequest
+    from kbroker.wire.messages.leave_group import LeaveGroupRequest, MemberIdentity
+    from kbroker.wire.messages.sync_group import SyncGroupRequest
+
+    from .classic_group import ClassicGroup
+    from .rebalance import Rebalances
+    from .result import Now, Parked
+    from .timers import Timers
+
+log = logging.getLogger("kbroker.groups")
+
+
+class Memberships:
+    """What members do between joins, over the groups of one shard."""
+
+    def __init__(
+        self, groups: dict[str, ClassicGroup], rebalances: Rebalances, timers: Timers
+    ) -> None:
+        self._groups = groups
+        self._rebalances = rebalances
+        self._timers = timers
+
+    # --- SyncGroup
+
+    def decide_sync(
+        self, request: SyncGroupRequest, parked: Parked[SyncGroupResponse], now: Now
+    ) -> Result[SyncGroupResponse]:
+        """`parked` is answered later if the result has no response."""
+        result: Result[SyncGroupResponse] = Result(now)
+        group = self._groups.get(request.group_id)
+        if group is None or group.state is GroupState.EMPTY:
+            result.response = SyncGroupResponse(error_code=ErrorCode.UNKNOWN_MEMBER_ID)
+            return result
+        error = _sync_error(group, request)
+        if error is not ErrorCode.NONE:
+            result.response = SyncGroupResponse(error_code=error)
+            return result
+        member = group.members[request.member_id]
+        self._rebalances.synced(group, member.member_id)
+        if group.state is GroupState.STABLE:
+            result.response = synced(group, member)
+            return result
+        member.awaiting_sync = parked
+        if group.leader_id == member.member_id:
+            self._store_assignment(group, request, result)
+        return result
+
+    @staticmethod
+    def _store_assignment(
+        group: ClassicGroup, request: SyncGroupRequest, result: Result[Any]
+    ) -> None:
+        assignment = {given.member_id: given.assignment for given in request.assignments}
+        missing = [member_id for member_id in group.members if member_id not in assignment]
+        for member_id in missing:
+            assignment[member_id] = b""
+        if missing:
+            log.warning(
+                "group %s: leader %s gave no assignment to %s",
+                group.group_id,
+                request.member_id,
+                ", ".join(missing),
+            )
+        result.records.append(group_record(group, assignment))
+        result.then = AssignmentStored(
+            group.group_id, group.generation_id, request.member_id, assignment
+        )
+
+    # --- Heartbeat
+
+    def decide_heartbeat(self, request: HeartbeatRequest, now: Now) -> ErrorCode:
+        group = self._groups.get(request.group_id)
+        if group is None:
+            return ErrorCode.UNKNOWN_MEMBER_ID
+        error = group.validate_member(request.member_id, request.group_instance_id)
+        if error is not ErrorCode.NONE:
+            return error
+        if request.generation_id != group.generation_id:
+            return ErrorCode.ILLEGAL_GENERATION
+        self._rebalances.put_off_session(group.members[request.member_id], now)
+        if group.state is GroupState.PREPARING_REBALANCE:
+            return ErrorCode.REBALANCE_IN_PROGRESS
+        return ErrorCode.NONE
+
+    # --- LeaveGroup
+
+    def decide_leave(
+        self, request: LeaveGroupRequest, identities: list[MemberIdentity], now: Now
+    ) -> Result[LeaveGroupResponse]:
+        """`identities`: who leaves; before v3 the request's one member."""
+        result: Result[LeaveGroupResponse] = Result(now)
+        group = self._groups.get(request.group_id)
+        responses = [
+            MemberResponse(
+                member_id=identity.member_id,
+                group_instance_id=identity.group_instance_id,
+                error_code=ErrorCode.UNKNOWN_MEMBER_ID
+                if group is None
+                else self._leave(group, identity, result),
+            )
+            for identity in identities
+        ]
+        result.response = LeaveGroupResponse(members=responses)
+        gone = [
+            response.member_id for response in responses if response.error_code == ErrorCode.NONE
+        ]
+        if group is not None and gone:
+            reason = f"{', '.join(gone)} left"
+            if group.state in (GroupState.STABLE, GroupState.COMPLETING_REBALANCE):
+                self._rebalances.prepare_or_complete(group, reason, result)
+            elif group.state is GroupState.PREPARING_REBALANCE:
+                self._rebalances.maybe_complete_join(group, result)
+        return result
+
+    def _leave(
+        self, group: ClassicGroup, identity: MemberIdentity, result: Result[Any]
+    ) -> ErrorCode:
+        member_id = identity.member_id
+        if member_id == UNKNOWN_MEMBER:
+            # An admin removes a static member by its instance id alone (KIP-345).
+            instance_id = identity.group_instance_id
+            current = None if instance_id is None else group.static_members.get(instance_id)
+            if current is None:
+                return ErrorCode.UNKNOWN_MEMBER_ID
+            member_id = current
+        elif member_id in group.pending_joins:
+            self._timers.cancel(group.pending_joins[member_id])
+            group.remove(member_id)
+            return ErrorCode.NONE
+        else:
+            error = group.validate_member(member_id, identity.group_instance_id)
+            if error is not ErrorCode.NONE:
+                return error
+        member = group.members[member_id]
+        log.info(
+            "group %s: %s left (%s)",
+            group.group_id,
+            member_id,
+            identity.reason or "no reason given",
+        )
+        self._timers.cancel(member.session)
+        self._rebalances.answer_removed(group, member, result)
+        group.remove(member_id)
+        return ErrorCode.NONE
+
+
+def _sync_error(group: ClassicGroup, request: SyncGroupRequest) -> ErrorCode:
+    error = group.validate_member(request.member_id, request.group_instance_id)
+    if error is not ErrorCode.NONE:
+        return error
+    if request.generation_id != group.generation_id:
+        return ErrorCode.ILLEGAL_GENERATION
+    if _differs(request.protocol_type, group.protocol_type) or _differs(
+        request.protocol_name, group.protocol_name
+    ):
+        return ErrorCode.INCONSISTENT_GROUP_PROTOCOL
+    if group.state is GroupState.PREPARING_REBALANCE:
+        return ErrorCode.REBALANCE_IN_PROGRESS
+    return ErrorCode.NONE
+
+
+def _differs(given: str | None, known: str | None) -> bool:
+    return given is not None and known is not None and given != known

@@ -1,0 +1,396 @@
+"""The groups of one partition of __consumer_offsets (Kafka's GroupCoordinatorShard)."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from kbroker.wire.errors import ErrorCode
+from kbroker.wire.messages.delete_groups import DeletableGroupResult
+from kbroker.wire.messages.describe_groups import DescribedGroup, DescribedGroupMember
+from kbroker.wire.messages.join_group import JoinGroupResponse
+from kbroker.wire.messages.list_groups import ListedGroup
+from kbroker.wire.messages.offset_delete import (
+    OffsetDeleteResponse,
+    OffsetDeleteResponsePartition,
+    OffsetDeleteResponseTopic,
+)
+from kbroker.wire.messages.sync_group import SyncGroupResponse
+
+from .classic_group import GroupState, Member
+from .join import Joins
+from .membership import Memberships
+from .offsets import NO_PRODUCER, Offsets
+from .rebalance import Rebalances
+from .records import GroupRemoved, GroupStored, OffsetRemoved, OffsetStored
+from .result import AssignmentStored, GroupCreated, Result, StaticMemberStored
+from .timers import CleanupDue, Deadline, JoinDue, SessionDue, SyncDue
+
+if TYPE_CHECKING:
+    from kbroker.config import BrokerConfig
+    from kbroker.wire.messages.heartbeat import HeartbeatRequest
+    from kbroker.wire.messages.join_group import JoinGroupRequest
+    from kbroker.wire.messages.leave_group import (
+        LeaveGroupRequest,
+        LeaveGroupResponse,
+        MemberIdentity,
+    )
+    from kbroker.wire.messages.offset_commit import OffsetCommitRequest, OffsetCommitResponse
+    from kbroker.wire.messages.offset_delete import OffsetDeleteRequest
+    from kbroker.wire.messages.offset_fetch import (
+        OffsetFetchRequestGroup,
+        OffsetFetchResponseGroup,
+    )
+    from kbroker.wire.messages.sync_group import SyncGroupRequest
+
+    from .classic_group import ClassicGroup
+    from .records import Record
+    from .result import Client, Committed, Now, Parked
+    from .timers import TimerEvent, Timers
+
+log = logging.getLogger("kbroker.groups")
+
+GROUP_TYPE = "classic"
+VERSION_WITH_GROUP_NOT_FOUND_ON_COMMIT = 9
+VERSION_WITH_GROUP_NOT_FOUND_ON_DESCRIBE = 6
+
+
+class GroupShard:
+    """Routes decisions to the parts that make them, and records to what they change."""
+
+    def __init__(self, index: int, config: BrokerConfig, timers: Timers) -> None:
+        self.index = index  # of the partition
+        self.groups: dict[str, ClassicGroup] = {}
+        self.offsets = Offsets(config)
+        self._config = config
+        self._timers = timers
+        self._rebalances = Rebalances(self, config, timers)
+        self._joins = Joins(self.groups, self._rebalances, config, timers)
+        self._memberships = Memberships(self.groups, self._rebalances, timers)
+        self._cleanup = Deadline(self, CleanupDue())
+
+    # --- members
+
+    def decide_join(
+        self,
+        request: JoinGroupRequest,
+        client: Client,
+        parked: Parked[JoinGroupResponse],
+        member_uuid: str,
+        now: Now,
+    ) -> Result[JoinGroupResponse]:
+        return self._joins.decide(request, client, parked, member_uuid, now)
+
+    def decide_sync(
+        self, request: SyncGroupRequest, parked: Parked[SyncGroupResponse], now: Now
+    ) -> Result[SyncGroupResponse]:
+        return self._memberships.decide_sync(request, parked, now)
+
+    def decide_heartbeat(self, request: HeartbeatRequest, now: Now) -> ErrorCode:
+        return self._memberships.decide_heartbeat(request, now)
+
+    def decide_leave(
+        self, request: LeaveGroupRequest, identities: list[MemberIdentity], now: Now
+    ) -> Result[LeaveGroupResponse]:
+        return self._memberships.decide_leave(request, identities, now)
+
+    # --- offsets
+
+    def decide_commit(
+        self, request: OffsetCommitRequest, api_version: int, now: Now
+    ) -> Result[OffsetCommitResponse] | ErrorCode:
+        """An error code if the group refuses all of it."""
+        group = self.groups.get(request.group_id)
+        if group is None:
+            if request.generation_id_or_member_epoch >= 0:
+                if api_version >= VERSION_WITH_GROUP_NOT_FOUND_ON_COMMIT:
+                    return ErrorCode.GROUP_ID_NOT_FOUND
+                return ErrorCode.ILLEGAL_GENERATION
+            # An admin, or a consumer that assigns itself: replay makes a group that only holds
+            # offsets.
+            return self.offsets.decide_commit(request, now)
+        error = _commit_error(group, request)
+        if error is not ErrorCode.NONE:
+            return error
+        if group.state in (GroupState.STABLE, GroupState.PREPARING_REBALANCE):
+            self._rebalances.put_off_session(group.members[request.member_id], now)
+        return self.offsets.decide_commit(request, now)
+
+    def fetch_offsets(
+        self, request: OffsetFetchRequestGroup, *, require_stable: bool
+    ) -> OffsetFetchResponseGroup:
+        """A group that nobody knows has no offsets: that is no error."""
+        if request.topics is None:
+            return self.offsets.fetch_all(request.group_id, require_stable=require_stable)
+        return self.offsets.fetch(request.group_id, request.topics, require_stable=require_stable)
+
+    def decide_delete_offsets(
+        self, request: OffsetDeleteRequest, now: Now
+    ) -> Result[OffsetDeleteResponse]:
+        result: Result[OffsetDeleteResponse] = Result(now)
+        group = self.groups.get(request.group_id)
+        if group is None:
+            result.response = OffsetDeleteResponse(error_code=ErrorCode.GROUP_ID_NOT_FOUND)
+            return result
+        if group.state is not GroupState.EMPTY and not group.uses_consumer_protocol:
+            # Nobody knows what such members are using.
+            result.response = OffsetDeleteResponse(error_code=ErrorCode.NON_EMPTY_GROUP)
+            return result
+        topics = []
+        for topic in request.topics:
+            is_used = group.is_subscribed_to(topic.name)
+            error = ErrorCode.GROUP_SUBSCRIBED_TO_TOPIC if is_used else ErrorCode.NONE
+            partitions = []
+            for partition in topic.partitions:
+                index = partition.partition_index
+                partitions.append(
+                    OffsetDeleteResponsePartition(partition_index=index, error_code=error)
+                )
+                removal = self.offsets.removal(request.group_id, topic.name, index)
+                if not is_used and removal is not None:
+                    result.records.append(removal)
+            topics.append(OffsetDeleteResponseTopic(name=topic.name, partitions=partitions))
+        result.response = OffsetDeleteResponse(topics=topics)
+        return result
+
+    # --- administration
+
+    def describe(self, group_id: str, api_version: int) -> DescribedGroup:
+        group = self.groups.get(group_id)
+        if group is None:
+            described = DescribedGroup(group_id=group_id, group_state=GroupState.DEAD.value)
+            if api_version >= VERSION_WITH_GROUP_NOT_FOUND_ON_DESCRIBE:
+                described.error_code = ErrorCode.GROUP_ID_NOT_FOUND
+                described.error_message = f"Group {group_id} not found."
+            return described
+        protocol = group.protocol_name if group.state is GroupState.STABLE else None
+        return DescribedGroup(
+            group_id=group_id,
+            group_state=group.state.value,
+            protocol_type=group.protocol_type or "",
+            protocol_data=protocol or "",
+            members=[
+                DescribedGroupMember(
+                    member_id=member.member_id,
+                    group_instance_id=member.instance_id,
+                    client_id=member.client_id,
+                    client_host=member.client_host,
+                    member_metadata=b"" if protocol is None else member.metadata(protocol),
+                    member_assignment=member.assignment,
+                )
+                for member in group.members.values()
+            ],
+        )
+
+    def list_groups(self, states: set[str], types: set[str]) -> list[ListedGroup]:
+        """`states` and `types` in lower case; an empty set lets everything through."""
+        if types and GROUP_TYPE not in types:
+            return []
+        return [
+            ListedGroup(
+                group_id=group.group_id,
+                protocol_type=group.protocol_type or "",
+                group_state=group.state.value,
+                group_type=GROUP_TYPE,
+            )
+            for group in self.groups.values()
+            if not states or group.state.value.lower() in states
+        ]
+
+    def decide_delete_groups(
+        self, group_ids: list[str], now: Now
+    ) -> Result[list[DeletableGroupResult]]:
+        result: Result[list[DeletableGroupResult]] = Result(now)
+        result.response = []
+        for group_id in group_ids:
+            group = self.groups.get(group_id)
+            error = ErrorCode.NONE
+            if group is None:
+                error = ErrorCode.GROUP_ID_NOT_FOUND
+            elif group.state is not GroupState.EMPTY:
+                error = ErrorCode.NON_EMPTY_GROUP
+            else:
+                result.records.extend(self.offsets.removals(group_id))
+                result.records.append(GroupRemoved(group_id))
+            result.response.append(DeletableGroupResult(group_id=group_id, error_code=error))
+        return result
+
+    def decide_topic_deleted(self, topic: str, topic_id: bytes, now: Now) -> Result[None]:
+        result: Result[None] = Result(now)
+        result.records.extend(self.offsets.removals_of_topic(topic, topic_id))
+        return result
+
+    # --- time
+
+    def on_timer(self, event: TimerEvent, now: Now) -> Result[None]:
+        result: Result[None] = Result(now)
+        match event:
+            case CleanupDue():
+                self._clean_up(result)
+            case SessionDue(group_id, member_id):
+                if (group := self.groups.get(group_id)) is not None:
+                    self._rebalances.session_due(group, member_id, result)
+            case JoinDue(group_id):
+                if (group := self.groups.get(group_id)) is not None:
+                    self._rebalances.join_due(group, result)
+            case SyncDue(group_id, generation_id):
+                if (group := self.groups.get(group_id)) is not None:
+                    self._rebalances.sync_due(group, generation_id, result)
+        return result
+
+    def _clean_up(self, result: Result[None]) -> None:
+        """Offsets whose retention is over, and empty groups that hold none."""
+        now = result.now
+        for group in self.groups.values():
+            removals, is_all = self.offsets.expired(group, now.wall_ms)
+            result.records.extend(removals)
+            if is_all and group.state is GroupState.EMPTY:
+                result.records.append(GroupRemoved(group.group_id))
+        self._schedule_cleanup(now)
+
+    def _schedule_cleanup(self, now: Now) -> None:
+        interval_ms = self._config.offsets_retention_check_interval_ms
+        self._timers.set(self._cleanup, now.timer_ms + interval_ms)
+
+    # --- what became of records
+
+    def committed(self, then: Committed, now: Now) -> Result[Any]:
+        result: Result[Any] = Result(now)
+        group = self.groups.get(then.group_id)
+        if group is not None:
+            match then:
+                case AssignmentStored():
+                    self._rebalances.assignment_stored(then, group, result)
+                case StaticMemberStored():
+                    self._joins.static_member_stored(then, group, result)
+        return result
+
+    def failed(self, then: Committed, error: ErrorCode, now: Now) -> Result[Any]:
+        """The records are not in the log: undo what was done in advance."""
+        result: Result[Any] = Result(now)
+        group = self.groups.get(then.group_id)
+        if group is not None:
+            match then:
+                case AssignmentStored():
+                    self._rebalances.assignment_failed(then, group, error, result)
+                case StaticMemberStored():
+                    self._joins.static_member_failed(then, group, error, result)
+                case GroupCreated():
+                    self._forget(group)
+                    for member in group.members.values():
+                        response = JoinGroupResponse(error_code=error)
+                        self._rebalances.answer_join(group, member, response, result)
+        return result
+
+    # --- the log
+
+    def replay(self, record: Record, record_offset: int, producer_id: int = NO_PRODUCER) -> None:
+        """Apply a record that is in the log: while loading all of them, later all but GroupStored.
+
+        A live group is ahead of its own record: it knows who is waiting.
+        """
+        match record:
+            case OffsetStored(group_id):
+                if group_id not in self.groups:
+                    timestamp_ms = record.value.commit_timestamp_ms
+                    self.groups[group_id] = self._rebalances.new_group(
+                        group_id, GroupState.EMPTY, timestamp_ms
+                    )
+                self.offsets.replay_stored(record, record_offset, producer_id)
+            case OffsetRemoved():
+                self.offsets.replay_removed(record)
+            case GroupStored():
+                self._replay_group(record)
+            case GroupRemoved(group_id):
+                if (group := self.groups.get(group_id)) is not None:
+                    self._forget(group)
+
+    def end_transaction(self, producer_id: int, *, is_commit: bool) -> None:
+        self.offsets.end_transaction(producer_id, is_commit=is_commit)
+
+    def _replay_group(self, record: GroupStored) -> None:
+        value = record.value
+        group = self._rebalances.new_group(
+            record.group_id,
+            GroupState.STABLE if value.members else GroupState.EMPTY,
+            value.current_state_timestamp,
+            generation_id=value.generation,
+            protocol_type=value.protocol_type or None,
+            protocol_name=value.protocol,
+            leader_id=value.leader,
+        )
+        for member in value.members:
+            rebalance_timeout_ms = member.rebalance_timeout
+            if rebalance_timeout_ms == -1:  # version 0 of the record
+                rebalance_timeout_ms = member.session_timeout
+            group.add(
+                Member(
+                    member_id=member.member_id,
+                    instance_id=member.group_instance_id,
+                    client_id=member.client_id,
+                    client_host=member.client_host,
+                    rebalance_timeout_ms=rebalance_timeout_ms,
+                    session_timeout_ms=member.session_timeout,
+                    protocol_type=value.protocol_type,
+                    protocols=[(value.protocol or "", member.subscription)],
+                    session=self._rebalances.new_session(record.group_id, member.member_id),
+                    assignment=member.assignment,
+                )
+            )
+        group.subscribed_topics = group.compute_subscribed_topics()
+        self.groups[record.group_id] = group
+
+    def _forget(self, group: ClassicGroup) -> None:
+        del self.groups[group.group_id]
+        for deadline in (group.join_due, group.sync_due, *group.pending_joins.values()):
+            self._timers.cancel(deadline)
+        for member in group.members.values():
+            self._timers.cancel(member.session)
+
+    # --- life
+
+    def on_loaded(self, now: Now) -> Result[None]:
+        """Everything is replayed: members' sessions begin anew."""
+        result: Result[None] = Result(now)
+        for group in list(self.groups.values()):
+            for member in group.members.values():
+                self._rebalances.put_off_session(member, now)
+            if len(group.members) > self._config.group_max_size:
+                self._rebalances.prepare(group, "more members than group.max.size", result)
+        self._schedule_cleanup(now)
+        return result
+
+    def on_unloaded(self, now: Now) -> Result[None]:
+        """Another broker coordinates these groups now: whoever waits must look for it."""
+        result: Result[None] = Result(now)
+        for group in list(self.groups.values()):
+            for member in group.members.values():
+                response = JoinGroupResponse(
+                    member_id=member.member_id, error_code=ErrorCode.NOT_COORDINATOR
+                )
+                self._rebalances.answer_join(group, member, response, result)
+                if member.awaiting_sync is not None:
+                    moved = SyncGroupResponse(error_code=ErrorCode.NOT_COORDINATOR)
+                    result.sync_answers.append((member.awaiting_sync, moved))
+                    member.awaiting_sync = None
+            self._forget(group)
+        self._timers.cancel(self._cleanup)
+        return result
+
+
+def _commit_error(group: ClassicGroup, request: OffsetCommitRequest) -> ErrorCode:
+    """ClassicGroup.validateOffsetCommit."""
+    generation_id = request.generation_id_or_member_epoch
+    if generation_id < 0 and group.state is GroupState.EMPTY:
+        return ErrorCode.NONE
+    if generation_id < 0 and not request.member_id and request.group_instance_id is None:
+        # Not even an admin may move the offsets of members that are there.
+        return ErrorCode.UNKNOWN_MEMBER_ID
+    error = group.validate_member(request.member_id, request.group_instance_id)
+    if error is not ErrorCode.NONE:
+        return error
+    if generation_id != group.generation_id:
+        return ErrorCode.ILLEGAL_GENERATION
+    if group.state is GroupState.COMPLETING_REBALANCE:
+        return ErrorCode.REBALANCE_IN_PROGRESS
+    return ErrorCode.NONE

@@ -1,0 +1,126 @@
+"""Deadlines of many members and groups in one heap, made so that putting one off costs nothing.
+
+A heartbeat only writes a number: the heap keeps the earlier time, finds the later one when that
+comes, and goes back to sleep. Times are milliseconds of the driver's monotonic clock.
+"""
+
+from __future__ import annotations
+
+import heapq
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .shard import GroupShard
+
+NEVER: Final = 1 << 62
+_STALE_MIN: Final = 256  # below this, stale entries are not worth a rebuild
+
+
+@dataclass(frozen=True, slots=True)
+class SessionDue:
+    """A member was not heard of for its session timeout, or a new one did not come back with its
+    id.
+    """
+
+    group_id: str
+    member_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class JoinDue:
+    """The time to join a rebalance is over."""
+
+    group_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class SyncDue:
+    """The time to send SyncGroup for a generation is over."""
+
+    group_id: str
+    generation_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class CleanupDue:
+    """Time to look for expired offsets and groups."""
+
+
+TimerEvent = SessionDue | JoinDue | SyncDue | CleanupDue
+
+
+class Deadline:
+    """A time at which `event` happens to `owner`; set and cancelled through Timers."""
+
+    __slots__ = ("armed_ms", "due_ms", "event", "owner")
+
+    def __init__(self, owner: GroupShard, event: TimerEvent) -> None:
+        self.owner = owner
+        self.event = event
+        self.due_ms: int = NEVER
+        self.armed_ms: int = NEVER  # of its entry in the heap; never later than due_ms
+
+
+class Timers:
+    """All deadlines of one coordinator."""
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[int, int, Deadline]] = []
+        self._pushed = 0
+        self._stale = 0
+
+    def __len__(self) -> int:
+        return len(self._heap)
+
+    def set(self, deadline: Deadline, due_ms: int) -> None:
+        """Put a deadline at due_ms, wherever it was. O(1) if that is no earlier than before."""
+        deadline.due_ms = due_ms
+        if due_ms < deadline.armed_ms:
+            if deadline.armed_ms != NEVER:
+                self._stale += 1
+            deadline.armed_ms = due_ms
+            self._pushed += 1
+            heapq.heappush(self._heap, (due_ms, self._pushed, deadline))
+
+    def cancel(self, deadline: Deadline) -> None:
+        deadline.due_ms = NEVER
+        if deadline.armed_ms != NEVER:
+            deadline.armed_ms = NEVER
+            self._stale += 1
+            if self._stale > _STALE_MIN and self._stale * 2 > len(self._heap):
+                self._rebuild()
+
+    def next_ms(self) -> int:
+        """When `expired` may have something to say; NEVER if nothing is set."""
+        return self._heap[0][0] if self._heap else NEVER
+
+    def expired(self, now_ms: int) -> Iterator[Deadline]:
+        """The deadlines that are due. What is set to a time already past meanwhile is for the
+        next call.
+        """
+        for _ in range(len(self._heap)):
+            if not self._heap or self._heap[0][0] > now_ms:
+                return
+            armed_ms, _, deadline = heapq.heappop(self._heap)
+            if deadline.armed_ms != armed_ms:
+                self._stale -= 1
+                continue
+            deadline.armed_ms = NEVER
+            if deadline.due_ms > now_ms:
+                self.set(deadline, deadline.due_ms)
+            else:
+                deadline.due_ms = NEVER
+                yield deadline
+
+    def _rebuild(self) -> None:
+        # A cancelled deadline that was set again to the same time has two equal entries: keep one.
+        live: dict[int, tuple[int, int, Deadline]] = {}
+        for entry in self._heap:
+            if entry[2].armed_ms == entry[0]:
+                live[id(entry[2])] = entry
+        self._heap = list(live.values())
+        heapq.heapify(self._heap)
+        self._stale = 0
