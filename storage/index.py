@@ -97,10 +97,6 @@ class MappedIndex:
         self._release()
         self._loaded = False
 
-    def fsync(self) -> None:
-        """Make the entries survive a power loss. May run in a thread."""
-        self._disk.open(self.path).fsync()
-
     def _load(self) -> None:
         try:
             size = self._disk.size(self.path)

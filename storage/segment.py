@@ -8,17 +8,19 @@ file is opened, its size and indexes are read when something first needs them, s
 from __future__ import annotations
 
 import struct
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from . import names
-from .batch import HEADER, LAST_OFFSET_DELTA_AT, LOG_OVERHEAD, MAX_TIMESTAMP_AT
+from .batch import HEADER, LAST_OFFSET_DELTA_AT, LOG_OVERHEAD, MAX_TIMESTAMP_AT, BatchHeader
 from .errors import CorruptBatch
 from .offset_index import MAX_RELATIVE_OFFSET, OffsetIndex
-from .time_index import NO_TIMESTAMP, TimeIndex
+from .time_index import TimeIndex
 from .txn_index import TransactionIndex
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from random import Random
 
     from .disk import Disk, File
     from .log_config import LogConfig
@@ -36,7 +38,7 @@ _SEARCHED_BYTES = LAST_OFFSET_DELTA_AT + 4
 
 
 class LogSegment:
-    """Not thread-safe, but for `fsync`."""
+    """Not thread-safe."""
 
     __slots__ = (
         "_bytes_since_index_entry",
@@ -44,11 +46,13 @@ class LogSegment:
         "_disk",
         "_file",
         "_first_timestamp",
+        "_is_sane",
         "_max_timestamp",
         "_size",
         "base_offset",
         "created_ms",
         "directory",
+        "is_written",
         "offset_index",
         "roll_jitter_ms",
         "suffix",
@@ -75,7 +79,9 @@ class LogSegment:
         self._bytes_since_index_entry = 0
         self._first_timestamp: int | None = None
         self._max_timestamp: tuple[int, int] | None = None
+        self._is_sane = False  # whether the indexes have been looked at
         self.base_offset = base_offset
+        self.is_written = False  # since it was opened: a close has something to do
         self.created_ms = created_ms
         self.directory = directory
         self.roll_jitter_ms = roll_jitter_ms
@@ -97,6 +103,7 @@ class LogSegment:
             self._disk.unlink(self.path(suffix))
         self._file = self._disk.open(self.path(names.LOG), create=True)
         self._size = 0
+        self._is_sane = True
         if self._config.preallocate:
             self._file.reserve(self._config.segment_bytes)
         # Kafka takes a log file without its offset index for a crashed one.
@@ -110,6 +117,8 @@ class LogSegment:
             self._file = self._disk.open(self.path(names.LOG))
             if self._size < 0:
                 self._size = self._file.size
+            if not self._is_sane:
+                self._check_indexes()
         return self._file
 
     @property
@@ -140,16 +149,30 @@ class LogSegment:
         position = file.append(batches)
         size = len(batches)
         self._size = position + size
+        self.is_written = True
         if not position:
             self._first_timestamp = max_timestamp
-        if max_timestamp > self.max_timestamp_and_offset()[0]:
-            self._max_timestamp = (max_timestamp, offset_of_max_timestamp)
-        if self._bytes_since_index_entry > self._config.index_interval_bytes:
-            self.offset_index.append(last_offset, position)
-            self.time_index.maybe_append(*self.max_timestamp_and_offset())
-            self._bytes_since_index_entry = 0
-        self._bytes_since_index_entry += size
+        self._note(position, size, last_offset, max_timestamp, offset_of_max_timestamp)
         return position
+
+    def _note(
+        self,
+        position: int,
+        size: int,
+        last_offset: int,
+        max_timestamp: int,
+        offset_of_max_timestamp: int,
+    ) -> None:
+        """Take batches at `position` into the indexes, where it is time for an entry."""
+        largest = self._max_timestamp or self.max_timestamp_and_offset()
+        if max_timestamp > largest[0]:
+            largest = self._max_timestamp = (max_timestamp, offset_of_max_timestamp)
+        if self._bytes_since_index_entry > self._config.index_interval_bytes:
+            self._bytes_since_index_entry = 0
+            if not self.offset_index.is_full:
+                self.offset_index.append(last_offset, position)
+                self.time_index.maybe_append(*largest)
+        self._bytes_since_index_entry += size
 
     def fits(self, last_offset: int) -> bool:
         """Whether the offset can be told relative to the base, in 31 bits."""
@@ -206,8 +229,8 @@ class LogSegment:
 
     def locate(self, offset: int) -> tuple[int, int] | None:
         """(position, size) of the first batch that ends at or above `offset`; None past the end."""
-        position = self.offset_index.lookup(offset)[1]
         file = self._file or self.file
+        position = self.offset_index.lookup(offset)[1]
         end = self._size
         while position + _SEARCHED_BYTES <= end:
             chunk = file.read_at(position, _SCAN_BYTES)
@@ -256,13 +279,35 @@ class LogSegment:
                 raise CorruptBatch(f"{file.path}: {len(chunk)} bytes at {position} of {end}")
             position += at
 
+    def headers(
+        self, position: int = 0, end: int | None = None
+    ) -> Iterator[tuple[int, BatchHeader]]:
+        """(position, header) of the batches from `position` up to `end`, else as `batches`."""
+        file = self._file or self.file
+        end = self._size if end is None else end
+        while position < end:
+            chunk = file.read_at(position, min(_SCAN_BYTES, end - position))
+            at = 0
+            while at + HEADER <= len(chunk):
+                header = BatchHeader(chunk, at)
+                if header.length < _MIN_LENGTH or position + at + header.size_bytes > end:
+                    raise CorruptBatch(
+                        f"{file.path}: a batch of {header.size_bytes} bytes "
+                        f"at {position + at} of {end}"
+                    )
+                yield position + at, header
+                at += header.size_bytes
+            if not at:
+                raise CorruptBatch(f"{file.path}: {len(chunk)} bytes at {position} of {end}")
+            position += at
+
     def next_offset(self) -> int:
         """One above the last offset in it, or its base. Reads from the last index entry on."""
+        file = self.file
         next_offset = self.base_offset
-        for _, batch in self.batches(self.offset_index.last_entry()[1]):
-            base_offset, _ = _BASE_OFFSET_LENGTH.unpack_from(batch)
-            (delta,) = _LAST_OFFSET_DELTA.unpack_from(batch, LAST_OFFSET_DELTA_AT)
-            next_offset = base_offset + delta + 1
+        assert file.size >= self._size
+        for _, header in self.headers(self.offset_index.last_entry()[1]):
+            next_offset = header.next_offset
         return next_offset
 
     def deactivate(self) -> None:
@@ -285,20 +330,13 @@ class LogSegment:
         removed = 0
         if found is not None:
             removed = self.size - found[0]
-            self.file.truncate(found[0])
-            self._size = found[0]
+            self.cut(found[0])
         if not self._size:
             self.created_ms = now_ms
             self._first_timestamp = None
         self._bytes_since_index_entry = 0
         self._max_timestamp = self._scanned_max_timestamp()
         return removed
-
-    def close(self) -> None:
-        """Write what a clean reopening needs, and let go of the files."""
-        if self._file is not None or self._max_timestamp is not None:
-            self.deactivate()
-        self.release()
 
     def release(self) -> None:
         """Let go of the files without writing: the disk has failed, or they are to go."""
@@ -307,31 +345,21 @@ class LogSegment:
         self.txn_index.release()
         self._file = None
 
-    def fsync(self, *, with_indexes: bool) -> None:
-        """Make it survive a power loss. Indexes of the active segment can wait: a crash rebuilds
-        them from the recovery point on. May run in a thread.
-        """
-        self.file.fsync()
-        if with_indexes:
-            self.offset_index.fsync()
-            self.time_index.fsync()
-            self.txn_index.fsync()
+    def index_paths(self) -> list[str]:
+        """What a flush must sync beside the log file, if it is there."""
+        return [self.offset_index.path, self.time_index.path, self.txn_index.path]
 
-    def rename(self, suffix: str) -> None:
-        """Give all its files another suffix behind their names (`.deleted`, none, ...)."""
+    def rename(self, suffix: str) -> list[str]:
+        """Give its files another suffix behind their names (`.deleted`, none); the new paths."""
         old = [self.path(kind) for kind in names.SEGMENT_SUFFIXES]
         self.suffix = suffix
+        renamed = []
         for kind, before in zip(names.SEGMENT_SUFFIXES, old, strict=True):
-            try:
+            with suppress(FileNotFoundError):  # there may be no transaction index
                 self._disk.rename(before, self.path(kind))
-            except FileNotFoundError:
-                continue  # an index nobody needed yet
+                renamed.append(self.path(kind))
         self._moved()
-
-    def move(self, directory: str) -> None:
-        """Its directory was renamed."""
-        self.directory = directory
-        self._moved()
+        return renamed
 
     def unlink(self) -> None:
         """Remove its files. Readers that hold the log file can still read it."""
@@ -349,10 +377,67 @@ class LogSegment:
     def _scanned_max_timestamp(self) -> tuple[int, int]:
         """As the index has it, or larger behind the index's last entry."""
         largest = self.time_index.last_entry()
-        for _, batch in self.batches(self.offset_index.lookup(largest[1])[1]):
-            (timestamp,) = _MAX_TIMESTAMP.unpack_from(batch, MAX_TIMESTAMP_AT)
-            if timestamp > largest[0]:
-                base_offset, _ = _BASE_OFFSET_LENGTH.unpack_from(batch)
-                (delta,) = _LAST_OFFSET_DELTA.unpack_from(batch, LAST_OFFSET_DELTA_AT)
-                largest = (timestamp, base_offset + delta)
-        return largest if largest[0] >= 0 else (NO_TIMESTAMP, self.base_offset)
+        for _, header in self.headers(self.offset_index.lookup(largest[1])[1]):
+            if header.max_timestamp > largest[0]:
+                largest = (header.max_timestamp, header.last_offset)
+        return largest
+
+    def _check_indexes(self) -> None:
+        self._is_sane = True
+        size = self._size
+        if (
+            self.offset_index.defect() is not None
+            or self.time_index.defect() is not None
+            or self.offset_index.last_entry()[1] > max(size - HEADER, 0)
+        ):
+            self.rebuild_indexes()
+
+    def reset_indexes(self) -> None:
+        """Empty, to be filled again batch by batch (`reindex`)."""
+        self._is_sane = True
+        self.is_written = True
+        self.offset_index.reset()
+        self.time_index.reset()
+        self._bytes_since_index_entry = 0
+        self._max_timestamp = None
+
+    def reindex(self, position: int, header: BatchHeader) -> None:
+        """Take the batch at `position` into the emptied indexes."""
+        last_offset = header.last_offset
+        self._note(position, header.size_bytes, last_offset, header.max_timestamp, last_offset)
+
+    def rebuild_indexes(self) -> None:
+        """Make offset and time index anew from the headers of the batches."""
+        self.reset_indexes()
+        for position, header in self.headers():
+            self.reindex(position, header)
+        self.deactivate()
+
+    def cut(self, position: int) -> None:
+        """End the log file here: recovery found nothing valid behind."""
+        self.file.truncate(position)
+        self._size = position
+        self.is_written = True
+
+
+def new_segment(
+    disk: Disk,
+    directory: str,
+    base_offset: int,
+    config: LogConfig,
+    now_ms: int,
+    rng: Random,
+    *,
+    suffix: str = "",
+) -> LogSegment:
+    """A segment of a log, with its share of the roll jitter; its files are not made here."""
+    jitter_ms = min(config.segment_jitter_ms, config.segment_ms)
+    return LogSegment(
+        disk,
+        directory,
+        base_offset,
+        config,
+        created_ms=now_ms,
+        roll_jitter_ms=rng.randrange(jitter_ms) if jitter_ms > 0 else 0,
+        suffix=suffix,
+    )

@@ -81,11 +81,6 @@ class TransactionIndex:
         self._file = None
         self._records = []
 
-    def fsync(self) -> None:
-        """Make the records survive a power loss. May run in a thread."""
-        if self._disk.exists(self.path):
-            self._disk.open(self.path).fsync()
-
     def release(self) -> None:
         """Let go of the file. It opens again if it is used again."""
         self._file = None

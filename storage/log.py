@@ -1,0 +1,858 @@
+"""The log of one partition: append, read, roll, flush, truncate.
+
+Kafka's UnifiedLog and LocalLog. A log is a directory of segments, of which the last is active, plus
+the leader epochs and the producers' state. Offsets: `log_start_offset` is the first that may be
+read, `log_end_offset` (exclusive) the next to be written, `recovery_point` (exclusive) up to where
+a power loss takes nothing. The high watermark is the partition's and comes in as an argument.
+
+Everything blocks and nothing is thread-safe, but for `FlushPlan.run`. Time comes in as an argument.
+After a failed write or fsync the log is offline: what is on the disk is unknown (a second fsync may
+report success for pages the first one dropped), so only a restart and its recovery may go on.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import TYPE_CHECKING, NamedTuple
+
+from . import names
+from .batch import (
+    NO_PRODUCER_ID,
+    NO_TIMESTAMP,
+    BatchHeader,
+    batches,
+    set_base_offset,
+    set_leader_epoch,
+)
+from .checkpoints import PARTITION_METADATA, read_partition_metadata, write_partition_metadata
+from .disk import FileRange
+from .errors import (
+    DiskError,
+    InvalidRecord,
+    OffsetOutOfRange,
+    OffsetsOutOfOrder,
+    RecordBatchTooLarge,
+    UnexpectedAppendOffset,
+)
+from .flush import FlushPlan
+from .leader_epochs import LeaderEpochCache
+from .origin import Origin
+from .producer_replay import replay_producers
+from .producer_state import Duplicate, ProducerState
+from .retention import delete_old_segments
+from .segment import LogSegment, new_segment
+from .timestamp_search import TimestampOffset, find_max_timestamp, find_timestamp
+from .txn_index import AbortedTransaction
+from .validation import prepare
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from random import Random
+
+    from .deletions import Deletions
+    from .disk import Disk
+    from .leader_epochs import EpochEndOffset
+    from .log_config import LogConfig
+    from .producer_state import CompletedTransaction
+    from .segments import Segments
+
+logger = logging.getLogger(__name__)
+
+
+class AppendInfo:
+    """What an append did. Offsets are inclusive; a duplicate's are those of its first append."""
+
+    __slots__ = (
+        "append_time_ms",
+        "duplicate",
+        "first_offset",
+        "last_offset",
+        "log_start_offset",
+        "rolled",
+    )
+
+    def __init__(
+        self,
+        first_offset: int,
+        last_offset: int,
+        append_time_ms: int,
+        log_start_offset: int,
+        *,
+        duplicate: bool = False,
+        rolled: bool = False,
+    ) -> None:
+        self.first_offset = first_offset
+        self.last_offset = last_offset
+        self.append_time_ms = append_time_ms  # -1 unless the topic stamps with LogAppendTime
+        self.log_start_offset = log_start_offset
+        self.duplicate = duplicate  # nothing was written
+        self.rolled = rolled  # a segment was finished: time to flush it
+
+
+class FetchSlice(NamedTuple):
+    """What a read found: `records` is None where there is nothing to read yet.
+
+    `segment_base_offset` and `position` tell where the first batch lies, as Kafka's
+    LogOffsetMetadata does.
+    """
+
+    records: FileRange | None
+    segment_base_offset: int
+    position: int
+
+
+class Log:
+    """One partition's log. `recovery.open_log` makes it."""
+
+    __slots__ = (
+        "_deletions",
+        "_disk",
+        "_epochs",
+        "_has_new_names",
+        "_history",
+        "_is_new",
+        "_is_tail_known",
+        "_now_ms",
+        "_offline",
+        "_producers",
+        "_rng",
+        "_topic_id",
+        "_unsynced_paths",
+        "config",
+        "directory",
+        "last_append_bytes",
+        "last_flush_ms",
+        "log_end_offset",
+        "log_start_offset",
+        "partition",
+        "recovery_point",
+        "segments",
+        "topic",
+    )
+
+    def __init__(
+        self,
+        disk: Disk,
+        directory: str,
+        topic: str,
+        partition: int,
+        config: LogConfig,
+        segments: Segments,
+        *,
+        log_start_offset: int,
+        log_end_offset: int,
+        recovery_point: int,
+        now_ms: int,
+        rng: Random,
+        deletions: Deletions,
+        is_new: bool,
+        is_tail_known: bool,
+        epochs: LeaderEpochCache | None,
+        producers: ProducerState | None,
+    ) -> None:
+        """Of what recovery found. `epochs` and `producers` are loaded when needed where None.
+
+        Without `is_tail_known` the end offset comes from the checkpoint of a clean stop, and is
+        compared with the segment when that is first used.
+        """
+        self._disk = disk
+        self.directory = directory
+        self.topic = topic
+        self.partition = partition
+        self.config = config
+        self.segments = segments
+        self.log_start_offset = log_start_offset
+        self.log_end_offset = log_end_offset
+        self.recovery_point = recovery_point
+        self.last_flush_ms = now_ms
+        self.last_append_bytes = 0
+        self._now_ms = now_ms
+        self._rng = rng
+        self._deletions = deletions
+        self._epochs = epochs
+        self._producers = producers
+        self._topic_id: bytes | None = None
+        self._is_tail_known = is_tail_known
+        self._offline: DiskError | None = None
+        self._history = 0  # truncations: a flush that began before one proves nothing after it
+        self._has_new_names = is_new
+        self._is_new = is_new  # not synced in the log directory yet
+        self._unsynced_paths: list[str] = []
+
+    def __repr__(self) -> str:
+        return f"Log({self.directory}, [{self.log_start_offset}, {self.log_end_offset}))"
+
+    # What it is.
+
+    @property
+    def log_dir(self) -> str:
+        """The log directory this partition's directory lies in."""
+        return os.path.dirname(self.directory)
+
+    @property
+    def size(self) -> int:
+        """Bytes of batches."""
+        return self.segments.size
+
+    @property
+    def unflushed_records(self) -> int:
+        """How many a power loss could take (flush.messages goes by it)."""
+        return self.log_end_offset - self.recovery_point
+
+    @property
+    def is_offline(self) -> bool:
+        """Whether the disk failed under it; everything then raises DiskError."""
+        return self._offline is not None
+
+    @property
+    def topic_id(self) -> bytes | None:
+        """As partition.metadata has it: 16 bytes, None where there is no such file."""
+        if self._topic_id is None:
+            self._topic_id = read_partition_metadata(self._disk, self._path(PARTITION_METADATA))
+        return self._topic_id
+
+    def assign_topic_id(self, topic_id: bytes) -> None:
+        """Write it down for a log that has none."""
+        assert self.topic_id in (None, topic_id), f"{self} already has another topic id"
+        if self._topic_id is None:
+            path = self._path(PARTITION_METADATA)
+            write_partition_metadata(self._disk, path, topic_id, sync=False)
+            self._topic_id = topic_id
+            self._note_unsynced(path)
+
+    @property
+    def epochs(self) -> LeaderEpochCache:
+        """Where each leader epoch starts."""
+        if self._epochs is None:
+            self._epochs = LeaderEpochCache(self._disk, self.directory)
+        return self._epochs
+
+    @property
+    def producers(self) -> ProducerState:
+        """Idempotent and transactional producers, up to the log end offset."""
+        if self._producers is None:
+            self._verify_tail()
+            producers = ProducerState(
+                self._disk,
+                self.directory,
+                expiration_ms=self.config.producer_id_expiration_ms,
+            )
+            producers.snapshots.delete_stray(segment.base_offset for segment in self.segments)
+            self._replay(producers)
+            self._producers = producers
+        return self._producers
+
+    def update_config(self, config: LogConfig) -> None:
+        """From the next decision on; an open segment keeps its index settings."""
+        self.config = config
+        if self._producers is not None:
+            self._producers.expiration_ms = config.producer_id_expiration_ms
+
+    # Appending.
+
+    def append(
+        self,
+        records: memoryview,
+        *,
+        leader_epoch: int,
+        now_ms: int,
+        origin: Origin = Origin.CLIENT,
+        allow_zstd: bool = True,
+        transaction_version: int = -1,
+    ) -> AppendInfo:
+        """Append as the leader: one batch, which gets its offsets and the epoch in place.
+
+        `records` is checked as `origin` demands, and must be writable (a read-only one is copied).
+        Batches of REPLICATION and RAFT_LEADER, any number, have their offsets already.
+        Raises what `validation.prepare` and `ProducerState.check_and_prepare` raise,
+        RecordBatchTooLarge, OffsetsOutOfOrder and UnexpectedAppendOffset for given offsets, and
+        DiskError. Nothing has been appended then.
+        """
+        if self._offline is not None:
+            raise self._offline
+        if not self._is_tail_known:
+            self._verify_tail()
+        self._now_ms = now_ms
+        if origin is Origin.REPLICATION or origin is Origin.RAFT_LEADER:
+            return self._append_given(records, leader_epoch, now_ms, origin)
+        first_offset = self.log_end_offset
+        prepared = prepare(records, self.config, now_ms, origin=origin, allow_zstd=allow_zstd)
+        batch = prepared.batch
+        header = prepared.header
+        size = len(batch)
+        if size > self.config.segment_bytes:
+            raise self._too_large(size)
+        producer = None
+        if header.producer_id != NO_PRODUCER_ID:
+            checked = self.producers.check_and_prepare(
+                header, origin, batch=batch, transaction_version=transaction_version
+            )
+            if isinstance(checked, Duplicate):
+                return AppendInfo(
+                    checked.first_offset,
+                    checked.last_offset,
+                    checked.timestamp,
+                    self.log_start_offset,
+                    duplicate=True,
+                )
+            producer = checked
+        last_offset = first_offset + header.last_offset_delta
+        set_base_offset(batch, first_offset)
+        set_leader_epoch(batch, leader_epoch)
+        try:
+            epochs = self.epochs
+            if epochs.latest_epoch != leader_epoch:
+                epochs.assign(leader_epoch, first_offset, write=False)
+            rolled = self.roll_if_needed(size, header.max_timestamp, last_offset, now_ms)
+            self.segments.active.append(batch, last_offset, header.max_timestamp, last_offset)
+            self.log_end_offset = last_offset + 1
+            self.last_append_bytes = size
+            producers = self._producers or self.producers
+            if producer is None:
+                producers.map_end_offset = last_offset + 1
+            else:
+                self._complete(producers.commit(producer, last_offset))
+        except DiskError as error:
+            self.fail(error)
+            raise
+        return AppendInfo(
+            first_offset,
+            last_offset,
+            prepared.append_time_ms,
+            self.log_start_offset,
+            rolled=rolled,
+        )
+
+    def _append_given(
+        self, records: memoryview, leader_epoch: int, now_ms: int, origin: Origin
+    ) -> AppendInfo:
+        end = max_timestamp = -1
+        offset_of_max_timestamp = -1
+        size = 0
+        given: list[tuple[BatchHeader, memoryview]] = []
+        for header, batch in batches(records, check_crc=True, partial_tail=True):
+            if origin is Origin.RAFT_LEADER and header.leader_epoch != leader_epoch:
+                raise InvalidRecord(
+                    f"a batch of epoch {header.leader_epoch} from the leader of {leader_epoch}"
+                )
+            if header.base_offset < max(end, 0) or header.last_offset_delta < 0:
+                raise OffsetsOutOfOrder(f"offset {header.base_offset} after {end - 1} in an append")
+            end = header.next_offset
+            if header.max_timestamp > max_timestamp:
+                max_timestamp = header.max_timestamp
+                offset_of_max_timestamp = header.last_offset
+            size += len(batch)
+            given.append((header, batch))
+        if not given:
+            return AppendInfo(
+                self.log_end_offset, self.log_end_offset - 1, NO_TIMESTAMP, self.log_start_offset
+            )
+        first_offset = given[0][0].base_offset
+        if first_offset < self.log_end_offset:
+            raise UnexpectedAppendOffset(
+                f"offset {first_offset} in an append to {self}", first_offset, end - 1
+            )
+        if size > self.config.segment_bytes:
+            raise self._too_large(size)
+        producers = self._producers or self.producers
+        try:
+            for header, _ in given:
+                if header.leader_epoch >= 0 and self.epochs.latest_epoch != header.leader_epoch:
+                    self.epochs.assign(header.leader_epoch, header.base_offset, write=False)
+            rolled = self.roll_if_needed(
+                size, max_timestamp, end - 1, now_ms, first_offset=first_offset
+            )
+            self.segments.active.append(
+                records[:size], end - 1, max_timestamp, offset_of_max_timestamp
+            )
+            self.log_end_offset = end
+            self.last_append_bytes = size
+            for header, batch in given:
+                self._complete(producers.update(header, batch))
+        except DiskError as error:
+            self.fail(error)
+            raise
+        return AppendInfo(first_offset, end - 1, NO_TIMESTAMP, self.log_start_offset, rolled=rolled)
+
+    def _complete(self, completed: CompletedTransaction | None) -> None:
+        if completed is None:
+            return
+        producers = self.producers
+        if completed.is_aborted:
+            aborted = AbortedTransaction(
+                completed.producer_id,
+                completed.first_offset,
+                completed.last_offset,
+                producers.last_stable_offset(completed),
+            )
+            self.segments.active.txn_index.append(aborted)
+        producers.complete_transaction(completed)
+
+    def assign_epoch(self, leader_epoch: int) -> None:
+        """A leader begins: its epoch starts at the log end, though nothing is written yet."""
+        if self.epochs.latest_epoch != leader_epoch:
+            self.epochs.assign(leader_epoch, self.log_end_offset, write=False)
+
+    # Rolling.
+
+    def roll_if_needed(
+        self,
+        append_bytes: int,
+        max_timestamp: int,
+        last_offset: int,
+        now_ms: int,
+        *,
+        first_offset: int = 0,
+    ) -> bool:
+        """Begin a segment where such an append does not belong into the active one; whether so."""
+        active = self.segments.active
+        if not active.should_roll(self.config, append_bytes, max_timestamp, last_offset, now_ms):
+            return False
+        return self.roll(now_ms, first_offset=first_offset)
+
+    def roll(self, now_ms: int, *, first_offset: int = 0) -> bool:
+        """Begin a segment at the log end, or at `first_offset` if that is higher; whether so.
+
+        An empty active segment that would start there already stays.
+        """
+        base_offset = max(first_offset, self.log_end_offset)
+        active = self.segments.active
+        if active.base_offset == base_offset:
+            assert not active.size, f"{self} has records at its end offset"
+            return False
+        try:
+            active.deactivate()
+            self._add_segment(base_offset, now_ms)
+            producers = self.producers
+            producers.map_end_offset = base_offset
+            snapshot = producers.take_snapshot(sync=False)
+            if snapshot is not None:
+                self._note_unsynced(snapshot)
+        except DiskError as error:
+            self.fail(error)
+            raise
+        return True
+
+    def _add_segment(self, base_offset: int, now_ms: int) -> None:
+        segment = new_segment(
+            self._disk, self.directory, base_offset, self.config, now_ms, self._rng
+        )
+        segment.create()
+        self.segments.add(segment)
+        self._has_new_names = True
+
+    def _note_unsynced(self, path: str) -> None:
+        self._unsynced_paths.append(path)
+        self._has_new_names = True
+
+    # Reading.
+
+    def read(
+        self,
+        offset: int,
+        max_bytes: int,
+        *,
+        end_offset: int | None = None,
+        min_one: bool = True,
+    ) -> FetchSlice:
+        """Batches from the one that holds `offset` on, which may begin below it.
+
+        Nothing at or above `end_offset` (exclusive; None: the log end), about `max_bytes`: the last
+        batch may be cut. With `min_one` the first batch comes whole even if it is larger; without,
+        nothing comes then (KIP-74). OffsetOutOfRange, DiskError.
+        """
+        if self._offline is not None:
+            raise self._offline
+        if not self._is_tail_known:
+            self._verify_tail()
+        log_end_offset = self.log_end_offset
+        if offset < self.log_start_offset or offset > log_end_offset:
+            raise OffsetOutOfRange(offset, self.log_start_offset, log_end_offset)
+        if end_offset is None or end_offset > log_end_offset:
+            end_offset = log_end_offset
+        segments = self.segments
+        active = segments.active
+        if offset >= end_offset:
+            return FetchSlice(None, active.base_offset, active.size)
+        segment: LogSegment | None = active
+        if offset < active.base_offset:
+            segment = segments.floor(offset) or segments.first
+        try:
+            while segment is not None:
+                found = segment.locate(offset)
+                if found is not None:
+                    return self._slice(segment, found, max_bytes, end_offset, min_one)
+                segment = segments.after(segment)
+        except DiskError as error:
+            self.fail(error)
+            raise
+        return FetchSlice(None, active.base_offset, active.size)
+
+    def _slice(
+        self,
+        segment: LogSegment,
+        found: tuple[int, int],
+        max_bytes: int,
+        end_offset: int,
+        min_one: bool,
+    ) -> FetchSlice:
+        position, batch_size = found
+        available = self._end_position(segment, end_offset) - position
+        wanted = max_bytes
+        if wanted < batch_size:
+            wanted = batch_size if min_one else 0
+        size = min(available, wanted)
+        if size <= 0:
+            return FetchSlice(None, segment.base_offset, position)
+        return FetchSlice(FileRange(segment.file, position, size), segment.base_offset, position)
+
+    def _end_position(self, segment: LogSegment, end_offset: int) -> int:
+        """Up to where in this segment the offsets below `end_offset` lie."""
+        if end_offset == self.log_end_offset:
+            return segment.size
+        behind = self.segments.after(segment)
+        if behind is not None and behind.base_offset <= end_offset:
+            return segment.size
+        found = segment.locate(end_offset)
+        return segment.size if found is None else found[0]
+
+    def batches(self, from_offset: int, end_offset: int | None = None) -> Iterator[memoryview]:
+        """Whole raw batches that have offsets in [from_offset, end_offset), read ahead in pieces.
+
+        Begins at the log start where that is higher. The log must not be truncated meanwhile.
+        """
+        if self._offline is not None:
+            raise self._offline
+        self._verify_tail()
+        end = self.log_end_offset if end_offset is None else min(end_offset, self.log_end_offset)
+        from_offset = max(from_offset, self.log_start_offset)
+        for segment in self.segments.from_offset(from_offset):
+            if segment.base_offset >= end:
+                return
+            found = segment.locate(from_offset)
+            if found is not None:
+                limit = self._end_position(segment, end)
+                for _, batch in segment.batches(found[0], limit):
+                    yield batch
+
+    @property
+    def first_unstable_offset(self) -> int | None:
+        """Where the first transaction begins that is not decided below the high watermark."""
+        offset = self.producers.first_unstable_offset
+        return offset if offset is None else max(offset, self.log_start_offset)
+
+    def on_high_watermark(self, high_watermark: int) -> None:
+        """Transactions decided below the high watermark (exclusive) are stable now."""
+        if self._producers is not None:
+            self._producers.on_high_watermark(high_watermark)
+
+    def aborted_transactions(
+        self, offset: int, fetched: FetchSlice, end_offset: int
+    ) -> list[AbortedTransaction]:
+        """What a read_committed consumer must skip in what `read(offset)` returned."""
+        if fetched.records is None:
+            return []
+        segment = self.segments.floor(fetched.segment_base_offset) or self.segments.first
+        upper = segment.offset_index.upper_bound(fetched.position + len(fetched.records))
+        if upper is None:
+            behind = self.segments.after(segment)
+            upper = end_offset if behind is None else behind.base_offset
+        found: list[AbortedTransaction] = []
+        candidate: LogSegment | None = segment
+        while candidate is not None:
+            aborted, is_complete = candidate.txn_index.collect(offset, upper)
+            found += aborted
+            if is_complete:
+                break
+            candidate = self.segments.after(candidate)
+        return found
+
+    # Epochs and timestamps.
+
+    def end_offset_for_epoch(self, leader_epoch: int) -> EpochEndOffset:
+        """The largest known epoch <= leader_epoch and its end offset, exclusive (KIP-101)."""
+        return self.epochs.end_offset_for(leader_epoch, self.log_end_offset)
+
+    def epoch_for_offset(self, offset: int) -> int | None:
+        """The leader epoch that `offset` was written in."""
+        return self.epochs.epoch_for_offset(offset)
+
+    def offset_for_timestamp(
+        self, timestamp: int, end_offset: int | None = None
+    ) -> TimestampOffset | None:
+        """The first record at or after `timestamp` (KIP-79); None if none lies below end_offset."""
+        self._verify_tail()
+        found = find_timestamp(self.segments, timestamp, self.log_start_offset)
+        return found if found is not None and self._is_below(found.offset, end_offset) else None
+
+    def offset_of_max_timestamp(self, end_offset: int | None = None) -> TimestampOffset | None:
+        """The first record with the largest timestamp (ListOffsets -3); None as above."""
+        self._verify_tail()
+        found = find_max_timestamp(self.segments)
+        return found if found is not None and self._is_below(found.offset, end_offset) else None
+
+    def _is_below(self, offset: int, end_offset: int | None) -> bool:
+        return offset < (self.log_end_offset if end_offset is None else end_offset)
+
+    # Flushing.
+
+    def begin_flush(self, up_to: int | None = None) -> FlushPlan:
+        """What must be synced for all offsets below `up_to` (None: all) to survive a power loss.
+
+        Between this and `finish_flush` the log may be used as usual. DiskError.
+        """
+        if self._offline is not None:
+            raise self._offline
+        end_offset = self.log_end_offset if up_to is None else min(up_to, self.log_end_offset)
+        plan = FlushPlan(self._disk, end_offset, self._history)
+        try:
+            if self._epochs is not None:
+                # The file may lag behind the log only above the recovery point.
+                self._epochs.flush()
+            if end_offset > self.recovery_point:
+                self._plan_segments(plan, end_offset)
+        except DiskError as error:
+            self.fail(error)
+            raise
+        plan.paths += self._unsynced_paths
+        if self._has_new_names:
+            plan.directories.append(self.directory)
+        if self._is_new:
+            plan.directories.append(self.log_dir)
+        self._unsynced_paths = []
+        self._has_new_names = self._is_new = False
+        return plan
+
+    def _plan_segments(self, plan: FlushPlan, end_offset: int) -> None:
+        active = self.segments.active
+        for segment in self.segments.from_offset(self.recovery_point):
+            if segment.base_offset >= end_offset:
+                return
+            plan.files.append(segment.file)
+            if segment is not active:
+                # A crash rebuilds the indexes of the segments from the recovery point on.
+                plan.paths += segment.index_paths()
+
+    def finish_flush(self, plan: FlushPlan, now_ms: int | None = None) -> None:
+        """The plan has run: its offsets are safe, unless the log was truncated meanwhile."""
+        assert plan.is_done, "a plan is finished after it has run"
+        assert plan.error is None, "a failed flush is told by `fail`"
+        if plan.history == self._history:
+            self.recovery_point = max(self.recovery_point, plan.end_offset)
+        self.last_flush_ms = self._now_ms if now_ms is None else now_ms
+
+    def flush(self, now_ms: int | None = None) -> None:
+        """All three steps at once."""
+        plan = self.begin_flush()
+        try:
+            plan.run()
+        except DiskError as error:
+            self.fail(error)
+            raise
+        self.finish_flush(plan, now_ms)
+
+    def fail(self, error: DiskError) -> None:
+        """The disk failed: nothing is written or read here any more."""
+        if self._offline is None:
+            self._offline = DiskError(self.log_dir, f"{self.topic}-{self.partition}: {error}")
+            for segment in self.segments:
+                segment.release()
+
+    # Cutting.
+
+    def truncate_to(self, offset: int, now_ms: int) -> bool:
+        """Drop the batches that end at or above `offset`; False if the log ends there or before.
+
+        The caller writes the recovery point checkpoint before it appends again.
+        """
+        if self._offline is not None:
+            raise self._offline
+        self._verify_tail()
+        if offset >= self.log_end_offset:
+            # An epoch that began here without a record may contradict the leader's.
+            self.epochs.truncate_from_end(self.log_end_offset)
+            return False
+        if offset < self.segments.first.base_offset:
+            self.truncate_fully_and_start_at(offset, now_ms)
+            return True
+        try:
+            self._cut(offset, now_ms)
+        except DiskError as error:
+            self.fail(error)
+            raise
+        return True
+
+    def _cut(self, offset: int, now_ms: int) -> None:
+        producers = self.producers
+        for segment in reversed(list(self.segments)):
+            if segment.base_offset > offset:
+                self._discard(segment, now_ms)
+        active = self.segments.active
+        active.truncate_to(offset, now_ms)
+        self._history += 1
+        self.recovery_point = min(self.recovery_point, offset)
+        self.log_start_offset = min(self.log_start_offset, offset)
+        self.log_end_offset = offset
+        self.epochs.truncate_from_end(offset)
+        # What was cut off must not come back behind what is appended next, be it as bytes of the
+        # file or as a segment or snapshot whose removal the disk forgot.
+        active.file.fsync()
+        self._replay(producers)
+        self._disk.fsync_dir(self.directory)
+
+    def _replay(self, producers: ProducerState) -> None:
+        replay_producers(
+            producers,
+            self.segments,
+            log_start_offset=self.log_start_offset,
+            end_offset=self.log_end_offset,
+            now_ms=self._now_ms,
+        )
+
+    def truncate_fully_and_start_at(
+        self, offset: int, now_ms: int, *, log_start_offset: int | None = None
+    ) -> None:
+        """Drop everything; the next record gets `offset`."""
+        if self._offline is not None:
+            raise self._offline
+        try:
+            for segment in reversed(list(self.segments)):
+                self._discard(segment, now_ms)
+            self._history += 1
+            self.epochs.clear()
+            self.producers.truncate_fully_and_start_at(offset)
+            self._add_segment(offset, now_ms)
+            self.log_start_offset = offset if log_start_offset is None else log_start_offset
+            self.log_end_offset = self.recovery_point = offset
+            self._is_tail_known = True
+            self._disk.fsync_dir(self.directory)
+        except DiskError as error:
+            self.fail(error)
+            raise
+
+    def increment_log_start_offset(self, offset: int) -> bool:
+        """Records below `offset` are no longer readable (DeleteRecords); whether that is news.
+
+        The caller holds it to the high watermark. OffsetOutOfRange above the log end.
+        """
+        if self._offline is not None:
+            raise self._offline
+        self._verify_tail()
+        if offset > self.log_end_offset:
+            raise OffsetOutOfRange(offset, self.log_start_offset, self.log_end_offset)
+        if offset <= self.log_start_offset:
+            return False
+        self.log_start_offset = offset
+        self.recovery_point = max(self.recovery_point, offset)
+        self.epochs.truncate_from_start(offset)
+        self.producers.on_log_start_offset_incremented(offset)
+        return True
+
+    def delete_old_segments(self, now_ms: int, high_watermark: int | None = None) -> int:
+        """Drop the segments that retention or the log start offset rule out; how many.
+
+        Only whole segments below the high watermark (None: the log end) go.
+        """
+        if self._offline is not None:
+            raise self._offline
+        self._verify_tail()
+        limit = self.log_end_offset if high_watermark is None else high_watermark
+        try:
+            return delete_old_segments(self, now_ms, limit)
+        except DiskError as error:
+            self.fail(error)
+            raise
+
+    def remove_segments(self, segments: list[LogSegment], now_ms: int) -> None:
+        """Take the oldest segments out of the log; the log starts behind them."""
+        if len(segments) == len(self.segments):
+            self.roll(now_ms)
+        behind = self.segments.after(segments[-1])
+        assert behind is not None
+        self.increment_log_start_offset(behind.base_offset)
+        for segment in segments:
+            self._discard(segment, now_ms)
+
+    def _discard(self, segment: LogSegment, now_ms: int) -> None:
+        self.segments.remove(segment)
+        due_ms = now_ms + self.config.file_delete_delay_ms
+        segment.release()
+        for path in segment.rename(names.DELETED):
+            self._deletions.add(path, due_ms)
+        snapshot = self.producers.snapshots.release(segment.base_offset)
+        if snapshot is not None:
+            self._disk.rename(snapshot, snapshot + names.DELETED)
+            self._deletions.add(snapshot + names.DELETED, due_ms)
+        self._has_new_names = True
+
+    # Ends.
+
+    def close(self) -> None:
+        """Flush all and let go of the files, so that a clean stop needs no recovery. DiskError.
+
+        What was not touched since it was opened costs nothing.
+        """
+        if self._offline is not None:
+            return
+        try:
+            active = self.segments.active
+            paths = []
+            if active.is_written:
+                active.deactivate()
+                paths = active.index_paths()
+            if self._producers is not None:
+                snapshot = self._producers.take_snapshot(sync=False)
+                if snapshot is not None:
+                    self._note_unsynced(snapshot)
+            plan = self.begin_flush()
+            plan.paths += paths
+            plan.run()
+            self.finish_flush(plan)
+        except DiskError as error:
+            self.fail(error)
+            raise
+        for segment in self.segments:
+            segment.release()
+
+    def delete(self, now_ms: int, unique: bytes) -> None:
+        """The partition is gone: its directory is set aside and removed after the usual delay.
+
+        `unique`: 16 random bytes. The log is not used any more.
+        """
+        name = names.marked_dir(self.topic, self.partition, unique, names.DELETE_DIR)
+        path = f"{self.log_dir}/{name}"
+        for segment in self.segments:
+            segment.release()
+        self._disk.rename(self.directory, path)
+        self._disk.fsync_dir(self.log_dir)
+        self._deletions.add(path, now_ms + self.config.file_delete_delay_ms, is_dir=True)
+        self._offline = DiskError(self.log_dir, f"{self.topic}-{self.partition} was deleted")
+
+    def _path(self, name: str) -> str:
+        return f"{self.directory}/{name}"
+
+    def _too_large(self, size: int) -> RecordBatchTooLarge:
+        return RecordBatchTooLarge(
+            f"an append of {size} bytes to {self.topic}-{self.partition}, which exceeds the "
+            f"segment size of {self.config.segment_bytes}"
+        )
+
+    def _verify_tail(self) -> None:
+        """Look whether the log really ends where the checkpoint of the clean stop says."""
+        if self._is_tail_known:
+            return
+        self._is_tail_known = True
+        end_offset = self.segments.active.next_offset()
+        if end_offset == self.log_end_offset:
+            return
+        logger.warning(
+            "%s ends at %d, where its clean stop said %d",
+            self.directory,
+            end_offset,
+            self.log_end_offset,
+        )
+        self.log_end_offset = end_offset
+        self.recovery_point = min(self.recovery_point, end_offset)
+        self.log_start_offset = min(self.log_start_offset, end_offset)
+        self.epochs.truncate_from_end(end_offset)

@@ -1,0 +1,418 @@
+"""Opens a log: what a clean stop left is taken as it is, what a crash left is checked and mended.
+
+Kafka's LogLoader. After a clean stop nothing is read but the directory. Otherwise every batch from
+the recovery point's segment on is checked (header, CRC, offsets, epochs), the log is cut at the
+first byte that is not right, later segments go, and indexes, producers and leader epochs follow
+from what is left. Offsets below the recovery point were synced before it moved there.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from . import names
+from .batch import MAGIC, BatchHeader, verify_crc
+from .checkpoints import LEADER_EPOCH_CHECKPOINT, PARTITION_METADATA, read_partition_metadata
+from .deletions import Deletions
+from .disk import TEMPORARY_SUFFIX
+from .errors import CorruptBatch, CorruptFile, InvalidRecord, StorageError
+from .leader_epochs import LeaderEpochCache
+from .log import Log
+from .producer_replay import replay_producers
+from .producer_state import ProducerState
+from .segment import LogSegment, new_segment
+from .segments import Segments
+from .txn_index import AbortedTransaction
+
+if TYPE_CHECKING:
+    from random import Random
+
+    from .disk import Disk
+    from .log_config import LogConfig
+
+logger = logging.getLogger(__name__)
+
+# KRaft's snapshots lie in the same directory under a name of their own; Raft sees to them.
+_RAFT_SNAPSHOT_DELETED = ".checkpoint.deleted"
+
+
+class UnknownLogDirectory(StorageError):
+    """A directory's name is not that of a partition."""
+
+
+def open_log(
+    disk: Disk,
+    directory: str,
+    config: LogConfig,
+    *,
+    now_ms: int,
+    rng: Random,
+    clean: bool = False,
+    recovery_point: int | None = None,
+    log_start_offset: int = 0,
+    topic_id: bytes | None = None,
+    deletions: Deletions | None = None,
+) -> Log:
+    """The log in `directory` (`.../topic-3`), made if it is not there.
+
+    `clean`: the log directory was closed in order; `recovery_point` and `log_start_offset` are what
+    the checkpoints say, None where they say nothing. `topic_id` is written to a new log. What is
+    deleted waits in `deletions`, which logs may share. DiskError, CorruptFile.
+    """
+    name = directory.rsplit("/", 1)[-1]
+    parsed = names.parse_partition_dir(name)
+    if parsed is None:
+        raise UnknownLogDirectory(f"{directory} is not the directory of a partition")
+    loader = _Loader(disk, directory, config, now_ms, rng)
+    is_new = not disk.is_dir(directory)
+    if is_new:
+        disk.make_dir(directory)
+        loader.add_empty_segment(log_start_offset)
+    else:
+        loader.load_segments()
+        if not loader.segments:
+            loader.add_empty_segment(log_start_offset)
+        if loader.suspect_offset is not None:
+            clean = False
+            recovery_point = min(recovery_point or 0, loader.suspect_offset)
+    if is_new:
+        end_offset = recovery_point = log_start_offset
+    elif clean and recovery_point is not None and recovery_point >= loader.last_base_offset:
+        end_offset = recovery_point
+    elif clean:
+        end_offset = recovery_point = loader.read_end_offset()
+    else:
+        end_offset = loader.recover(recovery_point or 0, log_start_offset)
+        recovery_point = min(recovery_point or 0, end_offset)
+    if end_offset < log_start_offset:
+        logger.warning(
+            "%s ends at %d, before its start %d: starting afresh there",
+            directory,
+            end_offset,
+            log_start_offset,
+        )
+        loader.drop_all(log_start_offset)
+        end_offset = recovery_point = log_start_offset
+    segments = Segments(loader.segments)
+    log = Log(
+        disk,
+        directory,
+        parsed.topic,
+        parsed.partition,
+        config,
+        segments,
+        log_start_offset=max(log_start_offset, segments.first.base_offset),
+        log_end_offset=end_offset,
+        recovery_point=max(recovery_point, segments.first.base_offset),
+        now_ms=now_ms,
+        rng=rng,
+        deletions=Deletions() if deletions is None else deletions,
+        is_new=is_new,
+        is_tail_known=is_new or not clean,
+        epochs=loader.epochs,
+        producers=loader.producers,
+    )
+    if topic_id is not None and log.topic_id is None:
+        log.assign_topic_id(topic_id)
+    return log
+
+
+class _Loader:
+    """The segments of one directory while they are found, checked and mended."""
+
+    def __init__(
+        self, disk: Disk, directory: str, config: LogConfig, now_ms: int, rng: Random
+    ) -> None:
+        self._disk = disk
+        self._directory = directory
+        self._config = config
+        self._now_ms = now_ms
+        self._rng = rng
+        self.segments: list[LogSegment] = []
+        self.epochs: LeaderEpochCache | None = None
+        self.producers: ProducerState | None = None
+        # Where a segment begins whose indexes only a recovery can mend.
+        self.suspect_offset: int | None = None
+
+    @property
+    def last_base_offset(self) -> int:
+        return self.segments[-1].base_offset
+
+    def add_empty_segment(self, base_offset: int) -> None:
+        segment = self._segment(base_offset)
+        segment.create()
+        self.segments.append(segment)
+
+    def read_end_offset(self) -> int:
+        """One above the last record's offset."""
+        return self.segments[-1].next_offset()
+
+    def load_segments(self) -> None:
+        """Clear away what an interrupted deletion or compaction left, and note the segments."""
+        self._finish_swaps()
+        files = self._disk.list_dir(self._directory)
+        parsed = {file: names.parse_file_name(file) for file in files}
+        bases = {found[0] for found in parsed.values() if found and found[1] == names.LOG}
+        for file, found in parsed.items():
+            if found is None or found[1] in (names.LOG, names.SNAPSHOT):
+                continue
+            if found[0] not in bases:
+                self._disk.unlink(self._path(file))  # an index without its log
+        for base_offset in sorted(bases):
+            segment = self._segment(base_offset)
+            self.segments.append(segment)
+            missing = {names.OFFSET_INDEX, names.TIME_INDEX} - {
+                kind
+                for kind in names.SEGMENT_SUFFIXES
+                if names.file_name(base_offset, kind) in parsed
+            }
+            if missing and segment.size:
+                logger.warning("%s lacks %s: rebuilding", segment.path(names.LOG), sorted(missing))
+                self._rebuild_indexes(segment)
+            if names.file_name(base_offset, names.TXN_INDEX) in parsed:
+                defect = segment.txn_index.defect()
+                if defect is not None:
+                    logger.warning("%s: %s: rebuilding", segment.txn_index.path, defect)
+                    self._suspect(segment)
+
+    def _rebuild_indexes(self, segment: LogSegment) -> None:
+        try:
+            segment.rebuild_indexes()
+        except CorruptBatch:
+            self._suspect(segment)
+
+    def _suspect(self, segment: LogSegment) -> None:
+        if self.suspect_offset is None:
+            self.suspect_offset = segment.base_offset
+
+    def _finish_swaps(self) -> None:
+        """Remove `.deleted`, `.cleaned` and temporary files; carry through complete swaps."""
+        swaps: list[str] = []
+        cleaned_offsets = []
+        for file in self._disk.list_dir(self._directory):
+            base, dot, mark = file.rpartition(".")
+            mark = dot + mark
+            if file.endswith(_RAFT_SNAPSHOT_DELETED):
+                continue
+            if mark in (names.DELETED, TEMPORARY_SUFFIX):
+                self._disk.unlink(self._path(file))
+            elif mark == names.CLEANED:
+                found = names.parse_file_name(base)
+                if found is not None:
+                    cleaned_offsets.append(found[0])
+                self._disk.unlink(self._path(file))
+            elif mark == names.SWAP and names.parse_file_name(base) is not None:
+                swaps.append(base)
+        # A `.cleaned` file tells of a split or compaction that had not finished writing: swaps at
+        # or above it belong to that.
+        complete = []
+        for base in swaps:
+            found = names.parse_file_name(base)
+            assert found is not None
+            if cleaned_offsets and found[0] >= min(cleaned_offsets):
+                self._disk.unlink(self._path(base + names.SWAP))
+            else:
+                complete.append(base)
+        if complete:
+            self._swap_in(complete)
+
+    def _swap_in(self, files: list[str]) -> None:
+        lowest = highest = None
+        for file in files:
+            found = names.parse_file_name(file)
+            assert found is not None
+            base_offset, kind = found
+            if kind == names.LOG:
+                swapped = self._segment(base_offset, names.SWAP)
+                end = swapped.next_offset()
+                swapped.release()
+                lowest = base_offset if lowest is None else min(lowest, base_offset)
+                highest = end if highest is None else max(highest, end)
+        if lowest is not None and highest is not None:
+            for file in self._disk.list_dir(self._directory):
+                found = names.parse_file_name(file)
+                if found is not None and lowest <= found[0] < highest:
+                    self._disk.unlink(self._path(file))
+        for file in files:
+            self._disk.rename(self._path(file + names.SWAP), self._path(file))
+        self._disk.fsync_dir(self._directory)
+
+    # After a crash.
+
+    def recover(self, recovery_point: int, log_start_offset: int) -> int:
+        """Check from the recovery point's segment on, cut what is not right; the end offset."""
+        self._drop_corrupt_topic_id()
+        epochs = self.epochs = self._load_epochs()
+        producers = self.producers = ProducerState(
+            self._disk, self._directory, expiration_ms=self._config.producer_id_expiration_ms
+        )
+        suspects = Segments(self.segments).from_offset(recovery_point)
+        try:
+            self._replay(log_start_offset, suspects[0].base_offset)
+        except CorruptBatch as error:
+            logger.warning("%s: %s: checking all of it", self._directory, error)
+            suspects = list(self.segments)
+            producers.truncate_fully_and_start_at(suspects[0].base_offset)
+        end_offset = suspects[0].base_offset
+        for slot, segment in enumerate(suspects):
+            if slot:
+                if segment.base_offset != end_offset and not self._config.compacts:
+                    # The end of the segment before never reached the disk, whole batches of it.
+                    logger.warning("%s: offset %d is missing", segment.path(names.LOG), end_offset)
+                    self._drop(suspects[slot:])
+                    break
+                producers.map_end_offset = segment.base_offset
+                producers.take_snapshot()
+            end_offset, is_whole = self._recover_segment(segment)
+            if not is_whole:
+                self._drop(suspects[slot + 1 :])
+                break
+        producers.map_end_offset = end_offset
+        producers.snapshots.delete_stray(segment.base_offset for segment in self.segments)
+        epochs.truncate_from_end(end_offset)
+        epochs.truncate_from_start(log_start_offset)
+        self._disk.fsync_dir(self._directory)
+        return end_offset
+
+    def _replay(self, log_start_offset: int, end_offset: int) -> None:
+        assert self.producers is not None
+        replay_producers(
+            self.producers,
+            Segments(self.segments),
+            log_start_offset=log_start_offset,
+            end_offset=end_offset,
+            now_ms=self._now_ms,
+        )
+
+    def _recover_segment(self, segment: LogSegment) -> tuple[int, bool]:
+        """(end offset, whether all of its bytes are right) after the rest has been cut off."""
+        assert self.epochs is not None
+        assert self.producers is not None
+        segment.reset_indexes()
+        segment.txn_index.reset()
+        end_offset = segment.base_offset
+        end_position = 0
+        leader_epoch = -1
+        size = segment.file.size
+        try:
+            for position, batch in segment.batches(0):
+                header = BatchHeader(batch)
+                self._check(segment, header, batch, end_offset, leader_epoch)
+                completed = self.producers.update(header, batch)
+                if completed is not None:
+                    if completed.is_aborted:
+                        stable = self.producers.last_stable_offset(completed)
+                        segment.txn_index.append(
+                            AbortedTransaction(
+                                completed.producer_id,
+                                completed.first_offset,
+                                completed.last_offset,
+                                stable,
+                            )
+                        )
+                    self.producers.complete_transaction(completed)
+                if header.leader_epoch > leader_epoch:
+                    leader_epoch = header.leader_epoch
+                    latest = self.epochs.latest_epoch
+                    if latest is None or leader_epoch > latest:
+                        self.epochs.assign(leader_epoch, header.base_offset, write=False)
+                segment.reindex(position, header)
+                end_offset = header.next_offset
+                end_position = position + header.size_bytes
+        except (CorruptBatch, InvalidRecord) as error:
+            logger.warning(
+                "%s: cutting %d bytes at %d: %s",
+                segment.path(names.LOG),
+                size - end_position,
+                end_position,
+                error,
+            )
+        if end_position < size:
+            segment.cut(end_position)
+        segment.deactivate()
+        return end_offset, end_position == size
+
+    def _check(
+        self,
+        segment: LogSegment,
+        header: BatchHeader,
+        batch: memoryview,
+        end_offset: int,
+        leader_epoch: int,
+    ) -> None:
+        if header.magic != MAGIC:
+            raise CorruptBatch(f"magic {header.magic}")
+        verify_crc(batch)
+        if header.base_offset < end_offset or header.last_offset_delta < 0:
+            raise CorruptBatch(f"offset {header.base_offset} where {end_offset} comes next")
+        if not segment.fits(header.last_offset):
+            raise CorruptBatch(f"offset {header.last_offset} in segment {segment.base_offset}")
+        if 0 <= header.leader_epoch < leader_epoch:
+            # Left behind by a truncation whose disk forgot it.
+            raise CorruptBatch(f"leader epoch {header.leader_epoch} after {leader_epoch}")
+
+    def _load_epochs(self) -> LeaderEpochCache:
+        try:
+            epochs = LeaderEpochCache(self._disk, self._directory)
+        except CorruptFile as error:
+            logger.warning("%s: rebuilding", error)
+            self._disk.unlink(self._path(LEADER_EPOCH_CHECKPOINT))
+            epochs = LeaderEpochCache(self._disk, self._directory)
+        if epochs.latest_epoch is None:
+            for segment in self.segments[:-1]:
+                self._assign_epochs(epochs, segment)
+        return epochs
+
+    def _assign_epochs(self, epochs: LeaderEpochCache, segment: LogSegment) -> None:
+        try:
+            for _, header in segment.headers():
+                latest = epochs.latest_epoch
+                if header.leader_epoch >= 0 and (latest is None or header.leader_epoch > latest):
+                    epochs.assign(header.leader_epoch, header.base_offset, write=False)
+        except CorruptBatch:
+            return  # recovery comes to it
+
+    def _drop_corrupt_topic_id(self) -> None:
+        path = self._path(PARTITION_METADATA)
+        try:
+            read_partition_metadata(self._disk, path)
+        except CorruptFile as error:
+            logger.warning("%s: removing it", error)
+            self._disk.unlink(path)
+
+    def _drop(self, segments: list[LogSegment]) -> None:
+        """Remove segments and the snapshots taken at or behind their start."""
+        assert self.producers is not None
+        for segment in reversed(segments):
+            self.segments.remove(segment)
+            segment.unlink()
+            self.producers.snapshots.delete(segment.base_offset)
+
+    def drop_all(self, base_offset: int) -> None:
+        """Remove everything and start at `base_offset`."""
+        if self.producers is None:
+            self.producers = ProducerState(
+                self._disk, self._directory, expiration_ms=self._config.producer_id_expiration_ms
+            )
+        if self.epochs is None:
+            self.epochs = self._load_epochs()
+        self._drop(list(self.segments))
+        self.epochs.clear()
+        self.producers.truncate_fully_and_start_at(base_offset)
+        self.add_empty_segment(base_offset)
+        self._disk.fsync_dir(self._directory)
+
+    def _segment(self, base_offset: int, suffix: str = "") -> LogSegment:
+        return new_segment(
+            self._disk,
+            self._directory,
+            base_offset,
+            self._config,
+            self._now_ms,
+            self._rng,
+            suffix=suffix,
+        )
+
+    def _path(self, file: str) -> str:
+        return f"{self._directory}/{file}"

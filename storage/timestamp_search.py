@@ -1,0 +1,63 @@
+"""Offsets by timestamp: what ListOffsets asks of a log (KIP-79, KIP-734).
+
+Segment by segment through the time index, then record by record within one batch.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from .batch import BatchHeader, timestamps
+
+if TYPE_CHECKING:
+    from .segment import LogSegment
+    from .segments import Segments
+
+
+class TimestampOffset(NamedTuple):
+    """A record: its offset, its timestamp and the epoch of its batch (-1: none)."""
+
+    offset: int
+    timestamp: int
+    leader_epoch: int
+
+
+def find_timestamp(segments: Segments, timestamp: int, from_offset: int) -> TimestampOffset | None:
+    """The first record at or above `from_offset` whose timestamp is at or after `timestamp`."""
+    for segment in segments.from_offset(from_offset):
+        if segment.largest_timestamp() >= timestamp:
+            found = _find_in_segment(segment, timestamp, from_offset)
+            if found is not None:
+                return found
+    return None
+
+
+def _find_in_segment(
+    segment: LogSegment, timestamp: int, from_offset: int
+) -> TimestampOffset | None:
+    # The entry tells an offset up to which all timestamps are below or at its own.
+    known_offset = segment.time_index.lookup(timestamp)[1]
+    position = segment.offset_index.lookup(max(known_offset, from_offset))[1]
+    for at, header in segment.headers(position):
+        if header.max_timestamp < timestamp or header.last_offset < from_offset:
+            continue
+        batch = memoryview(segment.file.read_at(at, header.size_bytes))
+        for offset, record_timestamp in timestamps(batch, header):
+            if record_timestamp >= timestamp and offset >= from_offset:
+                return TimestampOffset(offset, record_timestamp, header.leader_epoch)
+    return None
+
+
+def find_max_timestamp(segments: Segments) -> TimestampOffset | None:
+    """The first record that has the largest timestamp of all."""
+    newest = max(segments, key=lambda segment: segment.max_timestamp_and_offset()[0])
+    largest, last_offset = newest.max_timestamp_and_offset()
+    if largest < 0:
+        return None
+    found = newest.locate(last_offset)
+    if found is None:
+        return None
+    batch = memoryview(newest.file.read_at(*found))
+    header = BatchHeader(batch)
+    best = max(timestamps(batch, header), key=lambda record: (record[1], -record[0]))
+    return TimestampOffset(best[0], best[1], header.leader_epoch)
