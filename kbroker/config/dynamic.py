@@ -1,6 +1,6 @@
 """The configuration in effect: the broker's own over the dynamic values of the metadata image.
 
-Whoever applies metadata records calls `changed` for every resource whose values they touched;
+Whoever applies metadata records calls `apply` with the resources whose values they touched;
 nothing is looked up, parsed or compared per request.
 """
 
@@ -14,7 +14,7 @@ from .resources import CLUSTER_DEFAULT, ResourceType
 from .topic import TOPIC_KEYS, GroupConfig, TopicConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from .broker import BrokerConfig
 
@@ -38,7 +38,8 @@ class DynamicConfigs:
     ) -> None:
         self.broker = broker
         self._values = values
-        self._topics: dict[str, TopicConfig] = {}
+        # With the image's own values, whose identity tells a topic from a later one of its name.
+        self._topics: dict[str, tuple[Mapping[str, str], TopicConfig]] = {}
         self._topic_default = TopicConfig(_NOTHING, broker)
         self._topic_listeners: list[Callable[[str | None], None]] = []
         self._broker_listeners: list[Callable[[frozenset[str]], None]] = []
@@ -50,12 +51,15 @@ class DynamicConfigs:
 
     def topic(self, name: str) -> TopicConfig:
         """The topic's configuration: one object until it changes, shared where nothing is set."""
-        config = self._topics.get(name)
-        if config is None:
-            overrides = self.overrides(ResourceType.TOPIC, name)
-            if not overrides:
-                return self._topic_default
-            config = self._topics[name] = TopicConfig(dict(overrides), self.broker)
+        overrides = self._values.get((ResourceType.TOPIC, name))
+        if not overrides:
+            self._topics.pop(name, None)
+            return self._topic_default
+        known = self._topics.get(name)
+        if known is not None and known[0] is overrides:
+            return known[1]
+        config = TopicConfig(dict(overrides), self.broker)
+        self._topics[name] = overrides, config
         return config
 
     def group(self, group_id: str) -> GroupConfig:
@@ -69,6 +73,11 @@ class DynamicConfigs:
     def on_broker_change(self, listener: Callable[[frozenset[str]], None]) -> None:
         """`listener(keys)` after broker keys took new values."""
         self._broker_listeners.append(listener)
+
+    def apply(self, resources: Iterable[tuple[int, str]]) -> None:
+        """The image's values of these resources (type code, name) have changed."""
+        for resource_type, name in resources:
+            self.changed(resource_type, name)
 
     def changed(self, resource_type: int, name: str) -> None:
         """The image's values of a resource have changed (or its topic is gone)."""
