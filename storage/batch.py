@@ -53,6 +53,7 @@ TIMESTAMP_TYPE_MASK = 0x08
 TRANSACTIONAL_MASK = 0x10
 CONTROL_MASK = 0x20
 DELETE_HORIZON_MASK = 0x40
+_OTHER_ATTRIBUTES = CODEC_MASK | TRANSACTIONAL_MASK | CONTROL_MASK | DELETE_HORIZON_MASK
 
 NO_TIMESTAMP = -1
 NO_PRODUCER_ID = -1
@@ -290,15 +291,17 @@ def set_leader_epoch(batch: memoryview | bytearray, leader_epoch: int) -> None:
 
 
 def set_max_timestamp(batch: memoryview, timestamp_type: TimestampType, max_timestamp: int) -> None:
-    """Set type and maximum of the timestamps; the CRC is computed anew only where one changed."""
+    """Set type and maximum of the timestamps.
+
+    Only where one of them changes, the CRC is computed anew, and attributes without a meaning are
+    cleared, as Kafka does.
+    """
     (attributes,) = _ATTRIBUTES.unpack_from(batch, ATTRIBUTES_AT)
     (current,) = _MAX_TIMESTAMP.unpack_from(batch, MAX_TIMESTAMP_AT)
-    changed = attributes & ~TIMESTAMP_TYPE_MASK
-    if timestamp_type is TimestampType.LOG_APPEND_TIME:
-        changed |= TIMESTAMP_TYPE_MASK
-    if changed == attributes and current == max_timestamp:
+    flag = TIMESTAMP_TYPE_MASK if timestamp_type is TimestampType.LOG_APPEND_TIME else 0
+    if attributes & TIMESTAMP_TYPE_MASK == flag and current == max_timestamp:
         return
-    _ATTRIBUTES.pack_into(batch, ATTRIBUTES_AT, changed)
+    _ATTRIBUTES.pack_into(batch, ATTRIBUTES_AT, attributes & _OTHER_ATTRIBUTES | flag)
     _MAX_TIMESTAMP.pack_into(batch, MAX_TIMESTAMP_AT, max_timestamp)
     _CRC.pack_into(batch, CRC_AT, batch_crc(batch))
 

@@ -169,7 +169,7 @@ def read_partition_metadata(disk: Disk, path: str) -> bytes | None:
 
 def write_partition_metadata(disk: Disk, path: str, topic_id: bytes, *, sync: bool = True) -> None:
     """Replace the file."""
-    text = f"version: 0\ntopic_id: {uuid_text(topic_id)}\n"
+    text = f"version: 0\ntopic_id: {uuid_text(topic_id)}"  # Kafka ends no line here
     disk.write_file_atomic(path, text.encode(), sync=sync)
 
 

@@ -25,6 +25,7 @@ ZSTD_LEVEL_DEFAULT = 3
 _SNAPPY_MAGIC = b"\x82SNAPPY\x00"
 _SNAPPY_HEADER = _SNAPPY_MAGIC + b"\x00\x00\x00\x01\x00\x00\x00\x01"  # version 1, readable by 1
 _SNAPPY_CHUNK_BYTES = 32 * 1024
+_SNAPPY_RATIO_MAX = 22  # its densest element makes 64 bytes of 3
 _READ_BYTES = 1 << 20
 
 
@@ -161,6 +162,8 @@ def _decompress_snappy_block(block: memoryview, remaining: int, max_bytes: int =
         raise CompressionError("snappy: a block declares no valid size")
     if declared > remaining:
         raise _too_large(max_bytes or remaining)
+    if declared > len(block) * _SNAPPY_RATIO_MAX:
+        raise CompressionError(f"snappy: a block of {len(block)} bytes declares {declared}")
     try:
         result: bytes = snappy.uncompress(bytes(block))
     except snappy.UncompressError as error:

@@ -135,11 +135,9 @@ def prepare(
     max_timestamp = header.max_timestamp
     reads_records = codec_wanted != codec_id
     if is_client and not reads_records:
-        if config.compacts:
+        if config.compacts or attributes & TIMESTAMP_TYPE_MASK:
             reads_records = True
-        elif is_append_time:
-            reads_records = attributes & TIMESTAMP_TYPE_MASK != 0
-        else:
+        elif not is_append_time:
             reads_records = (
                 max_timestamp > now_ms + config.message_timestamp_after_max_ms
                 or max_timestamp < header.base_timestamp
@@ -280,11 +278,11 @@ def _check_records(
             error = "a compacted topic cannot accept a record without a key"
         elif not is_client:
             pass
-        elif is_append_time:
+        elif is_append_time or timestamp == NO_TIMESTAMP:
             if append_time is not None:
                 error = "a producer must not set the timestamp type to LogAppendTime"
                 has_timestamp_error = True
-        elif not earliest <= timestamp <= latest and timestamp != NO_TIMESTAMP:
+        elif not earliest <= timestamp <= latest:
             error = f"timestamp {timestamp} is not within [{earliest}, {latest}]"
             has_timestamp_error = True
         if error is not None and len(errors) < _RECORD_ERRORS_MAX:
