@@ -1,0 +1,350 @@
+"""A log directory: whose it is, which partitions lie in it, its checkpoints, a clean or unclean
+end.
+
+Kafka's LogManager, for one of `log.dirs`. Opening takes the lock, looks at `meta.properties` and
+takes away the clean-shutdown marker; logs are opened as they are asked for. The marker comes back
+at the very end of `close`, when everything it vouches for is synced.
+"""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+from typing import TYPE_CHECKING
+
+from . import names
+from .checkpoints import (
+    LOG_START_OFFSET_CHECKPOINT,
+    META_PROPERTIES,
+    PARTITION_METADATA,
+    RECOVERY_POINT_CHECKPOINT,
+    REPLICATION_OFFSET_CHECKPOINT,
+    MetaProperties,
+    delete_clean_shutdown,
+    has_clean_shutdown,
+    read_meta_properties,
+    read_offsets,
+    read_partition_metadata,
+    write_clean_shutdown,
+    write_meta_properties,
+    write_offsets,
+)
+from .deletions import Deletions
+from .disk import LOCK_FILE_NAME, TEMPORARY_SUFFIX
+from .errors import CorruptFile, DiskError, StorageError
+from .recovery import open_log
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from random import Random
+
+    from .disk import DirectoryLock, Disk
+    from .log import Log
+    from .log_config import LogConfig
+
+logger = logging.getLogger(__name__)
+
+Partition = tuple[str, int]
+
+# What a directory may hold before it is formatted: from a file system, or a format cut short.
+_NAMES_BEFORE_FORMAT = frozenset((LOCK_FILE_NAME, "lost+found", "bootstrap.checkpoint"))
+# Directories beside the partitions'.
+_OTHER_DIRS = frozenset(("lost+found", "remote-log-index-cache"))
+
+
+class ForeignLogDir(StorageError):
+    """The directory is not one of Kafka's, or not this broker's; nothing in it was touched."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"{path} cannot be a log directory: {reason}")
+        self.path = path
+        self.reason = reason
+
+
+class LogDir:
+    """One log directory, opened and locked for this broker. `open_log_dir` makes it."""
+
+    def __init__(
+        self,
+        disk: Disk,
+        path: str,
+        lock: DirectoryLock,
+        meta: MetaProperties | None,
+        rng: Random,
+        *,
+        is_clean: bool,
+        found: dict[Partition, str],
+    ) -> None:
+        self.path = path
+        self.meta = meta  # None until `format`
+        self.is_clean = is_clean  # how it was left
+        self.logs: dict[Partition, Log] = {}
+        self.deletions = Deletions()
+        self._disk = disk
+        self._lock = lock
+        self._rng = rng
+        self._found = found
+        self._recovery_points = self._read_checkpoint(RECOVERY_POINT_CHECKPOINT)
+        self._log_start_offsets = self._read_checkpoint(LOG_START_OFFSET_CHECKPOINT)
+        self._high_watermarks = self._read_checkpoint(REPLICATION_OFFSET_CHECKPOINT)
+
+    def format(self, meta: MetaProperties) -> None:
+        """Make a fresh directory this broker's."""
+        assert self.meta is None, f"{self.path} is formatted already"
+        write_meta_properties(self._disk, self.path, meta)
+        self.meta = meta
+
+    # Partitions.
+
+    def partitions(self) -> list[Partition]:
+        """Those that have a directory here, opened or not."""
+        return sorted(self._found.keys() | self.logs.keys())
+
+    def topic_id(self, topic: str, partition: int) -> bytes | None:
+        """What the partition's directory says it belongs to. CorruptFile."""
+        opened = self.logs.get((topic, partition))
+        if opened is not None:
+            return opened.topic_id
+        name = names.partition_dir(topic, partition)
+        return read_partition_metadata(self._disk, f"{self.path}/{name}/{PARTITION_METADATA}")
+
+    def open_log(
+        self,
+        topic: str,
+        partition: int,
+        config: LogConfig,
+        *,
+        now_ms: int,
+        topic_id: bytes | None = None,
+    ) -> Log:
+        """The partition's log, made where there is none.
+
+        A directory of the same name that belongs to another topic id is set aside, not deleted.
+        DiskError, CorruptFile.
+        """
+        key = (topic, partition)
+        assert key not in self.logs, f"{key} is open already"
+        if topic_id is not None and key in self._found:
+            stored = self._stored_topic_id(topic, partition)
+            if stored not in (None, topic_id):
+                self.set_aside(topic, partition, names.STRAY_DIR)
+        if key not in self._found and (
+            key in self._recovery_points or key in self._log_start_offsets
+        ):
+            # What the checkpoints say was of a log that is gone: a crash must not apply it here.
+            self._recovery_points.pop(key, None)
+            self._log_start_offsets.pop(key, None)
+            self.write_offset_checkpoints()
+        log = open_log(
+            self._disk,
+            f"{self.path}/{names.partition_dir(topic, partition)}",
+            config,
+            now_ms=now_ms,
+            rng=self._rng,
+            clean=self.is_clean,
+            recovery_point=self._recovery_points.get(key),
+            log_start_offset=self._log_start_offsets.get(key, 0),
+            topic_id=topic_id,
+            deletions=self.deletions,
+        )
+        self.logs[key] = log
+        self._found.pop(key, None)
+        return log
+
+    def delete_log(self, topic: str, partition: int, now_ms: int) -> None:
+        """Remove the partition: set aside now, off the disk after `file.delete.delay.ms`."""
+        log = self.logs.pop((topic, partition))
+        self._high_watermarks.pop((topic, partition), None)
+        log.delete(now_ms, self._rng.randbytes(16))
+
+    def set_aside(self, topic: str, partition: int, mark: str) -> str:
+        """Rename the directory of a partition that is not open; where it lies now."""
+        old = self._found.pop((topic, partition))
+        new = f"{self.path}/{names.marked_dir(topic, partition, self._rng.randbytes(16), mark)}"
+        logger.warning("%s belongs to no partition of this broker, moving it to %s", old, new)
+        self._disk.rename(old, new)
+        self._disk.fsync_dir(self.path)
+        return new
+
+    def _stored_topic_id(self, topic: str, partition: int) -> bytes | None:
+        try:
+            return self.topic_id(topic, partition)
+        except CorruptFile:
+            if self.is_clean:
+                raise
+            return None  # recovery sees to it
+
+    # What happens by and by.
+
+    def take_expired_deletions(self, now_ms: int) -> list[Callable[[], None]]:
+        """Removals that are due. Each blocks, may be run in a thread, and may raise DiskError."""
+        expired = self.deletions.take_expired(now_ms)
+        return [partial(deletion.run, self._disk) for deletion in expired]
+
+    def offset_checkpoints(self) -> list[Callable[[], None]]:
+        """Writes of the recovery points and log start offsets, where they have changed.
+
+        Of this moment's offsets: each write blocks and may be run in a thread, one at a time.
+        """
+        points = dict(self._recovery_points)
+        starts = {
+            key: offset for key, offset in self._log_start_offsets.items() if key in self._found
+        }
+        for key in list(points):
+            if key not in self._found and key not in self.logs:
+                del points[key]
+        for key, log in self.logs.items():
+            points[key] = log.recovery_point
+            # A log that starts with its first segment needs no telling (as Kafka's has it).
+            if log.log_start_offset > log.segments.first.base_offset:
+                starts[key] = log.log_start_offset
+        writes = []
+        if points != self._recovery_points:
+            writes.append(self._checkpoint(RECOVERY_POINT_CHECKPOINT, points))
+            self._recovery_points = points
+        if starts != self._log_start_offsets:
+            writes.append(self._checkpoint(LOG_START_OFFSET_CHECKPOINT, starts))
+            self._log_start_offsets = starts
+        return writes
+
+    def write_offset_checkpoints(self) -> None:
+        """Now: after a truncation, before the log is appended to again. DiskError."""
+        for write in self.offset_checkpoints():
+            write()
+
+    def high_watermark(self, topic: str, partition: int) -> int:
+        """As checkpointed, 0 where it is not known."""
+        return self._high_watermarks.get((topic, partition), 0)
+
+    def high_watermark_checkpoint(
+        self, high_watermarks: Mapping[Partition, int]
+    ) -> list[Callable[[], None]]:
+        """The write of the high watermarks, where they have changed; as `offset_checkpoints`."""
+        if high_watermarks == self._high_watermarks:
+            return []
+        self._high_watermarks = dict(high_watermarks)
+        return [self._checkpoint(REPLICATION_OFFSET_CHECKPOINT, self._high_watermarks)]
+
+    def _checkpoint(self, name: str, offsets: Mapping[Partition, int]) -> Callable[[], None]:
+        content = dict(offsets)
+        return partial(write_offsets, self._disk, f"{self.path}/{name}", content)
+
+    def _read_checkpoint(self, name: str) -> dict[Partition, int]:
+        path = f"{self.path}/{name}"
+        try:
+            return read_offsets(self._disk, path)
+        except CorruptFile as error:
+            # As if it were not there: every log is checked from its beginning.
+            logger.warning("%s: going on without it", error)
+            return {}
+
+    # The end.
+
+    def close(
+        self, high_watermarks: Mapping[Partition, int] | None = None, *, broker_epoch: int = -1
+    ) -> None:
+        """Close every log, write the checkpoints, leave the marker, release the lock.
+
+        Blocks for the fsyncs of what was written; may be run in a thread. The first DiskError is
+        raised when all logs have had their turn: the marker is not written then.
+        """
+        failure: DiskError | None = None
+        try:
+            for log in self.logs.values():
+                try:
+                    log.close()
+                except DiskError as error:
+                    failure = failure or error
+            if failure is None and not any(log.is_offline for log in self.logs.values()):
+                self.write_offset_checkpoints()
+                if high_watermarks is not None:
+                    for write in self.high_watermark_checkpoint(high_watermarks):
+                        write()
+                if self.meta is not None:
+                    write_clean_shutdown(self._disk, self.path, broker_epoch)
+        finally:
+            self._lock.release()
+        if failure is not None:
+            raise failure
+
+
+def open_log_dir(
+    disk: Disk,
+    path: str,
+    *,
+    rng: Random,
+    now_ms: int,
+    node_id: int | None = None,
+    cluster_id: str | None = None,
+    deletion_delay_ms: int = 60_000,
+) -> LogDir:
+    """Take the directory into use; it is made where it is not there.
+
+    Where it has a meta.properties, that must agree with `node_id` and `cluster_id` (None: any).
+    Raises LogDirLocked, ForeignLogDir, CorruptFile, DiskError, and has changed nothing then.
+    """
+    if not disk.is_dir(path):
+        if disk.exists(path):
+            raise ForeignLogDir(path, "it is not a directory")
+        disk.make_dir(path)
+    _check_contents(disk, path)
+    lock = disk.lock(path)
+    try:
+        meta = read_meta_properties(disk, path)
+        if meta is not None:
+            _check_owner(path, meta, node_id, cluster_id)
+        found: dict[Partition, str] = {}
+        leftovers = []
+        for name in disk.list_dir(path):
+            parsed = names.parse_partition_dir(name)
+            if parsed is None or not disk.is_dir(f"{path}/{name}"):
+                continue
+            if not parsed.mark:
+                found[parsed.topic, parsed.partition] = f"{path}/{name}"
+            elif parsed.mark == names.DELETE_DIR:
+                leftovers.append(f"{path}/{name}")
+        log_dir = LogDir(
+            disk,
+            path,
+            lock,
+            meta,
+            rng,
+            is_clean=has_clean_shutdown(disk, path),
+            found=found,
+        )
+        for leftover in leftovers:
+            log_dir.deletions.add(leftover, now_ms + deletion_delay_ms, is_dir=True)
+        if log_dir.is_clean:
+            delete_clean_shutdown(disk, path)
+    except StorageError:
+        lock.release()
+        raise
+    return log_dir
+
+
+def _check_contents(disk: Disk, path: str) -> None:
+    contents = disk.list_dir(path)
+    if META_PROPERTIES not in contents:
+        for name in contents:
+            if name not in _NAMES_BEFORE_FORMAT and not name.endswith(TEMPORARY_SUFFIX):
+                raise ForeignLogDir(
+                    path, f"it has no {META_PROPERTIES} and is not empty (it holds {name!r})"
+                )
+    for name in contents:
+        if (
+            names.parse_partition_dir(name) is None
+            and name not in _OTHER_DIRS
+            and disk.is_dir(f"{path}/{name}")
+        ):
+            raise ForeignLogDir(path, f"its directory {name!r} is not a partition's")
+
+
+def _check_owner(
+    path: str, meta: MetaProperties, node_id: int | None, cluster_id: str | None
+) -> None:
+    if node_id is not None and meta.node_id not in (None, node_id):
+        raise ForeignLogDir(path, f"it belongs to node {meta.node_id}, and this is node {node_id}")
+    if cluster_id is not None and meta.cluster_id not in (None, cluster_id):
+        raise ForeignLogDir(
+            path, f"it belongs to cluster {meta.cluster_id}, and this is cluster {cluster_id}"
+        )
