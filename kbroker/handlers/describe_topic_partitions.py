@@ -1,0 +1,110 @@
+"""DescribeTopicPartitions (key 75), v0: topics page by page, sorted by name (KIP-966).
+
+A page has at most `response_partition_limit` partitions, and no more than
+`max.request.partition.size.limit`; the cursor names where the next one starts.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kbroker.authorized_operations import TOPIC_OPERATIONS
+from kbroker.cluster_view import NO_NODE, ClusterView
+from kbroker.topic_names import INTERNAL_TOPICS, name_problem
+from kbroker.wire.errors import ErrorCode, RequestError
+from kbroker.wire.messages.describe_topic_partitions import (
+    DescribeTopicPartitionsRequest,
+    DescribeTopicPartitionsResponse,
+    DescribeTopicPartitionsResponseCursor,
+    DescribeTopicPartitionsResponsePartition,
+    DescribeTopicPartitionsResponseTopic,
+)
+
+if TYPE_CHECKING:
+    from kbroker.controller.image import PartitionImage
+    from kbroker.services import RequestContext
+
+
+def handle(
+    request: DescribeTopicPartitionsRequest, ctx: RequestContext
+) -> DescribeTopicPartitionsResponse:
+    image = ctx.services.image
+    cursor = request.cursor
+    all_topics = not request.topics
+    asked = image.topics if all_topics else {topic.name for topic in request.topics}
+    start_name = "" if cursor is None else cursor.topic_name
+    names = sorted(name for name in asked if name >= start_name)
+    if cursor is not None:
+        if not all_topics and start_name not in names:
+            raise RequestError(
+                ErrorCode.INVALID_REQUEST,
+                "DescribeTopicPartitionsRequest topic list should contain the cursor topic: "
+                + start_name,
+            )
+        if cursor.partition_index < 0:
+            raise RequestError(
+                ErrorCode.INVALID_REQUEST,
+                "DescribeTopicPartitionsRequest cursor partition must be valid: "
+                f"{cursor.topic_name}-{cursor.partition_index}",
+            )
+    limit = min(
+        ctx.services.config.max_request_partition_size_limit, request.response_partition_limit
+    )
+    remaining = max(limit, 1)
+    view = ClusterView(ctx.services, ctx.connection)
+    response = DescribeTopicPartitionsResponse()
+    for name in names:
+        if remaining == 0:
+            response.next_cursor = DescribeTopicPartitionsResponseCursor(topic_name=name)
+            break
+        topic = image.topics.get(name)
+        if topic is None:
+            response.topics.append(_unknown(name))
+            continue
+        start = cursor.partition_index if cursor is not None and name == start_name else 0
+        count = len(topic.partitions)
+        end = min(count, start + remaining)
+        response.topics.append(
+            DescribeTopicPartitionsResponseTopic(
+                name=name,
+                topic_id=topic.topic_id,
+                is_internal=name in INTERNAL_TOPICS,
+                partitions=[_partition(i, topic.partitions[i], view) for i in range(start, end)],
+                topic_authorized_operations=TOPIC_OPERATIONS,
+            )
+        )
+        if end < count:
+            response.next_cursor = DescribeTopicPartitionsResponseCursor(
+                topic_name=name, partition_index=end
+            )
+            break
+        remaining -= max(end - start, 0)
+    return response
+
+
+def _unknown(name: str) -> DescribeTopicPartitionsResponseTopic:
+    invalid = name_problem(name) is not None
+    return DescribeTopicPartitionsResponseTopic(
+        error_code=(
+            ErrorCode.INVALID_TOPIC_EXCEPTION if invalid else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+        ),
+        name=name,
+        is_internal=name in INTERNAL_TOPICS,
+        topic_authorized_operations=TOPIC_OPERATIONS,
+    )
+
+
+def _partition(
+    index: int, partition: PartitionImage, view: ClusterView
+) -> DescribeTopicPartitionsResponsePartition:
+    leader = partition.leader
+    return DescribeTopicPartitionsResponsePartition(
+        partition_index=index,
+        leader_id=NO_NODE if view.node(leader) is None else leader,
+        leader_epoch=partition.leader_epoch,
+        replica_nodes=partition.replicas,
+        isr_nodes=partition.isr,
+        eligible_leader_replicas=partition.elr,
+        last_known_elr=partition.last_known_elr,
+        offline_replicas=view.offline_replicas(partition),
+    )

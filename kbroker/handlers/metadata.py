@@ -1,0 +1,216 @@
+"""Metadata (key 3), v0-13: the brokers, and topics by name, by id or all of them.
+
+A topic that is asked for and does not exist is created where the request and
+`auto.create.topics.enable` allow it, and answered with its leaders at once: Kafka answers
+UNKNOWN_TOPIC_OR_PARTITION and leaves it to the client to ask again.
+v1 controller, racks, internal topics - v2 cluster id - v4 no auto-creation (KIP-204) - v5 offline
+replicas (KIP-112) - v6 LISTENER_NOT_FOUND - v7 leader epochs (KIP-320) - v8 authorized operations
+(KIP-430) - v12 topics by id (KIP-516) - v13 rebootstrap (KIP-1102)
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from kbroker.authorized_operations import CLUSTER_OPERATIONS, NOT_ASKED, TOPIC_OPERATIONS
+from kbroker.cluster_view import NO_NODE, ClusterView
+from kbroker.coordinators.internal_topics import CONSUMER_OFFSETS, consumer_offsets_topic
+from kbroker.topic_names import INTERNAL_TOPICS, name_problem
+from kbroker.wire.errors import ErrorCode, RequestError
+from kbroker.wire.message import ZERO_UUID
+from kbroker.wire.messages.create_topics import (
+    CreatableTopic,
+    CreateTopicsRequest,
+    CreateTopicsResponse,
+)
+from kbroker.wire.messages.metadata import (
+    MetadataRequest,
+    MetadataResponse,
+    MetadataResponseBroker,
+    MetadataResponsePartition,
+    MetadataResponseTopic,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Iterable
+
+    from kbroker.config import BrokerConfig
+    from kbroker.controller.image import MetadataImage, PartitionImage, TopicImage
+    from kbroker.services import RequestContext
+
+TOPIC_IDS_VERSION = 12
+LISTENER_NOT_FOUND_VERSION = 6
+CLUSTER_OPERATIONS_VERSION_MAX = 10
+
+log = logging.getLogger("kbroker.metadata")
+
+
+def handle(
+    request: MetadataRequest, ctx: RequestContext
+) -> MetadataResponse | Coroutine[object, object, MetadataResponse]:
+    image = ctx.services.image
+    answer = _Answer(request, ctx)
+    if request.topics is None or (not request.topics and ctx.api_version == 0):
+        for topic in image.topics.values():
+            answer.add(topic)
+        return answer.response()
+    if ctx.api_version < TOPIC_IDS_VERSION:
+        _check_named(request, ctx.api_version)
+    if any(topic.topic_id != ZERO_UUID for topic in request.topics):
+        for topic_id in dict.fromkeys(topic.topic_id for topic in request.topics):
+            if topic_id != ZERO_UUID:
+                answer.add_by_id(topic_id)
+        return answer.response()
+    names = dict.fromkeys(topic.name or "" for topic in request.topics)
+    if request.allow_auto_topic_creation and ctx.services.config.auto_create_topics_enable:
+        creatable = [name for name in names if name not in image.topics and not name_problem(name)]
+        if creatable:
+            return _create(answer, creatable, names, ctx)
+    for name in names:
+        answer.add_by_name(name)
+    return answer.response()
+
+
+def _check_named(request: MetadataRequest, version: int) -> None:
+    """v10 and v11 have a field for topic ids that brokers do not serve yet."""
+    for topic in request.topics or ():
+        if topic.name is None:
+            raise RequestError(
+                ErrorCode.INVALID_REQUEST, f"Topic name can not be null for version {version}"
+            )
+        if topic.topic_id != ZERO_UUID:
+            raise RequestError(
+                ErrorCode.INVALID_REQUEST,
+                f"Topic IDs are not supported in requests for version {version}",
+            )
+
+
+async def _create(
+    answer: _Answer, creatable: list[str], names: Iterable[str], ctx: RequestContext
+) -> MetadataResponse:
+    config = ctx.services.config
+    live_brokers = len(answer.view.nodes())
+    response = await ctx.services.controller.send(
+        CreateTopicsRequest(
+            topics=[_creatable_topic(name, config, live_brokers) for name in creatable],
+            timeout_ms=config.request_timeout_ms,
+        )
+    )
+    assert isinstance(response, CreateTopicsResponse)
+    for result in response.topics:
+        if result.error_code not in (ErrorCode.NONE, ErrorCode.TOPIC_ALREADY_EXISTS):
+            reason = result.error_message or f"error {result.error_code}"
+            log.info("topic %s is not created: %s", result.name, reason)
+            if result.error_code == ErrorCode.INVALID_TOPIC_EXCEPTION:
+                answer.refused.add(result.name)
+    for name in names:
+        answer.add_by_name(name)
+    return answer.response()
+
+
+def _creatable_topic(name: str, config: BrokerConfig, live_broker_count: int) -> CreatableTopic:
+    if name == CONSUMER_OFFSETS:
+        return consumer_offsets_topic(config, live_broker_count)
+    return CreatableTopic(
+        name=name,
+        num_partitions=config.num_partitions,
+        replication_factor=config.default_replication_factor,
+    )
+
+
+class _Answer:
+    """A response in the making."""
+
+    def __init__(self, request: MetadataRequest, ctx: RequestContext) -> None:
+        self.view = ClusterView(ctx.services, ctx.connection)
+        self.refused: set[str] = set()  # names that the controller finds invalid
+        self._image: MetadataImage = ctx.services.image
+        self._cluster_id = ctx.services.cluster_id
+        self._version = ctx.api_version
+        self._cluster_operations = (
+            CLUSTER_OPERATIONS
+            if request.include_cluster_authorized_operations
+            and ctx.api_version <= CLUSTER_OPERATIONS_VERSION_MAX
+            else NOT_ASKED
+        )
+        self._topic_operations = (
+            TOPIC_OPERATIONS if request.include_topic_authorized_operations else NOT_ASKED
+        )
+        self._topics: list[MetadataResponseTopic] = []
+
+    def add(self, topic: TopicImage) -> None:
+        self._topics.append(
+            MetadataResponseTopic(
+                name=topic.name,
+                topic_id=topic.topic_id,
+                is_internal=topic.name in INTERNAL_TOPICS,
+                partitions=[self._partition(i, p) for i, p in topic.partitions.items()],
+                topic_authorized_operations=self._topic_operations,
+            )
+        )
+
+    def add_by_id(self, topic_id: bytes) -> None:
+        topic = self._image.topics_by_id.get(topic_id)
+        if topic is not None:
+            self.add(topic)
+        else:
+            self._topics.append(
+                MetadataResponseTopic(
+                    error_code=ErrorCode.UNKNOWN_TOPIC_ID, name=None, topic_id=topic_id
+                )
+            )
+
+    def add_by_name(self, name: str) -> None:
+        topic = self._image.topics.get(name)
+        if topic is not None:
+            self.add(topic)
+            return
+        error = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+        if name in self.refused or name_problem(name):
+            error = ErrorCode.INVALID_TOPIC_EXCEPTION
+        self._topics.append(
+            MetadataResponseTopic(
+                error_code=error,
+                name=name,
+                is_internal=name in INTERNAL_TOPICS,
+                topic_authorized_operations=self._topic_operations,
+            )
+        )
+
+    def response(self) -> MetadataResponse:
+        return MetadataResponse(
+            brokers=[
+                MetadataResponseBroker(node_id=n.node_id, host=n.host, port=n.port, rack=n.rack)
+                for n in self.view.nodes()
+            ],
+            cluster_id=self._cluster_id,
+            controller_id=self.view.controller_id(),
+            topics=self._topics,
+            cluster_authorized_operations=self._cluster_operations,
+        )
+
+    def _partition(self, index: int, partition: PartitionImage) -> MetadataResponsePartition:
+        view = self.view
+        replicas, isr = partition.replicas, partition.isr
+        error = ErrorCode.NONE
+        if self._version == 0:
+            # v0 leaves out the replicas that cannot be reached, and says so; later ones list all.
+            replicas, isr = view.reachable(replicas), view.reachable(isr)
+            if len(replicas) < len(partition.replicas) or len(isr) < len(partition.isr):
+                error = ErrorCode.REPLICA_NOT_AVAILABLE
+        leader = partition.leader
+        if view.node(leader) is None:
+            error = ErrorCode.LEADER_NOT_AVAILABLE
+            if self._version >= LISTENER_NOT_FOUND_VERSION and view.is_registered(leader):
+                error = ErrorCode.LISTENER_NOT_FOUND
+            leader = NO_NODE
+        return MetadataResponsePartition(
+            error_code=error,
+            partition_index=index,
+            leader_id=leader,
+            leader_epoch=partition.leader_epoch,
+            replica_nodes=replicas,
+            isr_nodes=isr,
+            offline_replicas=view.offline_replicas(partition),
+        )
