@@ -788,10 +788,11 @@ class Log:
 
     # Ends.
 
-    def close(self) -> None:
+    def close(self, *, sync_log_dir: bool = True) -> None:
         """Flush all and let go of the files, so that a clean stop needs no recovery. DiskError.
 
-        What was not touched since it was opened costs nothing.
+        What was not touched since it was opened costs nothing. Whoever closes many logs may sync
+        the log directory, for those that are new, once by itself.
         """
         if self._offline is not None:
             return
@@ -807,6 +808,8 @@ class Log:
                     self._note_unsynced(snapshot)
             plan = self.begin_flush()
             plan.paths += paths
+            if not sync_log_dir:
+                plan.directories = [path for path in plan.directories if path != self.log_dir]
             plan.run()
             self.finish_flush(plan)
         except DiskError as error:

@@ -252,10 +252,11 @@ class LogDir:
         try:
             for log in self.logs.values():
                 try:
-                    log.close()
+                    log.close(sync_log_dir=False)
                 except DiskError as error:
                     failure = failure or error
             if failure is None and not any(log.is_offline for log in self.logs.values()):
+                self._disk.fsync_dir(self.path)
                 self.write_offset_checkpoints()
                 if high_watermarks is not None:
                     for write in self.high_watermark_checkpoint(high_watermarks):
