@@ -348,9 +348,12 @@ def records(
         headers_at,
         header_count,
     ) in spans(data, header.record_count):
+        timestamp = base_timestamp + timestamp_delta if append_time is None else append_time
+        if not INT64_MIN <= timestamp <= INT64_MAX:
+            raise InvalidRecord(f"timestamp {timestamp} of a record is out of range")
         yield Record(
             base_offset + offset_delta,
-            base_timestamp + timestamp_delta if append_time is None else append_time,
+            timestamp,
             data[key_at : key_at + key_size] if key_size >= 0 else None,
             data[value_at : value_at + value_size] if value_size >= 0 else None,
             read_headers(data, headers_at, header_count) if header_count else (),
@@ -368,10 +371,10 @@ def timestamps(
     base_offset = header.base_offset
     base_timestamp, append_time = _time_base(header)
     for span in spans(payload(batch, header, max_bytes), header.record_count):
-        yield (
-            base_offset + span[0],
-            base_timestamp + span[1] if append_time is None else append_time,
-        )
+        timestamp = base_timestamp + span[1] if append_time is None else append_time
+        if not INT64_MIN <= timestamp <= INT64_MAX:
+            raise InvalidRecord(f"timestamp {timestamp} of a record is out of range")
+        yield base_offset + span[0], timestamp
 
 
 def _time_base(header: BatchHeader) -> tuple[int, int | None]:
