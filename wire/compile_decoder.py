@@ -9,7 +9,7 @@ the caller turns into ProtocolError; the text checks only what slices would let 
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from . import varint
 from .errors import ProtocolError
@@ -20,6 +20,7 @@ from .schema import (
     fields_of,
     is_flexible,
     tagged,
+    tags_of_other_versions,
     untagged,
 )
 from .source import Source
@@ -49,7 +50,7 @@ class _DecoderText:
         source = self.source
         source.name("new", object.__new__)
         source.name("more", varint.continue_unsigned)
-        source.name("bad_length", bad_length)
+        source.name("bad_length", _bad_length)
         source.line("def decode(b, p):")
         with source.block():
             source.line("end = len(b)")
@@ -213,11 +214,12 @@ class _DecoderText:
         source = self.source
         count = self.first_byte()
         known = tagged(cls, self.version)
+        refused = tags_of_other_versions(cls, self.version)
         source.line(f"if {count}:")
         with source.block():
             source.line(f"if {count} > 127:")
             source.line(f"    {count}, p = more(b, p, {count})")
-            if not known:
+            if not known and not refused:
                 source.name("skip_tags", skip_tags)
                 source.line(f"p = skip_tags(b, p, {count}, end)")
                 return
@@ -236,6 +238,10 @@ class _DecoderText:
                         source.line(f"if p != {stop}:")
                         source.line(f"    bad_length({field.name!r}, {stop}, p)")
                         source.line("continue")
+                for number in refused:
+                    source.name("bad_tag", _bad_tag)
+                    source.line(f"if {tag} == {number}:")
+                    source.line(f"    bad_tag({number}, {self.version})")
                 source.line(f"p = {stop}")
 
     def flush(self) -> None:
@@ -258,9 +264,13 @@ def has_records(cls: type[Struct]) -> bool:
     )
 
 
-def bad_length(name: str, length: int, left: int) -> None:
+def _bad_length(name: str, length: int, left: int) -> NoReturn:
     raise ProtocolError(f"{name} has length or count {length}, {left} bytes are left")
 
 
-def _bad_end(name: str, left: int) -> None:
+def _bad_tag(tag: int, version: int) -> NoReturn:
+    raise ProtocolError(f"tag {tag} is not one of version {version}")
+
+
+def _bad_end(name: str, left: int) -> NoReturn:
     raise ProtocolError(f"{left} bytes follow {name}")

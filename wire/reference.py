@@ -18,6 +18,7 @@ from .schema import (
     fields_of,
     is_flexible,
     tagged,
+    tags_of_other_versions,
     untagged,
 )
 
@@ -75,6 +76,8 @@ class _Reader:
                 raise ProtocolError(f"tag {tag} follows tag {last}")
             last = tag
             end = self.position + size
+            if tag in tags_of_other_versions(type(value), self.version):
+                raise ProtocolError(f"tag {tag} is not one of version {self.version}")
             if tag not in known:
                 self.read_raw(size)
                 continue

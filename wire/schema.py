@@ -122,6 +122,12 @@ def tagged(cls: type[Struct], version: int) -> list[Field]:
     return sorted(found, key=lambda f: f.tag)
 
 
+def tags_of_other_versions(cls: type[Struct], version: int) -> list[int]:
+    """Tags that are fields of other versions only: Kafka refuses those and skips unknown ones."""
+    found = {f.tag for f in fields_of(cls) if f.tag >= 0}
+    return sorted(found - {f.tag for f in tagged(cls, version)})
+
+
 def is_flexible(cls: type[Message], version: int) -> bool:
     return cls.FLEXIBLE is not None and version >= cls.FLEXIBLE
 
