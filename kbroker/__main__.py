@@ -1,0 +1,10 @@
+"""`python -m kbroker` is `kbroker`."""
+
+from __future__ import annotations
+
+import sys
+
+from kbroker.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,77 @@
+"""The `kbroker` command: finds the sub-command's module, and imports no other.
+
+Every error that a user can cause ends as one sentence on standard error and status 1.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING, Protocol, cast
+
+from kbroker.commands.arguments import Parser, UserError
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+COMMANDS = {
+    "serve": "run a broker until it is told to stop",
+    "run": "run a command with a broker of its own",
+    "topics": "create, list, describe and delete topics",
+    "produce": "write lines from standard input to a topic",
+    "consume": "print the records of a topic",
+    "groups": "list and describe consumer groups",
+}
+
+ERROR_STATUS = 1
+
+
+class Command(Protocol):
+    """A module of kbroker.commands."""
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None: ...
+
+    def run(self, arguments: argparse.Namespace) -> int:
+        """The exit status."""
+        ...
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command line (sys.argv by default); the exit status."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        if not words or words[0] not in COMMANDS:
+            return _without_command(words)
+        command = cast("Command", import_module(f"kbroker.commands.{words[0]}"))
+        parser = Parser(prog=f"kbroker {words[0]}", description=COMMANDS[words[0]] + ".")
+        command.add_arguments(parser)
+        return command.run(parser.parse_args(words[1:]))
+    except UserError as error:
+        print(f"kbroker: {error}", file=sys.stderr)
+        return ERROR_STATUS
+    except KeyboardInterrupt:
+        return 130  # what a shell reports of a command that SIGINT ended
+
+
+def _without_command(words: list[str]) -> int:
+    """--help, --version, or a mistake."""
+    if words and words[0] in ("-h", "--help", "help"):
+        width = max(map(len, COMMANDS))
+        print("usage: kbroker COMMAND ...\n\nA Kafka broker, and commands for any Kafka.\n")
+        for name, help_text in COMMANDS.items():
+            print(f"  {name:<{width}}  {help_text}")
+        print("\nkbroker COMMAND --help tells more.")
+        return 0
+    if words and words[0] == "--version":
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            print("kbroker " + version("kbroker"))
+        except PackageNotFoundError:
+            print("kbroker (not installed: run from a checkout)")
+        return 0
+    known = ", ".join(COMMANDS)
+    if not words:
+        raise UserError(f"A command is missing: one of {known}.")
+    raise UserError(f"There is no command {words[0]!r}: it must be one of {known}.")

@@ -1,0 +1,1 @@
+"""The sub-commands of `kbroker`, a module each: `add_arguments(parser)` and `run(arguments)`."""

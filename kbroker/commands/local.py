@@ -1,0 +1,44 @@
+"""From options to the settings of a broker in this process; logs to standard error."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import TYPE_CHECKING
+
+from kbroker.broker import BrokerSettings, TopicSpec
+from kbroker.config import BrokerConfig, ConfigError
+
+from .arguments import UserError, address_text, parse_topic
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+log = logging.getLogger("kbroker")
+
+
+def start_logging(level: int) -> None:
+    logging.basicConfig(
+        stream=sys.stderr, level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+
+
+def listener(host: str, port: int) -> str:
+    """An address as an entry of `listeners`."""
+    return f"PLAINTEXT://{address_text(host, port)}"
+
+
+def broker_settings(
+    settings: Mapping[str, str], data_dir: str | None, topics: Iterable[str]
+) -> BrokerSettings:
+    """UserError for a setting that cannot be; what has no effect is named in one warning each."""
+    try:
+        config = BrokerConfig(settings)
+    except ConfigError as error:
+        raise UserError(str(error)) from error
+    if config.unknown:
+        log.warning("Kafka does not know these keys: %s", ", ".join(config.unknown))
+    if config.without_effect:
+        log.warning("These keys have no effect here: %s", ", ".join(config.without_effect))
+    specs = tuple(TopicSpec(*parse_topic(text)) for text in topics)
+    return BrokerSettings(config=config, data_dir=data_dir, topics=specs)

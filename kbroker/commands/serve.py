@@ -1,0 +1,104 @@
+"""`kbroker serve`: a broker in this process until SIGTERM or SIGINT.
+
+Standard output gets one line, `ready: HOST:PORT`, once clients are served.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+from typing import TYPE_CHECKING
+
+import trio
+
+from kbroker.broker import Broker, BrokerSettings, StartupError
+from kbroker.config import ConfigError
+from kbroker.config.properties import load_properties
+
+from .arguments import UserError, address_text, parse_address, parse_settings
+from .local import broker_settings, listener, start_logging
+
+if TYPE_CHECKING:
+    import argparse
+
+LISTEN_DEFAULT = "127.0.0.1:9092"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", metavar="FILE", help="a server.properties file")
+    parser.add_argument(
+        "--listen",
+        metavar="HOST:PORT",
+        help=f"where clients connect, port 0 for a free one (default {LISTEN_DEFAULT})",
+    )
+    parser.add_argument(
+        "--advertise",
+        metavar="HOST:PORT|auto",
+        help="the address clients are told (default auto: the one each dialled)",
+    )
+    parser.add_argument(
+        "--data", metavar="DIR", help="where the data lives (default: a temporary directory)"
+    )
+    parser.add_argument(
+        "--topic",
+        metavar="NAME[:PARTITIONS[:KEY=VALUE,...]]",
+        action="append",
+        default=[],
+        help="a topic to create, may be repeated",
+    )
+    parser.add_argument(
+        "--set",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        help="one key of server.properties, may be repeated",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    start_logging(logging.INFO)
+    settings = _settings(arguments)
+    try:
+        trio.run(_serve, settings)
+    except StartupError as error:
+        raise UserError(str(error)) from error
+    return 0
+
+
+def _settings(arguments: argparse.Namespace) -> BrokerSettings:
+    """The file, then --set, then the options that have a name of their own."""
+    keys: dict[str, str] = {}
+    if arguments.config is not None:
+        try:
+            keys.update(load_properties(arguments.config))
+        except ConfigError as error:
+            raise UserError(str(error)) from error
+    keys.update(parse_settings(arguments.set, "--set"))
+    if arguments.listen is not None or "listeners" not in keys:
+        listen = arguments.listen or LISTEN_DEFAULT
+        keys["listeners"] = listener(*parse_address(listen, "--listen"))
+    if arguments.advertise == "auto":
+        keys.pop("advertised.listeners", None)
+    elif arguments.advertise is not None:
+        keys["advertised.listeners"] = listener(*parse_address(arguments.advertise, "--advertise"))
+    if arguments.data is not None:
+        keys["log.dirs"] = arguments.data
+    return broker_settings(keys, _data_dir(keys), arguments.topic)
+
+
+def _data_dir(keys: dict[str, str]) -> str | None:
+    directories = keys.get("log.dirs") or keys.get("log.dir")
+    if directories is not None and "," in directories:
+        raise UserError(f"log.dirs={directories}: several log directories are not supported yet.")
+    return directories
+
+
+async def _serve(settings: BrokerSettings) -> None:
+    # A signal that comes during the start is kept, and stops the broker as soon as it runs.
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async with Broker(settings) as broker:
+            addresses = ",".join(address_text(host, port) for host, port in broker.addresses)
+            print(f"ready: {addresses}", flush=True)
+            async for number in signals:
+                logging.getLogger("kbroker").info("%s: stopping", signal.Signals(number).name)
+                break
