@@ -50,25 +50,33 @@ class KafkaCodecs:
     ) -> None:
         self._process.communicate(timeout=20)
 
+    def error(self, code: int) -> tuple[str, bool, str]:
+        """Name, whether it is retriable, and default message of an error code."""
+        name, retriable, message = self._ask(f"error {code}").split(" ", 2)
+        return name, retriable == "true", message
+
     def parse(self, name: str, version: int, encoded: bytes) -> Answer:
         """What Kafka makes of bytes. KafkaError if it cannot read them."""
-        return self._ask(f"parse {name} {version} {encoded.hex()}")
+        return self._ask_message(f"parse {name} {version} {encoded.hex()}")
 
     def random(self, name: str, version: int, seed: int) -> Answer:
-        return self._ask(f"random {name} {version} {seed}")
+        return self._ask_message(f"random {name} {version} {seed}")
 
     def default(self, name: str, version: int) -> Answer:
-        return self._ask(f"default {name} {version}")
+        return self._ask_message(f"default {name} {version}")
 
-    def _ask(self, question: str) -> Answer:
+    def _ask_message(self, question: str) -> Answer:
+        encoded, _, shown = self._ask(question).partition(" ")
+        return Answer(bytes.fromhex(encoded), _comparable(json.loads(shown)))
+
+    def _ask(self, question: str) -> str:
         stdin, stdout = cast("IO[str]", self._process.stdin), cast("IO[str]", self._process.stdout)
         stdin.write(question + "\n")
         stdin.flush()
         verdict, _, rest = stdout.readline().partition(" ")
         if verdict != "ok":
             raise KafkaError(rest.strip() or "the Java program has ended")
-        encoded, _, shown = rest.partition(" ")
-        return Answer(bytes.fromhex(encoded), _comparable(json.loads(shown)))
+        return rest.rstrip("\n")
 
 
 def as_json(value: Struct, version: int) -> Json:

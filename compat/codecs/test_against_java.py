@@ -15,8 +15,8 @@ import pytest
 
 from compat import apache
 from compat.codecs.kafka_codecs import KafkaCodecs, as_json
-from kbroker.wire import codec
-from kbroker.wire.errors import ProtocolError
+from kbroker.wire import codec, generate
+from kbroker.wire.errors import ErrorCode, ProtocolError
 from tests.wire.random_messages import all_versions, random_message
 
 if TYPE_CHECKING:
@@ -99,3 +99,14 @@ def test_what_we_accept_kafka_accepts(
             continue
         answer = kafka.parse(cls.__name__, version, bytes(damaged))
         assert answer.shown == as_json(message, version)
+
+
+def test_error_codes_are_kafkas(kafka: KafkaCodecs) -> None:
+    for code in ErrorCode:
+        assert kafka.error(code) == (code.name, code.retriable, code.message)
+    # Kafka answers UNKNOWN_SERVER_ERROR for a code that it does not have.
+    assert kafka.error(max(ErrorCode) + 1)[0] == ErrorCode.UNKNOWN_SERVER_ERROR.name
+
+
+def test_the_generated_files_are_those_of_the_jars() -> None:
+    assert generate.main(["--jars", str(apache.libs()), "--check"]) == 0

@@ -18,8 +18,10 @@ import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import org.apache.kafka.common.Uuid;
+import org.apache.kafka.common.errors.RetriableException;
 import org.apache.kafka.common.errors.UnsupportedVersionException;
 import org.apache.kafka.common.protocol.ByteBufferAccessor;
+import org.apache.kafka.common.protocol.Errors;
 import org.apache.kafka.common.protocol.Message;
 import org.apache.kafka.common.protocol.ObjectSerializationCache;
 
@@ -29,6 +31,7 @@ import org.apache.kafka.common.protocol.ObjectSerializationCache;
  *   parse NAME VERSION HEX    ->  ok HEX JSON     the bytes read and written again, and what they say
  *   random NAME VERSION SEED  ->  ok HEX JSON     a message made here
  *   default NAME VERSION      ->  ok HEX JSON     one with nothing set
+ *   error CODE                ->  ok NAME RETRIABLE MESSAGE
  *
  * A request that fails is answered `error TEXT`. NAME is the schema's. Nothing here knows the schemas:
  * which fields a version has, and which may be null, is found by trying Kafka's classes.
@@ -68,6 +71,10 @@ public final class Codecs {
     }
 
     private String answer(String[] words) throws Exception {
+        if (words[0].equals("error")) {
+            Errors error = Errors.forCode(Short.parseShort(words[1]));
+            return error + " " + (error.exception() instanceof RetriableException) + " " + error.message();
+        }
         Class<?> type = find(words[1]);
         short version = Short.parseShort(words[2]);
         Message message = switch (words[0]) {
