@@ -204,7 +204,7 @@ def test_broken_records_are_named(payload: bytes, count: int, reason: str, codec
 
 
 def test_a_timestamp_beyond_64_bits_is_refused() -> None:
-    batch = batch_with(bytes.fromhex("1c00feffffffffffffffff0100010000"), 1)
+    batch = batch_with(bytes.fromhex("1e00feffffffffffffffff0100010000"), 1)
     assert next(records(batch)).timestamp == 2**63 - 1
     batch[27:35] = (1).to_bytes(8, "big")
     with pytest.raises(InvalidRecord, match="out of range"):
