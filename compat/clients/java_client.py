@@ -88,11 +88,21 @@ class JavaClient:
         return Position(int(offset), metadata)
 
     def number(
-        self, bootstrap: str, topic: str, partitions: int, count: int, **config: str
+        self,
+        bootstrap: str,
+        topic: str,
+        partitions: int,
+        count: int,
+        *,
+        rate: int = 0,
+        **config: str,
     ) -> None:
-        """Send the values 0 to count - 1, value i to partition i % partitions."""
+        """Send the values 0 to count - 1, value i to partition i % partitions.
+
+        `rate` records a second, or as fast as it goes; `config` keys have _ for Kafka's dots.
+        """
         pairs = (f"{key.replace('_', '.')}={value}" for key, value in config.items())
-        self._run("number", bootstrap, topic, partitions, count, *pairs)
+        self._run("number", bootstrap, topic, partitions, count, rate, *pairs)
 
     def count(self, bootstrap: str, topic: str, partitions: int, count: int) -> int:
         """Read what `number` wrote; how many records came, each in its place."""

@@ -7,7 +7,8 @@
 //   offset-range BOOTSTRAP TOPIC PARTITION                     beginning and end
 //   commit BOOTSTRAP GROUP TOPIC PARTITION OFFSET METADATA sync|async
 //   committed BOOTSTRAP GROUP TOPIC PARTITION                  offset and metadata, or nothing
-//   number BOOTSTRAP TOPIC PARTITIONS COUNT KEY=VALUE...       value i to partition i % PARTITIONS
+//   number BOOTSTRAP TOPIC PARTITIONS COUNT RATE KEY=VALUE...  value i to partition i % PARTITIONS,
+//                                                              RATE a second (0: at full speed)
 //   count BOOTSTRAP TOPIC PARTITIONS COUNT                     check what `number` wrote
 //
 // A record is a line of tab-separated fields: topic, partition, offset, timestamp, key, value,
@@ -160,9 +161,15 @@ public final class Courier {
     private static void number(String[] args) throws Exception {
         int partitions = Integer.parseInt(args[3]);
         int records = Integer.parseInt(args[4]);
+        int rate = Integer.parseInt(args[5]);
         var failure = new AtomicReference<Exception>();
-        try (var producer = producer(args[1], args, 5)) {
+        long start = System.currentTimeMillis();
+        try (var producer = producer(args[1], args, 6)) {
             for (int i = 0; i < records; i++) {
+                if (rate > 0) {
+                    long ahead = start + 1000L * i / rate - System.currentTimeMillis();
+                    Thread.sleep(Math.max(ahead, 0));
+                }
                 byte[] value = Integer.toString(i).getBytes(StandardCharsets.US_ASCII);
                 producer.send(new ProducerRecord<>(args[2], i % partitions, null, value),
                     (metadata, error) -> {
