@@ -59,6 +59,16 @@ class KafkaCodecs:
         """What Kafka makes of bytes. KafkaError if it cannot read them."""
         return self._ask_message(f"parse {name} {version} {encoded.hex()}")
 
+    def convert(self, name: str, version: int, encoded: bytes, to: int) -> bytes | None:
+        """Bytes of another version; None if that cannot say what these do."""
+        try:
+            return bytes.fromhex(self._ask(f"convert {name} {version} {encoded.hex()} {to}"))
+        except KafkaError as error:
+            # A null that the other version does not allow shows as the latter.
+            if "UnsupportedVersionException" in str(error) or "NullPointer" in str(error):
+                return None
+            raise
+
     def random(self, name: str, version: int, seed: int) -> Answer:
         return self._ask_message(f"random {name} {version} {seed}")
 

@@ -16,7 +16,7 @@ import pytest
 from compat import apache
 from compat.codecs.kafka_codecs import KafkaCodecs, as_json
 from kbroker.wire import codec, generate
-from kbroker.wire.errors import ErrorCode, ProtocolError
+from kbroker.wire.errors import EncodeError, ErrorCode, ProtocolError
 from tests.wire.random_messages import all_versions, random_message
 
 if TYPE_CHECKING:
@@ -99,6 +99,23 @@ def test_what_we_accept_kafka_accepts(
             continue
         answer = kafka.parse(cls.__name__, version, bytes(damaged))
         assert answer.shown == as_json(message, version)
+
+
+@EVERY_VERSION
+def test_other_versions_say_what_they_can(
+    kafka: KafkaCodecs, rng: random.Random, cls: type[Message], version: int
+) -> None:
+    """Fields that a version lacks are left out where they are ignorable, and refused elsewhere."""
+    for _ in range(SAMPLES):
+        other = rng.randint(cls.MIN_VERSION, cls.MAX_VERSION)
+        encoded = codec.encode(random_message(cls, version, rng), version)
+        expected = kafka.convert(cls.__name__, version, encoded, other)
+        message = codec.decode(cls, version, encoded)
+        try:
+            converted: bytes | None = codec.encode(message, other)
+        except EncodeError:
+            converted = None
+        assert converted == expected
 
 
 def test_error_codes_are_kafkas(kafka: KafkaCodecs) -> None:

@@ -31,6 +31,7 @@ import org.apache.kafka.common.protocol.ObjectSerializationCache;
  *   parse NAME VERSION HEX    ->  ok HEX JSON     the bytes read and written again, and what they say
  *   random NAME VERSION SEED  ->  ok HEX JSON     a message made here
  *   default NAME VERSION      ->  ok HEX JSON     one with nothing set
+ *   convert NAME VERSION HEX TO  ->  ok HEX       read at one version and written at another
  *   error CODE                ->  ok NAME RETRIABLE MESSAGE
  *
  * A request that fails is answered `error TEXT`. NAME is the schema's. Nothing here knows the schemas:
@@ -77,6 +78,10 @@ public final class Codecs {
         }
         Class<?> type = find(words[1]);
         short version = Short.parseShort(words[2]);
+        if (words[0].equals("convert")) {
+            Message message = read(type, version, HexFormat.of().parseHex(words[3]));
+            return HexFormat.of().formatHex(write(message, Short.parseShort(words[4])));
+        }
         Message message = switch (words[0]) {
             case "parse" -> read(type, version, HexFormat.of().parseHex(words[3]));
             case "random" -> random(type, version, new Random(Long.parseLong(words[3])));
