@@ -1,0 +1,98 @@
+"""The first records of a cluster: what stands in `bootstrap.checkpoint`, and what the first leader
+makes of it. Source: BootstrapMetadata, BootstrapDirectory, ActivationRecordsGenerator.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from kbroker.wire.records.begin_transaction_record import BeginTransactionRecord
+from kbroker.wire.records.config_record import ConfigRecord
+from kbroker.wire.records.end_transaction_record import EndTransactionRecord
+from kbroker.wire.records.feature_level_record import FeatureLevelRecord
+
+from .features import (
+    ELIGIBLE_LEADER_REPLICAS,
+    FRESH,
+    METADATA_TRANSACTIONS_SINCE,
+    METADATA_VERSION,
+)
+from .model import ResourceType
+from .records import decode_record
+from .snapshot import snapshot_batches
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from kbroker.wire.message import Message
+
+    from .image import MetadataImage
+    from .raft.log import LogBatch, NewBatch
+
+BOOTSTRAP_FILE: Final = "bootstrap.checkpoint"
+TRANSACTION_NAME: Final = "Bootstrap records"
+MIN_INSYNC_REPLICAS: Final = "min.insync.replicas"
+
+
+def bootstrap_records(features: Mapping[str, int] = FRESH) -> list[Message]:
+    """What a fresh cluster begins with: its feature levels, metadata.version first."""
+    rest = sorted(features.keys() - {METADATA_VERSION})
+    return [
+        FeatureLevelRecord(name=name, feature_level=features[name])
+        for name in (METADATA_VERSION, *rest)
+        if features[name] > 0
+    ]
+
+
+def bootstrap_batches(now_ms: int) -> list[NewBatch]:
+    """The contents of `bootstrap.checkpoint`."""
+    return list(
+        snapshot_batches(
+            bootstrap_records(),
+            metadata_version=FRESH[METADATA_VERSION],
+            epoch=0,
+            last_contained_timestamp_ms=0,
+            now_ms=now_ms,
+        )
+    )
+
+
+def records_of(batches: Iterable[LogBatch]) -> list[Message]:
+    """The metadata records in a checkpoint that somebody else may have written."""
+    return [
+        decode_record(value) for batch in batches if not batch.is_control for value in batch.values
+    ]
+
+
+def first_records(bootstrap: list[Message], static_min_isr: int) -> list[Message]:
+    """The first batch after the first leader change: the bootstrap, in one metadata transaction."""
+    features = {
+        record.name: record.feature_level
+        for record in bootstrap
+        if isinstance(record, FeatureLevelRecord)
+    }
+    records = list(bootstrap)
+    if features.get(ELIGIBLE_LEADER_REPLICAS, 0) > 0:
+        records.append(_cluster_min_isr(static_min_isr))
+    if features.get(METADATA_VERSION, 0) < METADATA_TRANSACTIONS_SINCE:
+        return records
+    return [BeginTransactionRecord(name=TRANSACTION_NAME), *records, EndTransactionRecord()]
+
+
+def later_records(image: MetadataImage, static_min_isr: int) -> list[Message]:
+    """What a leader that finds records makes sure of: with eligible leader replicas, min ISR is the
+    cluster's, since the quorum and not each broker reckons with it.
+    """
+    values = image.configs.get((ResourceType.BROKER, ""), {})
+    if image.features.get(ELIGIBLE_LEADER_REPLICAS, 0) == 0 or MIN_INSYNC_REPLICAS in values:
+        return []
+    return [_cluster_min_isr(static_min_isr)]
+
+
+def _cluster_min_isr(value: int) -> ConfigRecord:
+    return ConfigRecord(
+        resource_type=ResourceType.BROKER,
+        resource_name="",
+        name=MIN_INSYNC_REPLICAS,
+        value=str(value),
+    )

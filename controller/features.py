@@ -1,0 +1,45 @@
+"""Feature levels (KIP-584, KIP-1022): what this software can do, and what a fresh cluster runs at.
+
+Source: MetadataVersion, Feature and KRaftVersion of Apache Kafka 4.3.0.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+METADATA_VERSION: Final = "metadata.version"
+ELIGIBLE_LEADER_REPLICAS: Final = "eligible.leader.replicas.version"
+KRAFT_VERSION: Final = "kraft.version"
+
+# name -> lowest and highest level that we understand.
+SUPPORTED: Final[Mapping[str, tuple[int, int]]] = {
+    METADATA_VERSION: (7, 30),  # 3.3-IV3 to 4.3-IV0
+    ELIGIBLE_LEADER_REPLICAS: (0, 1),
+    "group.version": (0, 1),
+    KRAFT_VERSION: (0, 1),
+    "share.version": (0, 1),
+    "streams.version": (0, 1),
+    "transaction.version": (0, 2),
+}
+
+# What `kafka-storage format` of 4.3.0 gives a new cluster; kraft.version is 0 and stands nowhere.
+FRESH: Final[Mapping[str, int]] = {
+    METADATA_VERSION: 30,
+    ELIGIBLE_LEADER_REPLICAS: 1,
+    "group.version": 1,
+    "share.version": 1,
+    "streams.version": 1,
+    "transaction.version": 2,
+}
+
+# The metadata.version from which on a record may say more.
+CONTROLLED_SHUTDOWN_SINCE: Final = 7  # 3.3-IV3
+MIGRATION_SINCE: Final = 8  # 3.4-IV0
+METADATA_TRANSACTIONS_SINCE: Final = 13  # 3.6-IV1
+CONTROLLER_REGISTRATION_SINCE: Final = 15  # 3.7-IV0
+DIRECTORY_ASSIGNMENT_SINCE: Final = 17  # 3.7-IV2
+ELR_SINCE: Final = 23  # 4.0-IV1
+CORDONED_DIRECTORIES_SINCE: Final = 30  # 4.3-IV0

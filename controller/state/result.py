@@ -1,0 +1,19 @@
+"""What a decision produced."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from kbroker.wire.message import Message
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Result(Generic[T]):
+    """Nothing has changed yet. The records go into the log as one batch, all or none."""
+
+    records: tuple[Message, ...]
+    response: T
