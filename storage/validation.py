@@ -141,6 +141,7 @@ def prepare(
             reads_records = (
                 max_timestamp > now_ms + config.message_timestamp_after_max_ms
                 or max_timestamp < header.base_timestamp
+                or max_timestamp < NO_TIMESTAMP
                 or config.message_timestamp_before_max_ms != INT64_MAX
             )
     if reads_records:

@@ -329,6 +329,11 @@ def test_a_maximum_too_far_ahead_is_put_right_where_no_record_is() -> None:
     assert accept(patch(BASE, MAX_TIMESTAMP_AT, 10**12, 8)).batch == BASE
 
 
+def test_a_maximum_before_all_time_counts_as_none() -> None:
+    before = patch(patch(BASE, BASE_TIMESTAMP_AT, -100, 8), MAX_TIMESTAMP_AT, -94, 8)
+    assert accept(before).header.max_timestamp == -1
+
+
 def test_records_without_timestamp_are_taken() -> None:
     batch = build_batch([NewRecord(-1, None, b"v")])
     assert accept(batch, now_ms=10**12).batch == batch
