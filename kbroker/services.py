@@ -61,10 +61,8 @@ class Services:
             return None
         if node_id == self.node_id:
             return (*connection.advertised, broker.rack)
-        for endpoint in broker.endpoints:
-            if endpoint.name == connection.listener:
-                return endpoint.host, endpoint.port, broker.rack
-        return None
+        endpoint = broker.endpoints.get(connection.listener)
+        return None if endpoint is None else (endpoint.host, endpoint.port, broker.rack)
 
 
 @dataclass(slots=True)

@@ -8,18 +8,19 @@ fsync run in a thread.
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import trio
 
 from kbroker.storage.errors import DiskError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable
 
     from kbroker.clock import Clock
     from kbroker.config import BrokerConfig
 
+    from .log_store import LogStore
     from .partition import Partition
     from .table import PartitionTable
 
@@ -29,37 +30,19 @@ NEVER_S = 10.0 * 365 * 86_400  # an interval longer than this is never reached
 log = logging.getLogger("kbroker.maintenance")
 
 
-class LogDirectories(Protocol):
-    """What maintenance asks of the log directories."""
-
-    def take_expired_deletions(self, now_ms: int) -> list[Callable[[], None]]:
-        """Removals that are due; each blocks and may be run in a thread. DiskError."""
-        ...
-
-    def checkpoint_offsets(self, partitions: Iterable[Partition]) -> list[Callable[[], None]]:
-        """Writes of the recovery points and log start offsets, where they changed. DiskError."""
-        ...
-
-    def checkpoint_high_watermarks(
-        self, partitions: Iterable[Partition]
-    ) -> list[Callable[[], None]]:
-        """Writes of the high watermarks, where they changed. DiskError."""
-        ...
-
-
 class Maintenance:
     """The background work of one broker's logs."""
 
     def __init__(
         self,
         table: PartitionTable,
-        directories: LogDirectories,
+        store: LogStore,
         config: BrokerConfig,
         clock: Clock,
         request_flush: Callable[[Partition], None],
     ) -> None:
         self._table = table
-        self._directories = directories
+        self._store = store
         self._config = config
         self._clock = clock
         self._request_flush = request_flush
@@ -113,7 +96,7 @@ class Maintenance:
     async def _deletions(self) -> None:
         while True:
             await trio.sleep(DELETION_POLL_S)
-            await self._in_thread(self._directories.take_expired_deletions(self._clock.wall_ms()))
+            await self._in_thread(self._store.take_expired_deletions(self._clock.wall_ms()))
 
     async def _flush_overdue(self) -> None:
         now_ms = self._clock.wall_ms()
@@ -128,10 +111,10 @@ class Maintenance:
         await trio.lowlevel.checkpoint()
 
     async def _checkpoint_offsets(self) -> None:
-        await self._in_thread(self._directories.checkpoint_offsets(self._table))
+        await self._in_thread(self._store.offset_checkpoints())
 
     async def _checkpoint_high_watermarks(self) -> None:
-        await self._in_thread(self._directories.checkpoint_high_watermarks(self._table))
+        await self._in_thread(self._store.high_watermark_checkpoints())
 
     async def _in_thread(self, work: list[Callable[[], None]]) -> None:
         for each in work:

@@ -40,6 +40,7 @@ class Partition:
     __slots__ = (
         "_commit_order",
         "_commit_waiters",
+        "_moved",
         "_request_flush",
         "_waiters",
         "flushing",
@@ -67,7 +68,9 @@ class Partition:
         node_id: int,
         high_watermark: int,
         request_flush: Callable[[Partition], None],
+        moved: set[Partition],
     ) -> None:
+        """`moved`: where a partition enters itself when its high watermark has moved."""
         self.topic = topic
         self.index = index
         self.topic_id = topic_id
@@ -77,6 +80,7 @@ class Partition:
         self.offline = False
         self.removed = False
         self._request_flush = request_flush
+        self._moved = moved
         self.flushing = False
         self._waiters: set[Waiter] = set()
         self._commit_waiters: list[tuple[int, int, trio.Event]] = []
@@ -136,7 +140,7 @@ class Partition:
         except DiskError:
             self.go_offline()
             raise
-        if info.is_duplicate:
+        if info.duplicate:
             return info
         if log.unflushed_records >= log.config.flush_messages:
             self.flushing = True
@@ -172,6 +176,7 @@ class Partition:
         """
         if last_offset < self.high_watermark:
             return
+        self.check_leader(-1)
         event = trio.Event()
         self._commit_order += 1
         heapq.heappush(self._commit_waiters, (last_offset, self._commit_order, event))
@@ -181,6 +186,7 @@ class Partition:
     def _advance(self, high_watermark: int) -> None:
         appended = high_watermark - self.high_watermark
         self.high_watermark = high_watermark
+        self._moved.add(self)
         waiting = self._commit_waiters
         while waiting and waiting[0][0] < high_watermark:
             heapq.heappop(waiting)[2].set()

@@ -15,42 +15,28 @@ from kbroker.storage.errors import DiskError
 from .partition import Partition
 
 if TYPE_CHECKING:
-    import random
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
-    from kbroker.clock import Clock
     from kbroker.config import DynamicConfigs
     from kbroker.controller.delta import ImageDelta
     from kbroker.controller.image import MetadataImage, TopicImage
-    from kbroker.storage.log import Log
 
+    from .log_store import LogStore
     from .table import PartitionTable
 
-TOPIC_RESOURCE, BROKER_RESOURCE = 2, 4
+CONSUMER_OFFSETS = "__consumer_offsets"
 
 log = logging.getLogger("kbroker.publisher")
 
 
-class LogStore(Protocol):
-    """Where partitions' logs live."""
+class Coordinator(Protocol):
+    """Whoever serves from the partitions of an internal topic that this broker leads."""
 
-    def open(self, topic: str, index: int, topic_id: bytes, configs: DynamicConfigs) -> Log:
-        """The log that is there, or a new one. DiskError."""
-        ...
+    def on_elected(self, index: int, partition: Partition, leader_epoch: int) -> None: ...
 
-    def high_watermark(self, topic: str, index: int) -> int:
-        """As last checkpointed; 0 where it is not known."""
-        ...
+    def on_resigned(self, index: int) -> None: ...
 
-
-class Coordinators(Protocol):
-    """Whoever serves from a partition of an internal topic that this broker leads."""
-
-    topic: str
-
-    def on_elected(self, partition_index: int, partition: Partition, leader_epoch: int) -> None: ...
-
-    def on_resigned(self, partition_index: int) -> None: ...
+    def on_topics_deleted(self, topics: Iterable[tuple[str, bytes]]) -> None: ...
 
 
 class Publisher:
@@ -62,25 +48,26 @@ class Publisher:
         table: PartitionTable,
         store: LogStore,
         configs: DynamicConfigs,
-        coordinators: Coordinators,
-        clock: Clock,
-        rng: random.Random,
+        groups: Coordinator,
         request_flush: Callable[[Partition], None],
     ) -> None:
         self._node_id = node_id
         self._table = table
         self._store = store
         self._configs = configs
-        self._coordinators = coordinators
-        self._clock = clock
-        self._rng = rng
+        self._groups = groups
         self._request_flush = request_flush
+        configs.on_topic_change(self._reconfigure)
 
     def apply(self, delta: ImageDelta, image: MetadataImage) -> None:
         for topic in delta.topics_deleted.values():
             self._delete(topic)
+        if delta.topics_deleted:
+            self._groups.on_topics_deleted(
+                (t.name, t.topic_id) for t in delta.topics_deleted.values()
+            )
         if delta.configs_changed:
-            self._reconfigure(delta)
+            self._configs.apply(delta.configs_changed)
         for topic_id, indexes in delta.partitions_changed.items():
             topic = image.topics_by_id[topic_id]
             for index in sorted(indexes):
@@ -102,40 +89,31 @@ class Publisher:
                 self._node_id,
                 self._store.high_watermark(topic.name, index),
                 self._request_flush,
+                self._store.moved,
             )
             self._table.add(partition)
             was_leader = False
         else:
             was_leader = partition.is_leader
             partition.apply(state)
-        if topic.name == self._coordinators.topic and not partition.offline:
+        if topic.name == CONSUMER_OFFSETS:
             if partition.is_leader:
-                self._coordinators.on_elected(index, partition, state.leader_epoch)
+                self._groups.on_elected(index, partition, state.leader_epoch)
             elif was_leader:
-                self._coordinators.on_resigned(index)
+                self._groups.on_resigned(index)
 
     def _delete(self, topic: TopicImage) -> None:
         for partition in self._table.remove(topic.name, topic.topic_id):
-            if topic.name == self._coordinators.topic and partition.is_leader:
-                self._coordinators.on_resigned(partition.index)
+            if topic.name == CONSUMER_OFFSETS and partition.is_leader:
+                self._groups.on_resigned(partition.index)
             partition.remove()
             try:
-                partition.log.delete(self._clock.wall_ms(), self._rng.randbytes(16))
+                self._store.delete(partition)
             except DiskError as error:
                 # The next start finds a directory of a topic that is no more, and sets it aside.
                 log.error("%s-%d stays on disk: %s", topic.name, partition.index, error)
 
-    def _reconfigure(self, delta: ImageDelta) -> None:
-        self._configs.apply(delta.configs_changed)
-        changed = delta.configs_changed
-        if any(resource_type == BROKER_RESOURCE for resource_type, _ in changed):
-            partitions = list(self._table)  # a broker's default may be in any topic's configuration
-        else:
-            partitions = [
-                partition
-                for resource_type, name in changed
-                if resource_type == TOPIC_RESOURCE
-                for partition in self._table.of_topic(name)
-            ]
-        for partition in partitions:
+    def _reconfigure(self, topic: str | None) -> None:
+        """The configuration of a topic changed, or (None) perhaps that of all."""
+        for partition in self._table if topic is None else self._table.of_topic(topic):
             partition.log.update_config(log_config(self._configs.topic(partition.topic)))

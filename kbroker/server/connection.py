@@ -228,7 +228,7 @@ class Connection:
             self._sending = False
 
     async def _send(self, answer: Answer) -> None:
-        if type(answer) is bytes:
+        if isinstance(answer, bytes):
             await self._send_bytes(answer, False)
             return
         last = len(answer) - 1
@@ -236,6 +236,7 @@ class Connection:
             if isinstance(chunk, FileRange):
                 await self._send_file(chunk)
             else:
+                assert isinstance(chunk, bytes | memoryview)
                 await self._send_bytes(chunk, i < last)
 
     async def _send_bytes(self, data: bytes | memoryview, more: bool) -> None:

@@ -26,10 +26,9 @@ if TYPE_CHECKING:
 
     from kbroker.api import Api
     from kbroker.services import ConnectionInfo, Services
-    from kbroker.storage.disk import FileRange
-    from kbroker.wire.message import Message
+    from kbroker.wire.message import Blob, Message
 
-    Answer = bytes | list[bytes | memoryview | FileRange]
+    Answer = bytes | list[bytes | Blob]
 
 log = logging.getLogger("kbroker.dispatch")
 
@@ -63,7 +62,7 @@ class Dispatcher:
         self.services = services
         self.request_bytes_max = request_bytes_max
         self._routes: dict[int, _Route] = {}
-        self._apis = {api.key: api for api in apis}
+        self._apis: dict[int, Api] = {api.key: api for api in apis}
         self._intercepts: dict[int, Intercept] = {}
 
     def intercept(self, key: ApiKey, hook: Intercept | None) -> None:
@@ -156,12 +155,11 @@ class Dispatcher:
 def _frame(route: _Route, correlation_id: int, response: Message) -> Answer:
     chunks = route.encode_chunks(response)
     head = _SIZE.pack(correlation_id) + route.header
-    if len(chunks) == 1:
-        body = chunks[0]
-        return _SIZE.pack(len(head) + len(body)) + head + body
-    size = len(head) + sum(map(len, chunks))
     first = chunks[0]
-    chunks[0] = _SIZE.pack(size) + head + bytes(first)
+    assert isinstance(first, bytes)
+    if len(chunks) == 1:
+        return _SIZE.pack(len(head) + len(first)) + head + first
+    chunks[0] = _SIZE.pack(len(head) + sum(map(len, chunks))) + head + first
     return chunks
 
 

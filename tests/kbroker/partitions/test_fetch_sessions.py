@@ -1,4 +1,4 @@
-"""KIP-227's rules: epochs, what a request adds and forgets, and who is evicted from a full cache."""
+"""KIP-227: epochs, what a request adds and forgets, and who is evicted from a full cache."""
 
 from __future__ import annotations
 

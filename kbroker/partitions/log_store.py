@@ -1,0 +1,85 @@
+"""The log directories of a broker as its partitions use them: which directory holds which log.
+
+One directory today; `log.dirs` with several belongs here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from kbroker.config import log_config
+from kbroker.storage.names import STRAY_DIR
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kbroker.clock import Clock
+    from kbroker.config import DynamicConfigs
+    from kbroker.storage.log import Log
+    from kbroker.storage.log_dir import LogDir
+
+    from .partition import Partition
+
+METADATA_TOPIC: Final = "__cluster_metadata"
+
+
+class LogStore:
+    """Opens, checkpoints and deletes the logs of one broker's partitions."""
+
+    def __init__(self, directory: LogDir, clock: Clock) -> None:
+        self._directory = directory
+        self._clock = clock
+        self._high_watermarks: dict[tuple[str, int], int] = {}
+        # Partitions whose high watermark moved since it was last checkpointed: they enter by
+        # themselves, so that a checkpoint need not ask all of them.
+        self.moved: set[Partition] = set()
+
+    def open(self, topic: str, index: int, topic_id: bytes, configs: DynamicConfigs) -> Log:
+        """The log that is there, or a new one. DiskError, CorruptFile."""
+        return self._directory.open_log(
+            topic,
+            index,
+            log_config(configs.topic(topic)),
+            now_ms=self._clock.wall_ms(),
+            topic_id=topic_id,
+        )
+
+    def high_watermark(self, topic: str, index: int) -> int:
+        """As last checkpointed; 0 where it is not known."""
+        return self._directory.high_watermark(topic, index)
+
+    def delete(self, partition: Partition) -> None:
+        """Set its directory aside; it goes after file.delete.delay.ms. DiskError."""
+        self.moved.discard(partition)
+        self._high_watermarks.pop((partition.topic, partition.index), None)
+        self._directory.delete_log(partition.topic, partition.index, self._clock.wall_ms())
+
+    def set_strays_aside(self) -> None:
+        """Rename what lies here and belongs to no partition of this broker. DiskError."""
+        for topic, index in self._directory.partitions():
+            if (topic, index) not in self._directory.logs and topic != METADATA_TOPIC:
+                self._directory.set_aside(topic, index, STRAY_DIR)
+
+    def take_expired_deletions(self, now_ms: int) -> list[Callable[[], None]]:
+        """Removals that are due; each blocks and may be run in a thread. DiskError."""
+        return self._directory.take_expired_deletions(now_ms)
+
+    def offset_checkpoints(self) -> list[Callable[[], None]]:
+        """Writes of the recovery points and log start offsets, where they changed. DiskError."""
+        return self._directory.offset_checkpoints()
+
+    def high_watermark_checkpoints(self) -> list[Callable[[], None]]:
+        """Writes of the high watermarks, where they changed. DiskError."""
+        if not self.moved:
+            return []
+        return self._directory.high_watermark_checkpoint(self._take_moved())
+
+    def close(self, broker_epoch: int) -> None:
+        """Flush and close every log, leave the clean-shutdown marker. Blocks. DiskError."""
+        self._directory.close(self._take_moved(), broker_epoch=broker_epoch)
+
+    def _take_moved(self) -> dict[tuple[str, int], int]:
+        for partition in self.moved:
+            self._high_watermarks[partition.topic, partition.index] = partition.high_watermark
+        self.moved.clear()
+        return self._high_watermarks

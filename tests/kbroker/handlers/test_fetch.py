@@ -1,0 +1,371 @@
+"""What a consumer is promised: whole batches, limits, long polls, sessions, and errors at once."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, cast
+
+import pytest
+import trio
+import trio.testing
+
+from kbroker.handlers import fetch
+from kbroker.storage.batch import batches
+from kbroker.storage.disk import FileRange
+from kbroker.storage.origin import Origin
+from kbroker.wire.errors import ErrorCode
+from kbroker.wire.messages.fetch import (
+    FetchPartition,
+    FetchRequest,
+    FetchResponse,
+    FetchTopic,
+    ForgottenTopic,
+    PartitionData,
+)
+
+from .data_path import NOW_MS, DataPath, batch, partition_state, topic_id
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+    from pathlib import Path
+
+    from kbroker.partitions.partition import Partition
+
+LATEST = 18
+MEGABYTE = 1 << 20
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> DataPath:
+    return DataPath(tmp_path, trio.Event())
+
+
+def wanted(
+    offset: int = 0,
+    *,
+    index: int = 0,
+    bytes_max: int = MEGABYTE,
+    leader_epoch: int = -1,
+    last_fetched_epoch: int = -1,
+) -> FetchPartition:
+    return FetchPartition(
+        partition=index,
+        fetch_offset=offset,
+        partition_max_bytes=bytes_max,
+        current_leader_epoch=leader_epoch,
+        last_fetched_epoch=last_fetched_epoch,
+    )
+
+
+def request(
+    *partitions: FetchPartition,
+    topic: str = "t",
+    wait_ms: int = 0,
+    min_bytes: int = 1,
+    max_bytes: int = 50 * MEGABYTE,
+    session: tuple[int, int] = (0, -1),
+    isolation_level: int = 0,
+    replica_id: int = -1,
+) -> FetchRequest:
+    topics = [FetchTopic(topic=topic, topic_id=topic_id(topic), partitions=list(partitions))]
+    made = FetchRequest(
+        max_wait_ms=wait_ms,
+        min_bytes=min_bytes,
+        max_bytes=max_bytes,
+        session_id=session[0],
+        session_epoch=session[1],
+        isolation_level=isolation_level,
+        topics=topics if partitions else [],
+        replica_id=replica_id,
+    )
+    made.replica_state.replica_id = replica_id
+    return made
+
+
+def send(path: DataPath, wanted: FetchRequest, version: int = LATEST) -> FetchResponse:
+    result = fetch.handle(wanted, path.context(1, version))
+    assert isinstance(result, FetchResponse)
+    return result
+
+
+def waiting(path: DataPath, wanted: FetchRequest) -> Coroutine[object, object, FetchResponse]:
+    result = fetch.handle(wanted, path.context(1, LATEST))
+    assert inspect.iscoroutine(result)
+    return cast("Coroutine[object, object, FetchResponse]", result)
+
+
+def only(response: FetchResponse) -> PartitionData:
+    assert [len(t.partitions) for t in response.responses] == [1]
+    return response.responses[0].partitions[0]
+
+
+def content(answer: PartitionData) -> bytes:
+    if isinstance(answer.records, FileRange):
+        return answer.records.read()
+    assert answer.records == b""
+    return b""
+
+
+def offsets(answer: PartitionData) -> list[tuple[int, int]]:
+    """First and last offset of each whole batch in the answer."""
+    view = memoryview(content(answer))
+    return [(h.base_offset, h.last_offset) for h, _ in batches(view, partial_tail=True)]
+
+
+def fill(partition: Partition, *counts: int, value: bytes = b"x" * 100) -> None:
+    for count in counts:
+        partition.append(batch(*[value] * count), NOW_MS, Origin.CLIENT)
+
+
+@pytest.mark.parametrize("version", range(4, LATEST + 1))
+def test_every_version_reads(path: DataPath, version: int) -> None:
+    fill(path.add("t"), 2, 3)
+    answer = only(send(path, request(wanted()), version))
+    assert offsets(answer) == [(0, 1), (2, 4)]
+    assert (answer.error_code, answer.high_watermark, answer.last_stable_offset) == (0, 5, 5)
+
+
+@pytest.mark.parametrize(("offset", "first"), [(0, 0), (1, 0), (2, 2), (3, 2), (4, 2), (5, 5)])
+def test_an_offset_inside_a_batch_gets_the_whole_batch(
+    path: DataPath, offset: int, first: int
+) -> None:
+    fill(path.add("t"), 2, 3, 1)
+    assert offsets(only(send(path, request(wanted(offset)))))[0][0] == first
+
+
+def test_the_first_batch_comes_whole_though_it_is_over_every_limit(path: DataPath) -> None:
+    fill(path.add("t"), 10, 10)
+    answer = only(send(path, request(wanted(bytes_max=1), max_bytes=1)))
+    assert offsets(answer) == [(0, 9)]
+
+
+def test_limits_hold_for_all_partitions_but_the_first_with_data(path: DataPath) -> None:
+    fill(path.add("t", 0), 10)
+    fill(path.add("t", 1), 10)
+    response = send(path, request(wanted(index=0), wanted(index=1), max_bytes=100))
+    sizes = [len(content(p)) for p in response.responses[0].partitions]
+    assert sizes[0] > 100
+    assert sizes[1] == 0
+
+
+@pytest.mark.parametrize(
+    ("offset", "code"),
+    [(-1, ErrorCode.OFFSET_OUT_OF_RANGE), (6, ErrorCode.OFFSET_OUT_OF_RANGE), (5, ErrorCode.NONE)],
+)
+def test_offsets_outside_the_log_are_an_error(path: DataPath, offset: int, code: ErrorCode) -> None:
+    fill(path.add("t"), 5)
+    answer = only(send(path, request(wanted(offset), wait_ms=0)))
+    assert answer.error_code == code
+    assert answer.high_watermark == (5 if code is ErrorCode.NONE else -1)
+
+
+@pytest.mark.parametrize(
+    ("known_epoch", "code"),
+    [
+        (-1, ErrorCode.NONE),
+        (5, ErrorCode.NONE),
+        (4, ErrorCode.FENCED_LEADER_EPOCH),
+        (6, ErrorCode.UNKNOWN_LEADER_EPOCH),
+    ],
+)
+def test_the_leader_epoch_fences(path: DataPath, known_epoch: int, code: ErrorCode) -> None:
+    fill(path.add("t", leader_epoch=5), 1)
+    assert only(send(path, request(wanted(leader_epoch=known_epoch)))).error_code == code
+
+
+@pytest.mark.parametrize(
+    ("version", "topic", "index", "code"),
+    [
+        (12, "no", 0, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION),
+        (13, "no", 0, ErrorCode.UNKNOWN_TOPIC_ID),
+        (13, "t", 7, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION),
+    ],
+)
+def test_an_unknown_partition_completes_the_fetch_at_once(
+    path: DataPath, version: int, topic: str, index: int, code: ErrorCode
+) -> None:
+    path.add("t")
+    answer = only(send(path, request(wanted(index=index), topic=topic, wait_ms=60_000), version))
+    assert answer.error_code == code
+
+
+def test_a_topic_made_again_under_its_name_is_told_by_its_id(path: DataPath) -> None:
+    partition = path.add("t")
+    session = send(path, request(wanted(), session=(0, 0))).session_id
+    partition.topic_id = b"n" * 16
+    answer = only(send(path, request(session=(session, 1), wait_ms=60_000)))
+    assert answer.error_code == ErrorCode.INCONSISTENT_TOPIC_ID
+
+
+def test_a_follower_that_is_no_replica_is_refused(path: DataPath) -> None:
+    path.add("t")
+    answer = only(send(path, request(wanted(), replica_id=7)))
+    assert answer.error_code == ErrorCode.NOT_LEADER_OR_FOLLOWER
+
+
+def test_another_leader_is_named(path: DataPath) -> None:
+    path.add("t", leader=2, leader_epoch=8)
+    response = send(path, request(wanted()))
+    answer = only(response)
+    assert answer.error_code == ErrorCode.NOT_LEADER_OR_FOLLOWER
+    assert (answer.current_leader.leader_id, answer.current_leader.leader_epoch) == (2, 8)
+    assert [n.host for n in response.node_endpoints] == ["host2"]
+
+
+def test_a_log_that_diverged_is_told_where(path: DataPath) -> None:
+    partition = path.add("t", leader_epoch=3)
+    fill(partition, 4)
+    partition.apply(partition_state(1, leader_epoch=6))
+    fill(partition, 2)
+    answer = only(send(path, request(wanted(5, last_fetched_epoch=4), wait_ms=60_000)))
+    assert (answer.diverging_epoch.epoch, answer.diverging_epoch.end_offset) == (3, 4)
+    assert content(answer) == b""
+    assert offsets(only(send(path, request(wanted(4, last_fetched_epoch=6)))))[0] == (4, 5)
+
+
+# --- long polls
+
+
+async def test_a_long_poll_wakes_on_append(
+    path: DataPath, autojump_clock: trio.testing.MockClock
+) -> None:
+    partition = path.add("t")
+    started = trio.current_time()
+
+    async def append_later() -> None:
+        await trio.sleep(3)
+        fill(partition, 2)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(append_later)
+        response = await waiting(path, request(wanted(), wait_ms=60_000))
+    assert offsets(only(response)) == [(0, 1)]
+    assert trio.current_time() - started == pytest.approx(3)
+
+
+async def test_a_long_poll_waits_for_min_bytes_over_all_partitions(
+    path: DataPath, autojump_clock: trio.testing.MockClock
+) -> None:
+    partitions = [path.add("t", i) for i in range(2)]
+    started = trio.current_time()
+
+    async def append_bit_by_bit() -> None:
+        for i in range(8):
+            await trio.sleep(1)
+            fill(partitions[i % 2], 1)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(append_bit_by_bit)
+        one = len(batch(b"x" * 100))
+        response = await waiting(
+            path, request(wanted(), wanted(index=1), wait_ms=60_000, min_bytes=5 * one)
+        )
+        assert trio.current_time() - started == pytest.approx(5)
+    assert sum(len(content(p)) for p in response.responses[0].partitions) == 5 * one
+
+
+async def test_a_long_poll_ends_with_what_there_is(
+    path: DataPath, autojump_clock: trio.testing.MockClock
+) -> None:
+    partition = path.add("t")
+    fill(partition, 1)
+    started = trio.current_time()
+    response = await waiting(path, request(wanted(), wait_ms=500, min_bytes=10_000))
+    assert trio.current_time() - started == pytest.approx(0.5)
+    assert offsets(only(response)) == [(0, 0)]
+
+
+async def test_a_long_poll_ends_when_its_partition_goes(
+    path: DataPath, autojump_clock: trio.testing.MockClock
+) -> None:
+    partition = path.add("t")
+
+    async def delete_later() -> None:
+        await trio.sleep(1)
+        path.table.remove("t", partition.topic_id)
+        del path.topics[partition.topic_id]
+        partition.remove()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(delete_later)
+        response = await waiting(path, request(wanted(), wait_ms=60_000))
+    assert only(response).error_code in (
+        ErrorCode.UNKNOWN_TOPIC_ID,
+        ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
+    )
+
+
+async def test_a_stopping_broker_does_not_let_wait(path: DataPath) -> None:
+    path.add("t")
+    path.services.stopping.set()
+    assert send(path, request(wanted(), wait_ms=60_000)).error_code == 0
+
+
+# --- sessions
+
+
+def test_a_session_answers_only_what_changed(path: DataPath) -> None:
+    partitions = [path.add("t", i) for i in range(3)]
+    first = send(path, request(*(wanted(index=i) for i in range(3)), session=(0, 0)))
+    assert first.session_id > 0
+    assert len(first.responses[0].partitions) == 3
+    assert send(path, request(session=(first.session_id, 1))).responses == []
+    fill(partitions[1], 2)
+    second = send(path, request(session=(first.session_id, 2)))
+    assert [(p.partition_index, p.high_watermark) for p in second.responses[0].partitions] == [
+        (1, 2)
+    ]
+    third = send(path, request(wanted(2, index=1), session=(first.session_id, 3)))
+    assert third.responses == []
+
+
+def test_a_partition_with_data_goes_to_the_end_of_the_line(path: DataPath) -> None:
+    for i in range(2):
+        fill(path.add("t", i), 10)
+    first = send(path, request(wanted(index=0), wanted(index=1), session=(0, 0), max_bytes=1))
+    session = first.session_id
+    second = send(path, request(session=(session, 1), max_bytes=1))
+    third = send(path, request(session=(session, 2), max_bytes=1))
+    with_data = [
+        [p.partition_index for t in r.responses for p in t.partitions if content(p)]
+        for r in (second, third)
+    ]
+    assert sorted(with_data) == [[0], [1]]
+
+
+def test_an_error_is_told_in_every_answer_of_a_session(path: DataPath) -> None:
+    fill(path.add("t"), 1)
+    session = send(path, request(wanted(99), session=(0, 0))).session_id
+    for epoch in (1, 2):
+        answer = only(send(path, request(session=(session, epoch), wait_ms=60_000)))
+        assert answer.error_code == ErrorCode.OFFSET_OUT_OF_RANGE
+
+
+def test_a_forgotten_partition_is_read_no_more(path: DataPath) -> None:
+    for i in range(2):
+        fill(path.add("t", i), 1)
+    session = send(path, request(wanted(index=0), wanted(index=1), session=(0, 0))).session_id
+    again = request(session=(session, 1))
+    again.forgotten_topics_data = [
+        ForgottenTopic(topic="t", topic_id=topic_id("t"), partitions=[0])
+    ]
+    answers = send(path, again).responses[0].partitions
+    assert [p.partition_index for p in answers] == [1]
+
+
+def test_a_session_that_is_not_there_is_an_error(path: DataPath) -> None:
+    path.add("t")
+    response = send(path, request(session=(77, 1)))
+    assert response.error_code == ErrorCode.FETCH_SESSION_ID_NOT_FOUND
+    session = send(path, request(wanted(), session=(0, 0))).session_id
+    response = send(path, request(session=(session, 9)))
+    assert response.error_code == ErrorCode.INVALID_FETCH_SESSION_EPOCH
+    response = send(path, request(session=(session, 1)), 12)
+    assert response.error_code == ErrorCode.FETCH_SESSION_TOPIC_ID_ERROR
+
+
+def test_read_committed_says_that_nothing_was_aborted(path: DataPath) -> None:
+    fill(path.add("t"), 1)
+    answer = only(send(path, request(wanted(), isolation_level=1)))
+    assert (answer.aborted_transactions, offsets(answer)) == ([], [(0, 0)])
+    assert only(send(path, request(wanted()))).aborted_transactions is None
