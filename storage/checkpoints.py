@@ -109,8 +109,10 @@ def write_offsets(
 
 
 def _parse_epoch(line: str) -> tuple[int, int]:
-    epoch, start_offset = _SPACES.split(line)
-    return int(epoch), int(start_offset)
+    epoch, start_offset = map(int, _SPACES.split(line))
+    if epoch < 0 or start_offset < 0:
+        raise ValueError("negative")
+    return epoch, start_offset
 
 
 def read_leader_epochs(disk: Disk, path: str) -> list[tuple[int, int]]:

@@ -1,4 +1,4 @@
-"""Where each leader epoch of a partition starts, for finding where two logs part (KIP-101, KIP-279).
+"""Where each leader epoch of a partition starts, to find where two logs part (KIP-101, KIP-279).
 
 Kafka's LeaderEpochFileCache over `leader-epoch-checkpoint`. Epochs and start offsets both increase;
 an entry that breaks this replaces those it contradicts. After a crash the file must tell the epochs
@@ -79,8 +79,8 @@ class LeaderEpochCache:
     def end_offset_for(self, requested_epoch: int, log_end_offset: int) -> EpochEndOffset:
         """The largest epoch <= the requested one and its end offset; O(log n).
 
-        The latest epoch ends at `log_end_offset`. If all known ones are later: the *requested* epoch,
-        ending where the first one starts. UNDEFINED (-1, -1) if it is later than all, or -1.
+        The latest epoch ends at `log_end_offset`. If all known ones are later: the *requested*
+        epoch, ending where the first one starts. UNDEFINED (-1, -1) if it is later than all, or -1.
         """
         epochs = self._epochs
         if requested_epoch == UNDEFINED_EPOCH or not epochs or requested_epoch > epochs[-1]:
