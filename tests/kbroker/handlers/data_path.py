@@ -6,7 +6,6 @@ import random
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
-from kbroker.controller.image import PartitionImage
 from kbroker.partitions.fetch_sessions import FetchSessionCache
 from kbroker.partitions.partition import Partition
 from kbroker.partitions.table import PartitionTable
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 
     import trio
 
+    from kbroker.controller.image import PartitionImage
     from kbroker.storage.disk import Disk
 
 NODE_ID = 1
