@@ -1,8 +1,12 @@
-"""One flush of a log, in three steps, so that the fsyncs can run beside the event loop.
+"""What of a log survives a power loss, and the flushes that make more of it survive.
 
-`Log.begin_flush` notes what must be synced for everything appended so far; `FlushPlan.run` does
-the fsyncs and nothing else, in a thread if the caller likes; `Log.finish_flush` moves the recovery
-point. Whoever waits for an offset below `end_offset` is served by this one flush.
+A flush goes in three steps, so that the fsyncs can run beside the event loop: `Log.begin_flush`
+notes what must be synced for everything appended so far; `FlushPlan.run` does the fsyncs and
+nothing else, in a thread if the caller likes; `Log.finish_flush` moves the recovery point. Whoever
+waits for an offset below `end_offset` is served by this one flush.
+
+A crash rebuilds indexes from the segment of the recovery point on, so the indexes of the active
+segment need no fsync; once it has rolled they do, before the recovery point may pass its end.
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ from .errors import DiskError
 
 if TYPE_CHECKING:
     from .disk import Disk, File
+    from .segments import Segments
 
 
 class FlushPlan:
@@ -21,6 +26,7 @@ class FlushPlan:
 
     __slots__ = (
         "_disk",
+        "active_base_offset",
         "directories",
         "end_offset",
         "error",
@@ -30,10 +36,11 @@ class FlushPlan:
         "paths",
     )
 
-    def __init__(self, disk: Disk, end_offset: int, history: int) -> None:
+    def __init__(self, disk: Disk, end_offset: int, active_base_offset: int, history: int) -> None:
         """`history`: how often the log had been truncated when this was planned."""
         self._disk = disk
         self.end_offset = end_offset
+        self.active_base_offset = active_base_offset
         self.history = history
         self.files: list[File] = []  # open ones
         self.paths: list[str] = []  # files to open for it; one that is gone needs no sync
@@ -58,3 +65,82 @@ class FlushPlan:
             self.error = error
             raise
         self.is_done = True
+
+
+class Durability:
+    """Keeps account of what a log has written and not synced."""
+
+    __slots__ = (
+        "_directories",
+        "_disk",
+        "_history",
+        "_indexed_to",
+        "_paths",
+        "recovery_point",
+    )
+
+    def __init__(self, disk: Disk, recovery_point: int, indexed_to: int) -> None:
+        """`indexed_to`: the indexes of segments that start below it are synced."""
+        self.recovery_point = recovery_point
+        self._disk = disk
+        self._history = 0  # truncations: a flush that began before one proves nothing after it
+        self._indexed_to = indexed_to
+        self._paths: list[str] = []
+        self._directories: set[str] = set()
+
+    def note_file(self, path: str) -> None:
+        """A file was written that is not synced yet."""
+        self._paths.append(path)
+
+    def note_names(self, directory: str) -> None:
+        """Names were made, renamed or removed in it."""
+        self._directories.add(directory)
+
+    def note_end(self, end_offset: int, active_base_offset: int) -> None:
+        """The log was cut to end here; its indexes with it."""
+        self._history += 1
+        self.recovery_point = min(self.recovery_point, end_offset)
+        self._indexed_to = min(self._indexed_to, active_base_offset)
+
+    def begin(self, segments: Segments, end_offset: int) -> FlushPlan:
+        active = segments.active
+        plan = FlushPlan(self._disk, end_offset, active.base_offset, self._history)
+        for segment in segments.from_offset(min(self.recovery_point, self._indexed_to)):
+            if segment.base_offset >= end_offset:
+                break
+            if segment is active:
+                if end_offset > self.recovery_point:
+                    plan.files.append(segment.file)
+                break
+            # Below the recovery point its batches are safe already, which costs nothing then.
+            plan.files.append(segment.file)
+            plan.paths += segment.index_paths()
+        plan.paths += self._paths
+        plan.directories += sorted(self._directories)
+        self._paths = []
+        self._directories = set()
+        return plan
+
+    def finish(self, plan: FlushPlan) -> None:
+        assert plan.is_done, "a plan is finished after it has run"
+        assert plan.error is None, "a failed flush is told by `fail`"
+        if plan.history == self._history:
+            self.recovery_point = max(self.recovery_point, plan.end_offset)
+            self._indexed_to = max(self._indexed_to, min(plan.active_base_offset, plan.end_offset))
+
+    def closed(self, end_offset: int) -> None:
+        """All is synced, the indexes of the active segment too."""
+        self._indexed_to = self.recovery_point = end_offset
+
+    def checkpoint_offset(self, segments: Segments, log_end_offset: int) -> int:
+        """The recovery point as it may be written down.
+
+        It lies below the end of the first segment whose indexes are not synced, because a segment
+        may come to start at that end, and recovery would begin with that one.
+        """
+        unsynced = segments.floor(self._indexed_to) or segments.first
+        behind = segments.after(unsynced)
+        end_offset = log_end_offset if behind is None else behind.base_offset
+        if behind is None and not unsynced.is_written:
+            return self.recovery_point
+        return min(self.recovery_point, max(end_offset - 1, unsynced.base_offset))

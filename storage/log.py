@@ -14,29 +14,16 @@ from __future__ import annotations
 
 import logging
 import os
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from . import names
-from .batch import (
-    NO_PRODUCER_ID,
-    NO_TIMESTAMP,
-    BatchHeader,
-    batches,
-    set_base_offset,
-    set_leader_epoch,
-)
+from .batch import NO_PRODUCER_ID, NO_TIMESTAMP, set_base_offset, set_leader_epoch
 from .checkpoints import PARTITION_METADATA, read_partition_metadata, write_partition_metadata
-from .disk import FileRange
-from .errors import (
-    DiskError,
-    InvalidRecord,
-    OffsetOutOfRange,
-    OffsetsOutOfOrder,
-    RecordBatchTooLarge,
-    UnexpectedAppendOffset,
-)
-from .flush import FlushPlan
+from .errors import DiskError, OffsetOutOfRange, RecordBatchTooLarge
+from .given_batches import check_given
 from .leader_epochs import LeaderEpochCache
+from .log_reader import FetchSlice as FetchSlice
+from .log_reader import aborted_transactions, read_batches, read_slice
 from .origin import Origin
 from .producer_replay import replay_producers
 from .producer_state import Duplicate, ProducerState
@@ -52,6 +39,7 @@ if TYPE_CHECKING:
 
     from .deletions import Deletions
     from .disk import Disk
+    from .flush import Durability, FlushPlan
     from .leader_epochs import EpochEndOffset
     from .log_config import LogConfig
     from .producer_state import CompletedTransaction
@@ -90,35 +78,20 @@ class AppendInfo:
         self.rolled = rolled  # a segment was finished: time to flush it
 
 
-class FetchSlice(NamedTuple):
-    """What a read found: `records` is None where there is nothing to read yet.
-
-    `segment_base_offset` and `position` tell where the first batch lies, as Kafka's
-    LogOffsetMetadata does.
-    """
-
-    records: FileRange | None
-    segment_base_offset: int
-    position: int
-
-
 class Log:
     """One partition's log. `recovery.open_log` makes it."""
 
     __slots__ = (
         "_deletions",
         "_disk",
+        "_durability",
         "_epochs",
-        "_has_new_names",
-        "_history",
-        "_is_new",
         "_is_tail_known",
         "_now_ms",
         "_offline",
         "_producers",
         "_rng",
         "_topic_id",
-        "_unsynced_paths",
         "config",
         "directory",
         "last_append_bytes",
@@ -126,7 +99,6 @@ class Log:
         "log_end_offset",
         "log_start_offset",
         "partition",
-        "recovery_point",
         "segments",
         "topic",
     )
@@ -142,11 +114,10 @@ class Log:
         *,
         log_start_offset: int,
         log_end_offset: int,
-        recovery_point: int,
+        durability: Durability,
         now_ms: int,
         rng: Random,
         deletions: Deletions,
-        is_new: bool,
         is_tail_known: bool,
         epochs: LeaderEpochCache | None,
         producers: ProducerState | None,
@@ -164,7 +135,6 @@ class Log:
         self.segments = segments
         self.log_start_offset = log_start_offset
         self.log_end_offset = log_end_offset
-        self.recovery_point = recovery_point
         self.last_flush_ms = now_ms
         self.last_append_bytes = 0
         self._now_ms = now_ms
@@ -175,10 +145,7 @@ class Log:
         self._topic_id: bytes | None = None
         self._is_tail_known = is_tail_known
         self._offline: DiskError | None = None
-        self._history = 0  # truncations: a flush that began before one proves nothing after it
-        self._has_new_names = is_new
-        self._is_new = is_new  # not synced in the log directory yet
-        self._unsynced_paths: list[str] = []
+        self._durability = durability
 
     def __repr__(self) -> str:
         return f"Log({self.directory}, [{self.log_start_offset}, {self.log_end_offset}))"
@@ -196,9 +163,19 @@ class Log:
         return self.segments.size
 
     @property
+    def recovery_point(self) -> int:
+        """Up to where (exclusive) a power loss takes nothing."""
+        return self._durability.recovery_point
+
+    @property
+    def checkpoint_offset(self) -> int:
+        """The recovery point to write down: recovery is to begin with the segment that holds it."""
+        return self._durability.checkpoint_offset(self.segments, self.log_end_offset)
+
+    @property
     def unflushed_records(self) -> int:
         """How many a power loss could take (flush.messages goes by it)."""
-        return self.log_end_offset - self.recovery_point
+        return self.log_end_offset - max(self.recovery_point, self.log_start_offset)
 
     @property
     def is_offline(self) -> bool:
@@ -327,53 +304,41 @@ class Log:
     def _append_given(
         self, records: memoryview, leader_epoch: int, now_ms: int, origin: Origin
     ) -> AppendInfo:
-        end = max_timestamp = -1
-        offset_of_max_timestamp = -1
-        size = 0
-        given: list[tuple[BatchHeader, memoryview]] = []
-        for header, batch in batches(records, check_crc=True, partial_tail=True):
-            if origin is Origin.RAFT_LEADER and header.leader_epoch != leader_epoch:
-                raise InvalidRecord(
-                    f"a batch of epoch {header.leader_epoch} from the leader of {leader_epoch}"
-                )
-            if header.base_offset < max(end, 0) or header.last_offset_delta < 0:
-                raise OffsetsOutOfOrder(f"offset {header.base_offset} after {end - 1} in an append")
-            end = header.next_offset
-            if header.max_timestamp > max_timestamp:
-                max_timestamp = header.max_timestamp
-                offset_of_max_timestamp = header.last_offset
-            size += len(batch)
-            given.append((header, batch))
-        if not given:
-            return AppendInfo(
-                self.log_end_offset, self.log_end_offset - 1, NO_TIMESTAMP, self.log_start_offset
-            )
-        first_offset = given[0][0].base_offset
-        if first_offset < self.log_end_offset:
-            raise UnexpectedAppendOffset(
-                f"offset {first_offset} in an append to {self}", first_offset, end - 1
-            )
-        if size > self.config.segment_bytes:
-            raise self._too_large(size)
+        given = check_given(records, origin, leader_epoch, self.log_end_offset)
+        if given is None:
+            end_offset = self.log_end_offset
+            return AppendInfo(end_offset, end_offset - 1, NO_TIMESTAMP, self.log_start_offset)
+        if given.size > self.config.segment_bytes:
+            raise self._too_large(given.size)
         producers = self._producers or self.producers
         try:
-            for header, _ in given:
+            for header, _ in given.batches:
                 if header.leader_epoch >= 0 and self.epochs.latest_epoch != header.leader_epoch:
                     self.epochs.assign(header.leader_epoch, header.base_offset, write=False)
+            last_offset = given.end_offset - 1
             rolled = self.roll_if_needed(
-                size, max_timestamp, end - 1, now_ms, first_offset=first_offset
+                given.size,
+                given.max_timestamp,
+                last_offset,
+                now_ms,
+                first_offset=given.first_offset,
             )
             self.segments.active.append(
-                records[:size], end - 1, max_timestamp, offset_of_max_timestamp
+                records[: given.size],
+                last_offset,
+                given.max_timestamp,
+                given.offset_of_max_timestamp,
             )
-            self.log_end_offset = end
-            self.last_append_bytes = size
-            for header, batch in given:
+            self.log_end_offset = given.end_offset
+            self.last_append_bytes = given.size
+            for header, batch in given.batches:
                 self._complete(producers.update(header, batch))
         except DiskError as error:
             self.fail(error)
             raise
-        return AppendInfo(first_offset, end - 1, NO_TIMESTAMP, self.log_start_offset, rolled=rolled)
+        return AppendInfo(
+            given.first_offset, last_offset, NO_TIMESTAMP, self.log_start_offset, rolled=rolled
+        )
 
     def _complete(self, completed: CompletedTransaction | None) -> None:
         if completed is None:
@@ -440,11 +405,11 @@ class Log:
         )
         segment.create()
         self.segments.add(segment)
-        self._has_new_names = True
+        self._durability.note_names(self.directory)
 
     def _note_unsynced(self, path: str) -> None:
-        self._unsynced_paths.append(path)
-        self._has_new_names = True
+        self._durability.note_file(path)
+        self._durability.note_names(self.directory)
 
     # Reading.
 
@@ -471,51 +436,18 @@ class Log:
             raise OffsetOutOfRange(offset, self.log_start_offset, log_end_offset)
         if end_offset is None or end_offset > log_end_offset:
             end_offset = log_end_offset
-        segments = self.segments
-        active = segments.active
-        if offset >= end_offset:
-            return FetchSlice(None, active.base_offset, active.size)
-        segment: LogSegment | None = active
-        if offset < active.base_offset:
-            segment = segments.floor(offset) or segments.first
         try:
-            while segment is not None:
-                found = segment.locate(offset)
-                if found is not None:
-                    return self._slice(segment, found, max_bytes, end_offset, min_one)
-                segment = segments.after(segment)
+            return read_slice(
+                self.segments,
+                offset,
+                max_bytes,
+                end_offset=end_offset,
+                log_end_offset=log_end_offset,
+                min_one=min_one,
+            )
         except DiskError as error:
             self.fail(error)
             raise
-        return FetchSlice(None, active.base_offset, active.size)
-
-    def _slice(
-        self,
-        segment: LogSegment,
-        found: tuple[int, int],
-        max_bytes: int,
-        end_offset: int,
-        min_one: bool,
-    ) -> FetchSlice:
-        position, batch_size = found
-        available = self._end_position(segment, end_offset) - position
-        wanted = max_bytes
-        if wanted < batch_size:
-            wanted = batch_size if min_one else 0
-        size = min(available, wanted)
-        if size <= 0:
-            return FetchSlice(None, segment.base_offset, position)
-        return FetchSlice(FileRange(segment.file, position, size), segment.base_offset, position)
-
-    def _end_position(self, segment: LogSegment, end_offset: int) -> int:
-        """Up to where in this segment the offsets below `end_offset` lie."""
-        if end_offset == self.log_end_offset:
-            return segment.size
-        behind = self.segments.after(segment)
-        if behind is not None and behind.base_offset <= end_offset:
-            return segment.size
-        found = segment.locate(end_offset)
-        return segment.size if found is None else found[0]
 
     def batches(self, from_offset: int, end_offset: int | None = None) -> Iterator[memoryview]:
         """Whole raw batches that have offsets in [from_offset, end_offset), read ahead in pieces.
@@ -526,15 +458,7 @@ class Log:
             raise self._offline
         self._verify_tail()
         end = self.log_end_offset if end_offset is None else min(end_offset, self.log_end_offset)
-        from_offset = max(from_offset, self.log_start_offset)
-        for segment in self.segments.from_offset(from_offset):
-            if segment.base_offset >= end:
-                return
-            found = segment.locate(from_offset)
-            if found is not None:
-                limit = self._end_position(segment, end)
-                for _, batch in segment.batches(found[0], limit):
-                    yield batch
+        return read_batches(self.segments, max(from_offset, self.log_start_offset), end)
 
     @property
     def first_unstable_offset(self) -> int | None:
@@ -551,22 +475,7 @@ class Log:
         self, offset: int, fetched: FetchSlice, end_offset: int
     ) -> list[AbortedTransaction]:
         """What a read_committed consumer must skip in what `read(offset)` returned."""
-        if fetched.records is None:
-            return []
-        segment = self.segments.floor(fetched.segment_base_offset) or self.segments.first
-        upper = segment.offset_index.upper_bound(fetched.position + len(fetched.records))
-        if upper is None:
-            behind = self.segments.after(segment)
-            upper = end_offset if behind is None else behind.base_offset
-        found: list[AbortedTransaction] = []
-        candidate: LogSegment | None = segment
-        while candidate is not None:
-            aborted, is_complete = candidate.txn_index.collect(offset, upper)
-            found += aborted
-            if is_complete:
-                break
-            candidate = self.segments.after(candidate)
-        return found
+        return aborted_transactions(self.segments, offset, fetched, end_offset)
 
     # Epochs and timestamps.
 
@@ -605,41 +514,18 @@ class Log:
         if self._offline is not None:
             raise self._offline
         end_offset = self.log_end_offset if up_to is None else min(up_to, self.log_end_offset)
-        plan = FlushPlan(self._disk, end_offset, self._history)
         try:
             if self._epochs is not None:
                 # The file may lag behind the log only above the recovery point.
                 self._epochs.flush()
-            if end_offset > self.recovery_point:
-                self._plan_segments(plan, end_offset)
+            return self._durability.begin(self.segments, end_offset)
         except DiskError as error:
             self.fail(error)
             raise
-        plan.paths += self._unsynced_paths
-        if self._has_new_names:
-            plan.directories.append(self.directory)
-        if self._is_new:
-            plan.directories.append(self.log_dir)
-        self._unsynced_paths = []
-        self._has_new_names = self._is_new = False
-        return plan
-
-    def _plan_segments(self, plan: FlushPlan, end_offset: int) -> None:
-        active = self.segments.active
-        for segment in self.segments.from_offset(self.recovery_point):
-            if segment.base_offset >= end_offset:
-                return
-            plan.files.append(segment.file)
-            if segment is not active:
-                # A crash rebuilds the indexes of the segments from the recovery point on.
-                plan.paths += segment.index_paths()
 
     def finish_flush(self, plan: FlushPlan, now_ms: int | None = None) -> None:
         """The plan has run: its offsets are safe, unless the log was truncated meanwhile."""
-        assert plan.is_done, "a plan is finished after it has run"
-        assert plan.error is None, "a failed flush is told by `fail`"
-        if plan.history == self._history:
-            self.recovery_point = max(self.recovery_point, plan.end_offset)
+        self._durability.finish(plan)
         self.last_flush_ms = self._now_ms if now_ms is None else now_ms
 
     def flush(self, now_ms: int | None = None) -> None:
@@ -690,8 +576,7 @@ class Log:
                 self._discard(segment, now_ms)
         active = self.segments.active
         active.truncate_to(offset, now_ms)
-        self._history += 1
-        self.recovery_point = min(self.recovery_point, offset)
+        self._durability.note_end(offset, active.base_offset)
         self.log_start_offset = min(self.log_start_offset, offset)
         self.log_end_offset = offset
         self.epochs.truncate_from_end(offset)
@@ -719,12 +604,12 @@ class Log:
         try:
             for segment in reversed(list(self.segments)):
                 self._discard(segment, now_ms)
-            self._history += 1
             self.epochs.clear()
             self.producers.truncate_fully_and_start_at(offset)
             self._add_segment(offset, now_ms)
             self.log_start_offset = offset if log_start_offset is None else log_start_offset
-            self.log_end_offset = self.recovery_point = offset
+            self.log_end_offset = offset
+            self._durability.note_end(offset, offset)
             self._is_tail_known = True
             self._disk.fsync_dir(self.directory)
         except DiskError as error:
@@ -744,7 +629,8 @@ class Log:
         if offset <= self.log_start_offset:
             return False
         self.log_start_offset = offset
-        self.recovery_point = max(self.recovery_point, offset)
+        # The recovery point stays: segments that go have gone for good only after a flush, and if
+        # a power loss brings one back, it must be checked.
         self.epochs.truncate_from_start(offset)
         self.producers.on_log_start_offset_incremented(offset)
         return True
@@ -784,7 +670,7 @@ class Log:
         if snapshot is not None:
             self._disk.rename(snapshot, snapshot + names.DELETED)
             self._deletions.add(snapshot + names.DELETED, due_ms)
-        self._has_new_names = True
+        self._durability.note_names(self.directory)
 
     # Ends.
 
@@ -812,6 +698,8 @@ class Log:
                 plan.directories = [path for path in plan.directories if path != self.log_dir]
             plan.run()
             self.finish_flush(plan)
+            self._durability.closed(self.log_end_offset)
+            active.is_written = False
         except DiskError as error:
             self.fail(error)
             raise
@@ -856,6 +744,6 @@ class Log:
             self.log_end_offset,
         )
         self.log_end_offset = end_offset
-        self.recovery_point = min(self.recovery_point, end_offset)
+        self._durability.note_end(end_offset, self.segments.active.base_offset)
         self.log_start_offset = min(self.log_start_offset, end_offset)
         self.epochs.truncate_from_end(end_offset)

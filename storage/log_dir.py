@@ -194,7 +194,7 @@ class LogDir:
             if key not in self._found and key not in self.logs:
                 del points[key]
         for key, log in self.logs.items():
-            points[key] = log.recovery_point
+            points[key] = log.checkpoint_offset
             # A log that starts with its first segment needs no telling (as Kafka's has it).
             if log.log_start_offset > log.segments.first.base_offset:
                 starts[key] = log.log_start_offset

@@ -17,6 +17,7 @@ from .checkpoints import LEADER_EPOCH_CHECKPOINT, PARTITION_METADATA, read_parti
 from .deletions import Deletions
 from .disk import TEMPORARY_SUFFIX
 from .errors import CorruptBatch, CorruptFile, InvalidRecord, StorageError
+from .flush import Durability
 from .leader_epochs import LeaderEpochCache
 from .log import Log
 from .producer_replay import replay_producers
@@ -60,7 +61,7 @@ def open_log(
     the checkpoints say, None where they say nothing. `topic_id` is written to a new log. What is
     deleted waits in `deletions`, which logs may share. DiskError, CorruptFile.
     """
-    name = directory.rsplit("/", 1)[-1]
+    log_dir, _, name = directory.rpartition("/")
     parsed = names.parse_partition_dir(name)
     if parsed is None:
         raise UnknownLogDirectory(f"{directory} is not the directory of a partition")
@@ -80,8 +81,10 @@ def open_log(
         end_offset = recovery_point = log_start_offset
     elif clean and recovery_point is not None and recovery_point >= loader.last_base_offset:
         end_offset = recovery_point
+        loader.checked_from = loader.last_base_offset
     elif clean:
         end_offset = recovery_point = loader.read_end_offset()
+        loader.checked_from = loader.last_base_offset
     else:
         end_offset = loader.recover(recovery_point or 0, log_start_offset)
         recovery_point = min(recovery_point or 0, end_offset)
@@ -95,6 +98,10 @@ def open_log(
         loader.drop_all(log_start_offset)
         end_offset = recovery_point = log_start_offset
     segments = Segments(loader.segments)
+    durability = Durability(disk, recovery_point, loader.checked_from)
+    if is_new:
+        durability.note_names(directory)
+        durability.note_names(log_dir)
     log = Log(
         disk,
         directory,
@@ -104,11 +111,10 @@ def open_log(
         segments,
         log_start_offset=max(log_start_offset, segments.first.base_offset),
         log_end_offset=end_offset,
-        recovery_point=max(recovery_point, segments.first.base_offset),
+        durability=durability,
         now_ms=now_ms,
         rng=rng,
         deletions=Deletions() if deletions is None else deletions,
-        is_new=is_new,
         is_tail_known=is_new or not clean,
         epochs=loader.epochs,
         producers=loader.producers,
@@ -134,6 +140,8 @@ class _Loader:
         self.producers: ProducerState | None = None
         # Where a segment begins whose indexes only a recovery can mend.
         self.suspect_offset: int | None = None
+        # Segments from here on may have been cut and indexed anew, which is not synced.
+        self.checked_from = 0
 
     @property
     def last_base_offset(self) -> int:
@@ -243,18 +251,18 @@ class _Loader:
     def recover(self, recovery_point: int, log_start_offset: int) -> int:
         """Check from the recovery point's segment on, cut what is not right; the end offset."""
         self._drop_corrupt_topic_id()
-        epochs = self.epochs = self._load_epochs()
+        suspects = Segments(self.segments).from_offset(recovery_point)
+        epochs = self.epochs = self._load_epochs(log_start_offset, suspects[0].base_offset)
         producers = self.producers = ProducerState(
             self._disk, self._directory, expiration_ms=self._config.producer_id_expiration_ms
         )
-        suspects = Segments(self.segments).from_offset(recovery_point)
         try:
             self._replay(log_start_offset, suspects[0].base_offset)
         except CorruptBatch as error:
             logger.warning("%s: %s: checking all of it", self._directory, error)
             suspects = list(self.segments)
             producers.truncate_fully_and_start_at(suspects[0].base_offset)
-        end_offset = suspects[0].base_offset
+        end_offset = self.checked_from = suspects[0].base_offset
         for slot, segment in enumerate(suspects):
             if slot:
                 if segment.base_offset != end_offset and not self._config.compacts:
@@ -314,9 +322,7 @@ class _Loader:
                     self.producers.complete_transaction(completed)
                 if header.leader_epoch > leader_epoch:
                     leader_epoch = header.leader_epoch
-                    latest = self.epochs.latest_epoch
-                    if latest is None or leader_epoch > latest:
-                        self.epochs.assign(leader_epoch, header.base_offset, write=False)
+                    self._assign_epoch(self.epochs, header)
                 segment.reindex(position, header)
                 end_offset = header.next_offset
                 end_position = position + header.size_bytes
@@ -352,26 +358,34 @@ class _Loader:
             # Left behind by a truncation whose disk forgot it.
             raise CorruptBatch(f"leader epoch {header.leader_epoch} after {leader_epoch}")
 
-    def _load_epochs(self) -> LeaderEpochCache:
+    def _load_epochs(self, log_start_offset: int, checked_from: int) -> LeaderEpochCache:
+        """The epochs of the segments before `checked_from`, at least."""
         try:
             epochs = LeaderEpochCache(self._disk, self._directory)
         except CorruptFile as error:
             logger.warning("%s: rebuilding", error)
             self._disk.unlink(self._path(LEADER_EPOCH_CHECKPOINT))
             epochs = LeaderEpochCache(self._disk, self._directory)
-        if epochs.latest_epoch is None:
-            for segment in self.segments[:-1]:
-                self._assign_epochs(epochs, segment)
+        start_offset = max(log_start_offset, self.segments[0].base_offset)
+        if not epochs.entries or epochs.entries[0][1] > start_offset:
+            # Lost, or cut at a log start that a checkpoint did not keep.
+            epochs.clear()
+            for segment in self.segments:
+                if segment.base_offset < checked_from:
+                    self._assign_epochs(epochs, segment)
         return epochs
 
     def _assign_epochs(self, epochs: LeaderEpochCache, segment: LogSegment) -> None:
         try:
             for _, header in segment.headers():
-                latest = epochs.latest_epoch
-                if header.leader_epoch >= 0 and (latest is None or header.leader_epoch > latest):
-                    epochs.assign(header.leader_epoch, header.base_offset, write=False)
-        except CorruptBatch:
-            return  # recovery comes to it
+                self._assign_epoch(epochs, header)
+        except CorruptBatch as error:
+            logger.warning("%s: %s", segment.path(names.LOG), error)
+
+    def _assign_epoch(self, epochs: LeaderEpochCache, header: BatchHeader) -> None:
+        latest = epochs.latest_epoch
+        if header.leader_epoch >= 0 and (latest is None or header.leader_epoch > latest):
+            epochs.assign(header.leader_epoch, header.base_offset, write=False)
 
     def _drop_corrupt_topic_id(self) -> None:
         path = self._path(PARTITION_METADATA)
@@ -396,7 +410,7 @@ class _Loader:
                 self._disk, self._directory, expiration_ms=self._config.producer_id_expiration_ms
             )
         if self.epochs is None:
-            self.epochs = self._load_epochs()
+            self.epochs = self._load_epochs(base_offset, 0)
         self._drop(list(self.segments))
         self.epochs.clear()
         self.producers.truncate_fully_and_start_at(base_offset)

@@ -169,7 +169,8 @@ class LogSegment:
             largest = self._max_timestamp = (max_timestamp, offset_of_max_timestamp)
         if self._bytes_since_index_entry > self._config.index_interval_bytes:
             self._bytes_since_index_entry = 0
-            if not self.offset_index.is_full:
+            # A rebuild may want more entries than appends did, which count anew from each opening.
+            if not self.offset_index.is_full and not self.time_index.is_full:
                 self.offset_index.append(last_offset, position)
                 self.time_index.maybe_append(*largest)
         self._bytes_since_index_entry += size
