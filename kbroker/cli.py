@@ -5,6 +5,7 @@ Every error that a user can cause ends as one sentence on standard error and sta
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Protocol, cast
@@ -25,6 +26,7 @@ COMMANDS = {
 }
 
 ERROR_STATUS = 1
+INTERRUPTED_STATUS = 130  # what a shell reports of a command that SIGINT ended
 
 
 class Command(Protocol):
@@ -51,7 +53,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"kbroker: {error}", file=sys.stderr)
         return ERROR_STATUS
     except KeyboardInterrupt:
-        return 130  # what a shell reports of a command that SIGINT ended
+        return INTERRUPTED_STATUS
+    except BrokenPipeError:
+        # Whoever read our output has gone, as `head` does: what is left of it goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ERROR_STATUS
 
 
 def _without_command(words: list[str]) -> int:
