@@ -114,6 +114,11 @@ class GroupCoordinator:
         """Until all partitions that this broker was elected for by now are loaded and serve."""
         await self._runtime.wait_all_loaded()
 
+    def shutdown(self) -> None:
+        """This broker stops: who waits for a rebalance is sent to look for another coordinator."""
+        for slot in self._runtime.slots():
+            self._runtime.on_resigned(slot.index)
+
     def partition_for(self, group_id: str) -> int:
         """The partition of __consumer_offsets that a group belongs to."""
         index = self._partitions.get(group_id)

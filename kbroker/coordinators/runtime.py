@@ -149,6 +149,9 @@ class GroupRuntime:
             return ErrorCode.NOT_COORDINATOR
         return slot if slot.loaded.is_set() else ErrorCode.COORDINATOR_LOAD_IN_PROGRESS
 
+    def slots(self) -> list[Slot]:
+        return list(self._slots.values())
+
     def loaded_slots(self) -> list[Slot]:
         return [slot for slot in self._slots.values() if slot.loaded.is_set()]
 
@@ -213,7 +216,8 @@ class GroupRuntime:
         self._answer(result)
         if result.then is not None:
             if error is not ErrorCode.NONE:
-                self.apply(slot, slot.shard.failed(result.then, error, result.now))
+                failed = slot.shard.failed(result.then, error, result.now, is_appended=False)
+                self.apply(slot, failed)
             elif slot.is_settled:
                 self.apply(slot, slot.shard.committed(result.then, result.now))
             else:
@@ -253,7 +257,7 @@ class GroupRuntime:
         if error is ErrorCode.NONE:
             self.apply(slot, slot.shard.committed(then, self.now()))
         else:
-            self.apply(slot, slot.shard.failed(then, error, self.now()))
+            self.apply(slot, slot.shard.failed(then, error, self.now(), is_appended=True))
 
     def _write(self, slot: Slot, records: list[Record]) -> ErrorCode:
         wall_ms = self._clock.wall_ms()

@@ -172,7 +172,7 @@ class Joins:
         member_id: str,
         result: Result[JoinGroupResponse],
     ) -> None:
-        """A static member has started again: it takes over from its former self, which is fenced."""
+        """A static member started again: it takes over from its former self, which is fenced."""
         request = join.request
         assert request.group_instance_id is not None
         old_leader_id = group.leader_id or ""
@@ -296,8 +296,10 @@ class Joins:
         group: ClassicGroup,
         error: ErrorCode,
         result: Result[JoinGroupResponse],
+        *,
+        is_appended: bool,
     ) -> None:
-        """The new id is not in the log: back to the old one."""
+        """The new id is not in the log: back to the old one. If it is, the next attempt replaces it."""
         member = group.members.get(stored.new_member_id)
         if member is None or member.awaiting_join is not stored.parked:
             return
@@ -305,6 +307,8 @@ class Joins:
         response.leader = stored.old_leader_id
         response.error_code = error
         self._rebalances.answer_join(group, member, response, result)
+        if is_appended:
+            return
         group.update(
             member,
             stored.old_protocols,

@@ -265,8 +265,12 @@ class GroupShard:
                     self._joins.static_member_stored(then, group, result)
         return result
 
-    def failed(self, then: Committed, error: ErrorCode, now: Now) -> Result[Any]:
-        """The records are not in the log: undo what was done in advance."""
+    def failed(
+        self, then: Committed, error: ErrorCode, now: Now, *, is_appended: bool
+    ) -> Result[Any]:
+        """The records could not be appended, so undo what was done in advance; or they were, but
+        are not committed in time, so that nobody can rely on them.
+        """
         result: Result[Any] = Result(now)
         group = self.groups.get(then.group_id)
         if group is not None:
@@ -274,8 +278,10 @@ class GroupShard:
                 case AssignmentStored():
                     self._rebalances.assignment_failed(then, group, error, result)
                 case StaticMemberStored():
-                    self._joins.static_member_failed(then, group, error, result)
-                case GroupCreated():
+                    self._joins.static_member_failed(
+                        then, group, error, result, is_appended=is_appended
+                    )
+                case GroupCreated() if not is_appended:
                     self._forget(group)
                     for member in group.members.values():
                         response = JoinGroupResponse(error_code=error)

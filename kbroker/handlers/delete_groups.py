@@ -1,0 +1,25 @@
+"""DeleteGroups (key 42), v0-2: empty groups and their offsets go (KIP-229)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from kbroker.wire.messages.delete_groups import DeleteGroupsRequest, DeleteGroupsResponse
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from kbroker.services import RequestContext
+    from kbroker.wire.messages.delete_groups import DeletableGroupResult
+
+
+def handle(
+    request: DeleteGroupsRequest, ctx: RequestContext
+) -> Coroutine[Any, Any, DeleteGroupsResponse]:
+    return _respond(ctx.services.groups.delete_groups(request.groups_names))
+
+
+async def _respond(
+    results: Coroutine[Any, Any, list[DeletableGroupResult]],
+) -> DeleteGroupsResponse:
+    return DeleteGroupsResponse(results=await results)

@@ -1,0 +1,63 @@
+"""FindCoordinator (key 10), v0-6: which broker coordinates a group.
+
+v1 key types and error messages - v4 several keys (KIP-699) - v6 share groups (KIP-932).
+Coordinators of transactions and share groups are not built: a lookup of one is refused with an
+error that clients do not try again, as Kafka refuses share groups where they are off.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from kbroker.wire.errors import ErrorCode
+from kbroker.wire.messages.find_coordinator import (
+    Coordinator,
+    FindCoordinatorRequest,
+    FindCoordinatorResponse,
+)
+
+if TYPE_CHECKING:
+    from kbroker.services import RequestContext
+
+GROUP: Final = 0
+VERSION_WITH_KEYS: Final = 4
+NO_NODE: Final = (-1, "", -1)
+
+
+async def handle(request: FindCoordinatorRequest, ctx: RequestContext) -> FindCoordinatorResponse:
+    """Waits until the coordinator serves, so that a client's next request finds it."""
+    if ctx.api_version < VERSION_WITH_KEYS:
+        error, (node_id, host, port) = await _find(request.key_type, request.key, ctx)
+        return FindCoordinatorResponse(
+            error_code=error, error_message=error.message, node_id=node_id, host=host, port=port
+        )
+    response = FindCoordinatorResponse()
+    for key in request.coordinator_keys:
+        error, (node_id, host, port) = await _find(request.key_type, key, ctx)
+        response.coordinators.append(
+            Coordinator(
+                key=key,
+                node_id=node_id,
+                host=host,
+                port=port,
+                error_code=error,
+                # An unknown type is Kafka's only error here that comes with its text.
+                error_message=error.message if error is ErrorCode.INVALID_REQUEST else "",
+            )
+        )
+    return response
+
+
+async def _find(
+    key_type: int, key: str, ctx: RequestContext
+) -> tuple[ErrorCode, tuple[int, str, int]]:
+    if key_type != GROUP:
+        return ErrorCode.INVALID_REQUEST, NO_NODE
+    error, leader = await ctx.services.groups.find(key)
+    if error is not ErrorCode.NONE:
+        return error, NO_NODE
+    endpoint = ctx.services.endpoint(leader, ctx.connection)
+    if endpoint is None:
+        return ErrorCode.COORDINATOR_NOT_AVAILABLE, NO_NODE
+    host, port, _ = endpoint
+    return ErrorCode.NONE, (leader, host, port)

@@ -1,0 +1,147 @@
+"""OffsetFetch (key 9), v1-10: what groups have committed.
+
+v2 all topics, error of the group - v5 leader epoch (KIP-320) - v7 require stable (KIP-447) - v8
+several groups (KIP-709)
+
+- v9 member of a consumer group (KIP-848) - v10 topic ids
+"""
+
+from __future__ import annotations
+
+from inspect import iscoroutine
+from typing import TYPE_CHECKING, Any, Final
+
+from kbroker.wire.errors import ErrorCode
+from kbroker.wire.message import ZERO_UUID
+from kbroker.wire.messages.offset_fetch import (
+    OffsetFetchRequest,
+    OffsetFetchRequestGroup,
+    OffsetFetchRequestTopics,
+    OffsetFetchResponse,
+    OffsetFetchResponseGroup,
+    OffsetFetchResponsePartition,
+    OffsetFetchResponsePartitions,
+    OffsetFetchResponseTopic,
+    OffsetFetchResponseTopics,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from kbroker.controller.image import MetadataImage
+    from kbroker.services import RequestContext
+
+    Answer = OffsetFetchResponseGroup | Coroutine[Any, Any, OffsetFetchResponseGroup]
+
+VERSION_WITH_GROUPS: Final = 8
+VERSION_WITH_TOPIC_IDS: Final = 10
+INVALID_OFFSET: Final = -1
+
+
+def handle(
+    request: OffsetFetchRequest, ctx: RequestContext
+) -> OffsetFetchResponse | Coroutine[Any, Any, OffsetFetchResponse]:
+    groups = request.groups if ctx.api_version >= VERSION_WITH_GROUPS else [_only_group(request)]
+    unknown: list[list[OffsetFetchResponseTopics]] = []
+    answers: list[Answer] = []
+    for group in groups:
+        unknown.append(_name_topics(group, ctx))
+        answers.append(
+            ctx.services.groups.fetch_offsets(
+                group, ctx.api_version, require_stable=request.require_stable
+            )
+        )
+    if any(map(iscoroutine, answers)):
+        return _wait(answers, unknown, ctx)
+    return _respond([a for a in answers if isinstance(a, OffsetFetchResponseGroup)], unknown, ctx)
+
+
+async def _wait(
+    answers: list[Answer], unknown: list[list[OffsetFetchResponseTopics]], ctx: RequestContext
+) -> OffsetFetchResponse:
+    groups = [a if isinstance(a, OffsetFetchResponseGroup) else await a for a in answers]
+    return _respond(groups, unknown, ctx)
+
+
+def _respond(
+    groups: list[OffsetFetchResponseGroup],
+    unknown: list[list[OffsetFetchResponseTopics]],
+    ctx: RequestContext,
+) -> OffsetFetchResponse:
+    for group, failed in zip(groups, unknown, strict=True):
+        if ctx.api_version >= VERSION_WITH_TOPIC_IDS:
+            _give_ids(group, ctx.services.image)
+        if group.error_code == ErrorCode.NONE:
+            group.topics += failed
+    if ctx.api_version >= VERSION_WITH_GROUPS:
+        return OffsetFetchResponse(groups=groups)
+    (group,) = groups
+    return OffsetFetchResponse(
+        error_code=group.error_code,
+        topics=[
+            OffsetFetchResponseTopic(
+                name=topic.name,
+                partitions=[
+                    OffsetFetchResponsePartition(
+                        partition_index=p.partition_index,
+                        committed_offset=p.committed_offset,
+                        committed_leader_epoch=p.committed_leader_epoch,
+                        metadata=p.metadata,
+                        error_code=p.error_code,
+                    )
+                    for p in topic.partitions
+                ],
+            )
+            for topic in group.topics
+        ],
+    )
+
+
+def _only_group(request: OffsetFetchRequest) -> OffsetFetchRequestGroup:
+    """A request for one group in the form of those for several."""
+    topics = None
+    if request.topics is not None:
+        topics = [
+            OffsetFetchRequestTopics(name=topic.name, partition_indexes=topic.partition_indexes)
+            for topic in request.topics
+        ]
+    return OffsetFetchRequestGroup(group_id=request.group_id, topics=topics)
+
+
+def _name_topics(
+    group: OffsetFetchRequestGroup, ctx: RequestContext
+) -> list[OffsetFetchResponseTopics]:
+    """Names for ids (v10); topics whose id nobody knows are taken out and their errors returned."""
+    if ctx.api_version < VERSION_WITH_TOPIC_IDS or group.topics is None:
+        return []
+    known: list[OffsetFetchRequestTopics] = []
+    unknown: list[OffsetFetchResponseTopics] = []
+    for asked in group.topics:
+        topic = ctx.services.image.topics_by_id.get(asked.topic_id)
+        if topic is not None:
+            asked.name = topic.name
+            known.append(asked)
+            continue
+        unknown.append(
+            OffsetFetchResponseTopics(
+                topic_id=asked.topic_id,
+                partitions=[
+                    OffsetFetchResponsePartitions(
+                        partition_index=index,
+                        committed_offset=INVALID_OFFSET,
+                        error_code=ErrorCode.UNKNOWN_TOPIC_ID,
+                    )
+                    for index in asked.partition_indexes
+                ],
+            )
+        )
+    group.topics = known
+    return unknown
+
+
+def _give_ids(group: OffsetFetchResponseGroup, image: MetadataImage) -> None:
+    """Of all topics of a group (v10) only those are told that still exist, and so have an id."""
+    for topic in group.topics:
+        if topic.topic_id == ZERO_UUID and topic.name in image.topics:
+            topic.topic_id = image.topics[topic.name].topic_id
+    group.topics = [topic for topic in group.topics if topic.topic_id != ZERO_UUID]
