@@ -81,7 +81,9 @@ class Connection:
         except trio.TooSlowError as error:
             raise Disconnected(f"No broker answers at {address} in time.") from error
         except OSError as error:
-            reason = error.strerror or str(error)
+            # Trio says that all attempts failed; why the last one did is its cause.
+            cause = error.__cause__ if isinstance(error.__cause__, OSError) else error
+            reason = cause.strerror or str(cause)
             raise Disconnected(f"No broker answers at {address}: {reason}.") from error
         connection = cls(stream, address)
         await connection._negotiate()

@@ -46,11 +46,11 @@ def with_cluster(arguments: argparse.Namespace, task: Callable[[Cluster], Awaita
     except ClientError as error:
         raise UserError(str(error)) from error
     except BaseExceptionGroup as group:
-        error = first_of(group)
-        if isinstance(error, ClientError):
-            raise UserError(str(error)) from group
-        if isinstance(error, (UserError, KeyboardInterrupt, BrokenPipeError)):
-            raise error from None
+        first = first_of(group)
+        if isinstance(first, ClientError):
+            raise UserError(str(first)) from group
+        if isinstance(first, (UserError, KeyboardInterrupt, BrokenPipeError)):
+            raise first from None
         raise
 
 
