@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from struct import Struct
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -81,10 +82,7 @@ class Connection:
         except trio.TooSlowError as error:
             raise Disconnected(f"No broker answers at {address} in time.") from error
         except OSError as error:
-            # Trio says that all attempts failed; why the last one did is its cause.
-            cause = error.__cause__ if isinstance(error.__cause__, OSError) else error
-            reason = cause.strerror or str(cause)
-            raise Disconnected(f"No broker answers at {address}: {reason}.") from error
+            raise Disconnected(f"No broker answers at {address}: {_reason(error)}.") from error
         connection = cls(stream, address)
         await connection._negotiate()
         return connection
@@ -203,3 +201,16 @@ class Connection:
 
     def _lost(self) -> Disconnected:
         return Disconnected(f"The broker at {self.address} closed the connection.")
+
+
+def _reason(error: BaseException) -> str:
+    """Trio says that all attempts failed; why the first one did lies below."""
+    while not (isinstance(error, OSError) and error.errno):
+        if isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        elif error.__cause__ is not None:
+            error = error.__cause__
+        else:
+            return str(error)
+    # Name resolution has numbers of its own, below 0.
+    return os.strerror(error.errno) if error.errno > 0 else error.strerror or str(error)

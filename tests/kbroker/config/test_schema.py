@@ -1,0 +1,189 @@
+"""What a controller lets be stored, with the codes and sentences of Apache Kafka 4.3.0."""
+
+from __future__ import annotations
+
+import pytest
+
+from kbroker.config import BrokerConfig, ConfigProblem, ConfigSchema
+from kbroker.wire.errors import ErrorCode
+
+CONFIG = ErrorCode.INVALID_CONFIG
+REQUEST = ErrorCode.INVALID_REQUEST
+TOPIC, BROKER, METRICS, GROUP = 2, 4, 16, 32
+
+
+@pytest.mark.parametrize(
+    ("resource_type", "name", "values"),
+    [
+        (TOPIC, "t", {"retention.ms": "-1", "cleanup.policy": "compact,delete"}),
+        (TOPIC, "t", {"cleanup.policy": ""}),
+        (TOPIC, "t", {"internal.segment.bytes": "500"}),
+        (TOPIC, "t", {"leader.replication.throttled.replicas": "*"}),
+        (TOPIC, "t", {"leader.replication.throttled.replicas": "0:1,1:2"}),
+        (BROKER, "", {"log.retention.ms": "5"}),
+        (BROKER, "1", {"log.cleaner.threads": "2", "unknown.to.kafka": "x"}),
+        (BROKER, "1", {"leader.replication.throttled.rate": "5"}),
+        (GROUP, "g", {"consumer.session.timeout.ms": "50000"}),
+        (GROUP, "g", {"share.auto.offset.reset": "by_duration:PT1H30M"}),
+        (METRICS, "m", {"interval.ms": "1000", "metrics": "a,b", "match": "client_id=x.*"}),
+    ],
+)
+def test_valid_values_pass(resource_type: int, name: str, values: dict[str, str]) -> None:
+    assert ConfigSchema(BrokerConfig()).check(resource_type, name, values) is None
+
+
+@pytest.mark.parametrize(
+    ("resource_type", "name", "values", "code", "message"),
+    [
+        (TOPIC, "t", {"nope": "1"}, CONFIG, "Unknown topic config name: nope"),
+        (
+            TOPIC,
+            "t",
+            {"retention.ms": "x"},
+            CONFIG,
+            "Invalid value x for configuration retention.ms: Not a number of type LONG",
+        ),
+        (
+            TOPIC,
+            "t",
+            {"min.compaction.lag.ms": "5", "max.compaction.lag.ms": "2"},
+            CONFIG,
+            "conflict topic config setting min.compaction.lag.ms (5) > max.compaction.lag.ms (2)",
+        ),
+        (
+            TOPIC,
+            "t",
+            {"remote.storage.enable": "true"},
+            CONFIG,
+            "Tiered Storage functionality is disabled in the broker. "
+            "Topic cannot be configured with remote log storage.",
+        ),
+        (
+            TOPIC,
+            "t",
+            {"leader.replication.throttled.replicas": "x"},
+            CONFIG,
+            "Invalid value [x] for configuration leader.replication.throttled.replicas: "
+            "leader.replication.throttled.replicas must be the literal '*' or a list of replicas in"
+            " the following format: [partitionId]:[brokerId],[partitionId]:[brokerId],...",
+        ),
+        (
+            BROKER,
+            "1",
+            {"num.partitions": "2"},
+            REQUEST,
+            "Cannot update these configs dynamically: [num.partitions]",
+        ),
+        (
+            BROKER,
+            "1",
+            {"log.retention.ms": "x"},
+            REQUEST,
+            "Invalid value x for configuration log.retention.ms: Not a number of type LONG",
+        ),
+        (
+            BROKER,
+            "",
+            {"ssl.keystore.location": "x"},
+            REQUEST,
+            "Cannot update these configs at default cluster level, broker id must be specified: "
+            "[ssl.keystore.location]",
+        ),
+        (
+            BROKER,
+            "",
+            {"log.retention.ms": "0"},
+            REQUEST,
+            "log.retention.ms must be unlimited (-1) or, greater than or equal to 1",
+        ),
+        (BROKER, "x", {}, REQUEST, "Unable to parse broker name as a base 10 number."),
+        (BROKER, "-1", {}, REQUEST, "Invalid negative broker ID."),
+        (GROUP, "g", {"nope": "1"}, CONFIG, "Unknown group config name: nope"),
+        (GROUP, "", {}, REQUEST, "Default group resources are not allowed."),
+        (
+            GROUP,
+            "g",
+            {"consumer.session.timeout.ms": "1"},
+            CONFIG,
+            "consumer.session.timeout.ms must be greater than or equal to "
+            "group.consumer.min.session.timeout.ms",
+        ),
+        (
+            GROUP,
+            "g",
+            {"streams.num.standby.replicas": "9"},
+            CONFIG,
+            "streams.num.standby.replicas must be less than or equal to "
+            "group.streams.max.standby.replicas",
+        ),
+        (
+            GROUP,
+            "g",
+            {"share.isolation.level": "x"},
+            CONFIG,
+            "Invalid value x for configuration share.isolation.level: "
+            "String must be one of: read_committed, read_uncommitted",
+        ),
+        (
+            GROUP,
+            "g",
+            {"share.auto.offset.reset": "by_duration:-PT1H"},
+            CONFIG,
+            "Invalid value by_duration:-PT1H for configuration share.auto.offset.reset: Invalid "
+            "value `by_duration:-PT1H` for configuration share.auto.offset.reset. The value must "
+            "be either 'earliest', 'latest' or of the format 'by_duration:<PnDTnHnMn.nS>'.",
+        ),
+        (METRICS, "", {}, REQUEST, "Subscription name can't be empty"),
+        (METRICS, "m", {"nope": "1"}, REQUEST, "Unknown client metrics configuration: nope"),
+        (
+            METRICS,
+            "m",
+            {"interval.ms": "1"},
+            REQUEST,
+            "Invalid value 1 for interval.ms, interval must be between 100 and 3600000 (1 hour)",
+        ),
+        (METRICS, "m", {"match": "a=b"}, CONFIG, "Illegal client matching pattern: a=b"),
+        (
+            METRICS,
+            "m",
+            {"match": "client_id=["},
+            CONFIG,
+            "Illegal client matching pattern: client_id=[",
+        ),
+        (99, "x", {}, REQUEST, "Unknown resource type 99"),
+    ],
+)
+def test_invalid_values_are_refused_in_kafkas_words(
+    resource_type: int, name: str, values: dict[str, str], code: ErrorCode, message: str
+) -> None:
+    problem = ConfigSchema(BrokerConfig()).check(resource_type, name, values)
+    assert problem == ConfigProblem(code, message)
+
+
+def test_one_value_by_itself() -> None:
+    schema = ConfigSchema(BrokerConfig())
+    assert schema.validate(TOPIC, "t", "retention.ms", "5") is None
+    assert schema.validate(TOPIC, "t", "retention.ms", None) == (
+        "Null value not supported for topic configs: retention.ms"
+    )
+    assert schema.validate(TOPIC, "t", "nope", "5") == "Unknown topic config name: nope"
+
+
+@pytest.mark.parametrize(
+    ("resource_type", "key", "is_list"),
+    [
+        (TOPIC, "cleanup.policy", True),
+        (TOPIC, "retention.ms", False),
+        (TOPIC, "nope", False),
+        (BROKER, "log.cleanup.policy", True),
+        (METRICS, "match", True),
+        (99, "x", False),
+    ],
+)
+def test_only_lists_can_be_appended_to(resource_type: int, key: str, is_list: bool) -> None:
+    assert ConfigSchema(BrokerConfig()).is_list(resource_type, key) is is_list
+
+
+def test_a_brokers_values_are_judged_with_the_properties_file_beneath() -> None:
+    schema = ConfigSchema(BrokerConfig({"log.retention.hours": "1"}))
+    assert schema.check(BROKER, "", {"log.retention.ms": "1"}) is None
