@@ -44,7 +44,7 @@ def bootstrap_records(features: Mapping[str, int] = FRESH) -> list[Message]:
     ]
 
 
-def bootstrap_batches(now_ms: int) -> list[NewBatch]:
+def bootstrap_batches() -> list[NewBatch]:
     """The contents of `bootstrap.checkpoint`."""
     return list(
         snapshot_batches(
@@ -52,7 +52,6 @@ def bootstrap_batches(now_ms: int) -> list[NewBatch]:
             metadata_version=FRESH[METADATA_VERSION],
             epoch=0,
             last_contained_timestamp_ms=0,
-            now_ms=now_ms,
         )
     )
 

@@ -152,7 +152,6 @@ def snapshot_batches(
     metadata_version: int,
     epoch: int,
     last_contained_timestamp_ms: int,
-    now_ms: int,
     control: Iterable[tuple[ControlType, Message]] = (),
 ) -> Iterator[NewBatch]:
     """Header, records, footer. `control` are more control records for the header's batch
@@ -172,7 +171,6 @@ def snapshot_batches(
         made = NewBatch(
             base_offset=offset,
             epoch=epoch,
-            timestamp_ms=now_ms,
             values=values,
             control_types=control_types,
         )

@@ -38,7 +38,6 @@ def leader_change_batch(
     *,
     base_offset: int,
     epoch: int,
-    timestamp_ms: int,
     leader: ReplicaKey,
     voters: VoterSet,
     granting: Iterable[int],
@@ -66,7 +65,6 @@ def leader_change_batch(
     return NewBatch(
         base_offset=base_offset,
         epoch=epoch,
-        timestamp_ms=timestamp_ms,
         values=(encode(message, version),),
         control_types=(ControlType.LEADER_CHANGE,),
     )

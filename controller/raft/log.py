@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from .election import ElectionState
+    from .voters import VoterSet
 
 
 class LogPosition(NamedTuple):
@@ -169,7 +170,6 @@ class NewBatch:
 
     base_offset: int
     epoch: int
-    timestamp_ms: int
     values: Sequence[bytes]
     control_types: Sequence[int] = ()
 
@@ -185,7 +185,7 @@ class FlushPlan(Protocol):
 
 
 class SnapshotWriter(Protocol):
-    """A snapshot being written; it exists for readers only after `freeze`."""
+    """A snapshot being written; it exists for readers only after `freeze`. May live in a thread."""
 
     def append(self, batch: NewBatch) -> None: ...
 
@@ -199,36 +199,44 @@ class SnapshotWriter(Protocol):
 
 
 class ReplicatedLog(Protocol):
-    """The quorum's log and the files around it. Calls block; all but `FlushPlan.run` belong to one
-    task.
+    """The quorum's log and the files around it. Calls block; all belong to one task.
 
-    A failed write raises OSError or a storage error; the quorum then stops, for it cannot know what
-    is on disk.
+    `FlushPlan.run` and a SnapshotWriter may live in a thread. A failed write raises; the quorum
+    then stops, for it cannot know what is on the disk.
     """
 
     @property
-    def start_offset(self) -> int: ...
+    def start(self) -> LogPosition:
+        """The first offset that is still there, and the epoch of the last record before it.
+
+        What is before it is in a snapshot that ends there.
+        """
+        ...
 
     @property
     def end_offset(self) -> int: ...
 
-    def epochs(self) -> list[EpochStart]: ...
+    def epochs(self) -> list[EpochStart]:
+        """Where each leader epoch begins, from the start offset on."""
+        ...
 
-    def append(self, batch: NewBatch) -> None:
+    def append(self, batch: NewBatch, timestamp_ms: int) -> None:
         """Append as leader. `batch.base_offset` is the end offset."""
         ...
 
-    def append_fetched(self, records: bytes | memoryview) -> list[tuple[int, int, int]]:
-        """Append a leader's batches as they are. Returns (epoch, base offset, end offset) of
-        each.
-        """
+    def append_fetched(self, records: bytes | memoryview, now_ms: int) -> None:
+        """Append a leader's batches as they are."""
         ...
 
     def read(self, offset: int, end_offset: int) -> Iterator[LogBatch]:
         """Batches from the one that holds `offset` up to `end_offset`, decoded."""
         ...
 
-    def truncate_to(self, offset: int) -> None: ...
+    def read_control(self, offset: int) -> Iterator[LogBatch]:
+        """The control batches from `offset` on; quick over all others."""
+        ...
+
+    def truncate_to(self, offset: int, now_ms: int) -> None: ...
 
     def begin_flush(self) -> FlushPlan: ...
 
@@ -236,26 +244,24 @@ class ReplicatedLog(Protocol):
         """Note that `plan` has run. Returns the offset up to which the log is now durable."""
         ...
 
+    def fail_flush(self, error: Exception) -> None:
+        """Note that a plan's `run` raised: nothing may be written any more."""
+        ...
+
     def read_election_state(self) -> ElectionState | None: ...
 
-    def write_election_state(self, state: ElectionState) -> None:
-        """Replace the quorum-state file; durable on return."""
+    def write_election_state(
+        self, state: ElectionState, voters: VoterSet, kraft_version: int
+    ) -> None:
+        """Replace the quorum-state file; durable on return. May be called in a thread."""
         ...
 
     def latest_snapshot(self) -> SnapshotId | None: ...
 
     def read_snapshot(self, snapshot: SnapshotId) -> Iterator[LogBatch]: ...
 
-    def create_snapshot(self, snapshot: SnapshotId) -> SnapshotWriter: ...
+    def create_snapshot(self, snapshot: SnapshotId, timestamp_ms: int) -> SnapshotWriter: ...
 
-    def clean(self, keep: SnapshotId, now_ms: int) -> None:
-        """Drop older snapshots and the log segments that `keep` covers, as the retention settings
-        allow.
-        """
+    def clean(self, now_ms: int) -> None:
+        """Drop old snapshots, and log segments that a newer one covers, as settings allow."""
         ...
-
-    def size_since(self, offset: int) -> int:
-        """About how many bytes of log follow `offset`."""
-        ...
-
-    def close(self) -> None: ...

@@ -92,7 +92,7 @@ class RaftNode:
         self.high_watermark: int | None = None
         self._config = config
         self._rng = rng
-        self._kraft_version = kraft_version
+        self.kraft_version = kraft_version
         self._stored = stored or ElectionState(epoch=0)
         self._effects = Effects()
         self._leading: Leading | None = None
@@ -308,11 +308,10 @@ class RaftNode:
             leader_change_batch(
                 base_offset=start,
                 epoch=won.epoch,
-                timestamp_ms=now_ms,
                 leader=self.local,
                 voters=self.voters,
                 granting=won.granted,
-                kraft_version=self._kraft_version,
+                kraft_version=self.kraft_version,
             )
         )
         self._send_begin_epoch(now_ms)
@@ -402,7 +401,6 @@ class RaftNode:
             NewBatch(
                 base_offset=self.log.end_offset,
                 epoch=self.epoch,
-                timestamp_ms=now_ms,
                 values=event.values,
             )
         )

@@ -87,7 +87,10 @@ class BrokerSessions:
             and not image.brokers[broker_id].fenced
         ]
 
-    def next_expiry_ms(self) -> int | None:
-        """When to look for expired sessions again."""
-        first = next(iter(self._sessions.values()), None)
-        return None if first is None else first.last_contact_ms + self._timeout_ms
+    def next_expiry_ms(self, image: MetadataImage) -> int | None:
+        """When to look for expired sessions again; None: not before something happens."""
+        for broker_id, session in self._sessions.items():
+            broker = image.brokers.get(broker_id)
+            if broker is not None and not broker.fenced:
+                return session.last_contact_ms + self._timeout_ms
+        return None

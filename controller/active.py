@@ -1,0 +1,210 @@
+"""The active controller: the leader's state machine. Decides, appends, replays what it appended.
+
+Its image runs ahead of what is committed. If leadership is lost, it is thrown away, and with it
+whatever was not committed. Source: QuorumController.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Final
+
+from .bootstrap import first_records, later_records
+from .features import CONTROLLER_REGISTRATION_SINCE, FRESH, METADATA_VERSION, SUPPORTED
+from .model import ControllerImage
+from .raft.roles import NEVER
+from .records import encode_records
+from .snapshot import controller_record
+from .state.brokers import (
+    decide_broker_heartbeat,
+    decide_fence_silent_brokers,
+    decide_register_broker,
+)
+from .state.producer_ids import decide_allocate_producer_ids
+from .state.sessions import BrokerSessions
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from random import Random
+
+    from kbroker.wire.message import Message
+    from kbroker.wire.messages.allocate_producer_ids import (
+        AllocateProducerIdsRequest,
+        AllocateProducerIdsResponse,
+    )
+    from kbroker.wire.messages.broker_heartbeat import (
+        BrokerHeartbeatRequest,
+        BrokerHeartbeatResponse,
+    )
+    from kbroker.wire.messages.broker_registration import (
+        BrokerRegistrationRequest,
+        BrokerRegistrationResponse,
+    )
+    from kbroker.wire.messages.create_partitions import (
+        CreatePartitionsRequest,
+        CreatePartitionsResponse,
+    )
+    from kbroker.wire.messages.create_topics import CreateTopicsRequest, CreateTopicsResponse
+    from kbroker.wire.messages.delete_topics import DeleteTopicsRequest, DeleteTopicsResponse
+    from kbroker.wire.messages.incremental_alter_configs import (
+        IncrementalAlterConfigsRequest,
+        IncrementalAlterConfigsResponse,
+    )
+
+    from .driver import Driver
+    from .settings import ControllerSettings
+    from .state.config_schema import ConfigSchema
+    from .state.result import Result
+
+logger = logging.getLogger(__name__)
+
+# Brokers fenced in one turn of the quorum's pump; the next turn follows at once.
+FENCED_A_TURN_MAX: Final = 100
+
+
+class ActiveController:
+    """One epoch of being the controller. Each method decides on one request; RequestError."""
+
+    def __init__(
+        self,
+        driver: Driver,
+        settings: ControllerSettings,
+        schema: ConfigSchema,
+        rng: Random,
+        incarnation_id: bytes,
+    ) -> None:
+        self.epoch = driver.node.epoch
+        self.image = driver.image.copy()
+        self.sessions = BrokerSessions(settings.broker_session_timeout_ms)
+        self._driver = driver
+        self._settings = settings
+        self._schema = schema
+        self._rng = rng
+        self._incarnation_id = incarnation_id
+        self._last_append_ms = driver.now_ms()
+
+    def activate(self, bootstrap: Sequence[Message]) -> int:
+        """Write what every new leader writes. Returns the offset from which on it serves."""
+        self.sessions.begin(self.image, self._driver.now_ms())
+        if self.image.features:
+            self.write(later_records(self.image, self._settings.min_insync_replicas))
+        else:
+            self.write(first_records(list(bootstrap), self._settings.min_insync_replicas))
+        if self.image.metadata_version >= CONTROLLER_REGISTRATION_SINCE:
+            self._register_self()
+        logger.info("active controller of epoch %d", self._driver.node.epoch)
+        return self._driver.end_offset - 1
+
+    def _register_self(self) -> None:
+        me = ControllerImage(
+            controller_id=self._settings.node_id,
+            incarnation_id=self._incarnation_id,
+            endpoints=dict(self._settings.endpoints),
+            features=dict(SUPPORTED),
+        )
+        if self.image.controllers.get(me.controller_id) != me:
+            self.write([controller_record(me)])
+
+    def write(self, records: Sequence[Message]) -> None:
+        """Append and replay. Encoding comes first: what cannot be written must not be replayed."""
+        if not records:
+            return
+        # The very first batch is written at the level that it brings with it.
+        version = self.image.metadata_version or FRESH[METADATA_VERSION]
+        values = encode_records(records, version)
+        offset, epoch = self._driver.end_offset, self._driver.node.epoch
+        self._driver.append(records, values)
+        self.image.apply(records, offset, epoch)
+        self._last_append_ms = self._driver.now_ms()
+
+    def on_turn(self, now_ms: int) -> int:
+        """Fence the silent, write a no-op into an idle log. Returns when to come again."""
+        for _ in range(FENCED_A_TURN_MAX):
+            result = decide_fence_silent_brokers(
+                self.image, schema=self._schema, sessions=self.sessions, now_ms=now_ms
+            )
+            if result.response is None:
+                break
+            logger.warning("fencing broker %d: its session has timed out", result.response)
+            self.sessions.forget(result.response)
+            self.write(result.records)
+        expiry_ms = self.sessions.next_expiry_ms(self.image)
+        return min(NEVER if expiry_ms is None else expiry_ms, self._next_no_op_ms(now_ms))
+
+    def _next_no_op_ms(self, now_ms: int) -> int:
+        """No-ops show those who follow the log that its leader lives (KIP-835)."""
+        tracker, interval_ms = (
+            self._driver.node.tracker,
+            self._settings.metadata_max_idle_interval_ms,
+        )
+        if interval_ms <= 0 or tracker is None or not tracker.follows_others:
+            return NEVER
+        if now_ms >= self._last_append_ms + interval_ms:
+            from kbroker.wire.records.no_op_record import NoOpRecord
+
+            self.write([NoOpRecord()])
+        return self._last_append_ms + interval_ms
+
+    # Requests. Decisions that a start does not need are imported when they are first made.
+
+    def create_topics(self, request: CreateTopicsRequest) -> Result[CreateTopicsResponse]:
+        from .state.create_topics import decide_create_topics
+
+        return decide_create_topics(
+            self.image, request, settings=self._settings, schema=self._schema, rng=self._rng
+        )
+
+    def delete_topics(self, request: DeleteTopicsRequest) -> Result[DeleteTopicsResponse]:
+        from .state.delete_topics import decide_delete_topics
+
+        return decide_delete_topics(self.image, request, settings=self._settings, rng=self._rng)
+
+    def create_partitions(
+        self, request: CreatePartitionsRequest
+    ) -> Result[CreatePartitionsResponse]:
+        from .state.create_partitions import decide_create_partitions
+
+        return decide_create_partitions(self.image, request, rng=self._rng)
+
+    def incremental_alter_configs(
+        self, request: IncrementalAlterConfigsRequest
+    ) -> Result[IncrementalAlterConfigsResponse]:
+        from .state.configs import decide_incremental_alter_configs
+
+        return decide_incremental_alter_configs(self.image, request, schema=self._schema)
+
+    def allocate_producer_ids(
+        self, request: AllocateProducerIdsRequest
+    ) -> Result[AllocateProducerIdsResponse]:
+        return decide_allocate_producer_ids(self.image, request)
+
+    def register_broker(
+        self, request: BrokerRegistrationRequest
+    ) -> Result[BrokerRegistrationResponse]:
+        now_ms = self._driver.now_ms()
+        result = decide_register_broker(
+            self.image,
+            request,
+            cluster_id=self._settings.cluster_id,
+            next_offset=self._driver.end_offset,
+            schema=self._schema,
+            sessions=self.sessions,
+            now_ms=now_ms,
+        )
+        self.sessions.touch(request.broker_id, result.response.broker_epoch, -1, now_ms)
+        return result
+
+    def broker_heartbeat(self, request: BrokerHeartbeatRequest) -> Result[BrokerHeartbeatResponse]:
+        result = decide_broker_heartbeat(
+            self.image, request, schema=self._schema, sessions=self.sessions
+        )
+        self.sessions.touch(
+            request.broker_id,
+            request.broker_epoch,
+            request.current_metadata_offset,
+            self._driver.now_ms(),
+        )
+        if request.want_shut_down and not result.response.should_shut_down:
+            end = self._driver.end_offset + len(result.records) - 1
+            self.sessions.note_shutdown(request.broker_id, end)
+        return result

@@ -1,0 +1,254 @@
+"""Controller: the surface of one quorum node, as a broker or a node composes it.
+
+    controller = Controller(log, settings, schema, bootstrap=..., rng=..., wall_ms=clock.wall_ms)
+    controller.add_listener(publisher.apply)         # before run; (delta, offset, epoch)
+    await nursery.start(controller.run)              # returns once this node serves
+    response = await controller.channel.send(CreateTopicsRequest(...))
+
+`controller.image` is what is committed; listeners are called as it moves, and whoever waits for an
+answer is woken after them. A node that is not active refuses requests with NOT_CONTROLLER.
+Loading, electing and the first commit take a few milliseconds beside the disk's syncs. `run` ends
+by cancellation, or raises if the disk fails or the metadata make no sense; whoever opened the log
+closes it afterwards.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any, Final
+
+import trio
+
+from kbroker.wire.errors import ErrorCode, RequestError
+from kbroker.wire.messages.broker_heartbeat import BrokerHeartbeatResponse
+from kbroker.wire.messages.broker_registration import BrokerRegistrationResponse
+from kbroker.wire.uuids import random_uuid
+
+from .active import ActiveController
+from .channel import InProcessChannel
+from .driver import Driver
+from .loader import load
+from .raft.log import SnapshotId
+from .raft.node import RaftNode
+from .raft.roles import NEVER
+from .raft.voters import ReplicaKey
+from .snapshot import snapshot_batches, snapshot_records
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from random import Random
+
+    from kbroker.wire.message import Message
+
+    from .channel import ControllerChannel
+    from .driver import Listener
+    from .image import MetadataImage
+    from .raft.log import ReplicatedLog
+    from .raft.voters import VoterSet
+    from .settings import ControllerSettings
+    from .state.config_schema import ConfigSchema
+    from .state.result import Result
+
+logger = logging.getLogger(__name__)
+
+
+class Controller:
+    """One node of the quorum: its log, its image, and the active controller while it leads."""
+
+    def __init__(
+        self,
+        log: ReplicatedLog,
+        settings: ControllerSettings,
+        schema: ConfigSchema,
+        *,
+        bootstrap: Sequence[Message],
+        voters: VoterSet,
+        rng: Random,
+        wall_ms: Callable[[], int],
+    ) -> None:
+        """Loads the latest snapshot. `bootstrap` is what a cluster without records begins with.
+
+        `voters` is the static quorum; one that stands in the log goes before it. ValueError for a
+        quorum of several voters, which is not built yet; what decoding and the log raise.
+        """
+        loaded = load(log, voters)
+        if len(loaded.voters) != 1:
+            raise ValueError(
+                f"a quorum of {len(loaded.voters)} voters is not supported yet, only of one"
+            )
+        self._log = log
+        self._settings = settings
+        self._schema = schema
+        self._bootstrap = bootstrap
+        self._rng = rng
+        self._wall_ms = wall_ms
+        self._incarnation_id = random_uuid(rng)
+        node = RaftNode(
+            local=ReplicaKey(settings.node_id, settings.directory_id),
+            voters=loaded.voters,
+            log=loaded.epochs,
+            stored=log.read_election_state(),
+            config=settings.raft,
+            rng=rng,
+            kraft_version=loaded.kraft_version,
+        )
+        if not node.is_voter:
+            raise ValueError(
+                f"node {settings.node_id} with directory id {settings.directory_id.hex()} is not "
+                f"the quorum's voter {next(iter(loaded.voters)).key}"
+            )
+        self._driver = Driver(log, node, loaded.image, loaded.delta, wall_ms)
+        self._driver.on_applied = self._on_applied
+        self._driver.on_turn = self._on_turn
+        self._active: ActiveController | None = None
+        self._ready = trio.Event()
+        self._ready_offset = -1
+        self._snapshot_wanted = trio.Event()
+        self._snapshot_due_ms = NEVER
+        self.channel: ControllerChannel = InProcessChannel(self)
+
+    @property
+    def image(self) -> MetadataImage:
+        """What is committed and applied; never changed but by this controller."""
+        return self._driver.image
+
+    @property
+    def is_active(self) -> bool:
+        return self._active is not None
+
+    @property
+    def leader_id(self) -> int | None:
+        """The active controller, as far as this node knows."""
+        return self._driver.node.leader_id
+
+    @property
+    def epoch(self) -> int:
+        """The quorum's leader epoch, as far as this node knows."""
+        return self._driver.node.epoch
+
+    def add_listener(self, listener: Listener) -> None:
+        """Before `run`. See Driver.add_listener."""
+        self._driver.add_listener(listener)
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Be a node of the quorum until cancelled. Started once this node serves."""
+        async with trio.open_nursery() as nursery:
+            await nursery.start(self._driver.run)
+            nursery.start_soon(self._write_snapshots)
+            await self.until_active()
+            task_status.started()
+
+    async def until_active(self) -> None:
+        """Return when this node is the active controller and has applied its first records."""
+        await self._ready.wait()
+
+    async def handle(self, request: Message) -> Message:
+        """Serve a request that a controller serves. RequestError NOT_CONTROLLER; KeyError."""
+        active = self._active
+        if active is None or active.epoch != self.epoch or not self._driver.can_append:
+            raise RequestError(ErrorCode.NOT_CONTROLLER)
+        name = type(request).__name__
+        try:
+            result: Result[Message] = _DECISIONS[name](active, request)
+        except RequestError as error:
+            if name not in _REFUSALS:
+                raise
+            logger.info("%s refused: %s", name, error)
+            return _REFUSALS[name](error_code=error.code)
+        active.write(result.records)
+        # A read waits too, for whatever it has seen that is not committed yet.
+        await self._driver.wait_applied(self._driver.end_offset - 1)
+        return result.response
+
+    # Called by the driver
+
+    def _on_applied(self) -> None:
+        driver = self._driver
+        if self._active is None and driver.has_caught_up and driver.can_append:
+            self._active = ActiveController(
+                driver, self._settings, self._schema, self._rng, self._incarnation_id
+            )
+            self._ready_offset = self._active.activate(self._bootstrap)
+            driver.wake()
+        if self._active is not None and driver.applied_end > self._ready_offset:
+            self._ready.set()
+        settings = self._settings
+        if driver.log_bytes_since_snapshot:
+            if driver.log_bytes_since_snapshot >= (
+                settings.metadata_log_max_record_bytes_between_snapshots
+            ):
+                self._snapshot_wanted.set()
+            elif self._snapshot_due_ms == NEVER and settings.metadata_log_max_snapshot_interval_ms:
+                self._snapshot_due_ms = (
+                    driver.now_ms() + settings.metadata_log_max_snapshot_interval_ms
+                )
+                driver.wake()
+
+    def _on_turn(self, now_ms: int) -> int:
+        deadline_ms = NEVER
+        if self._active is not None and not self._driver.node.is_leader:
+            logger.info("no longer the active controller")
+            self._active = None
+            self._ready = trio.Event()
+        if self._active is not None and self._driver.can_append:
+            deadline_ms = self._active.on_turn(now_ms)
+        if now_ms >= self._snapshot_due_ms:
+            self._snapshot_wanted.set()
+            return deadline_ms
+        return min(deadline_ms, self._snapshot_due_ms)
+
+    # Snapshots
+
+    async def _write_snapshots(self) -> None:
+        while True:
+            await self._snapshot_wanted.wait()
+            self._snapshot_wanted = trio.Event()
+            await self.write_snapshot()
+
+    async def write_snapshot(self) -> None:
+        """Write what is committed as a snapshot, and drop what that makes needless."""
+        driver = self._driver
+        if driver.image.in_transaction or driver.image.offset < 0:
+            return
+        image = driver.image.copy()
+        driver.log_bytes_since_snapshot = 0
+        self._snapshot_due_ms = NEVER
+        timestamp_ms, wall_ms = driver.last_timestamp_ms, self._wall_ms()
+        await trio.to_thread.run_sync(_write, self._log, image, timestamp_ms, wall_ms)
+        self._log.clean(wall_ms)
+        logger.info("snapshot of the metadata up to offset %d", image.offset)
+
+
+def _write(log: ReplicatedLog, image: MetadataImage, timestamp_ms: int, wall_ms: int) -> None:
+    """In a thread: `image` is nobody else's."""
+    writer = log.create_snapshot(SnapshotId(image.offset + 1, image.epoch), wall_ms)
+    try:
+        for batch in snapshot_batches(
+            snapshot_records(image),
+            metadata_version=image.metadata_version,
+            epoch=image.epoch,
+            last_contained_timestamp_ms=timestamp_ms,
+        ):
+            writer.append(batch)
+        writer.freeze()
+    except BaseException:
+        writer.abandon()
+        raise
+
+
+# Requests that a controller serves, by the name of their class: importing them all costs a start.
+_DECISIONS: Final[Mapping[str, Callable[[ActiveController, Any], Result[Any]]]] = {
+    "AllocateProducerIdsRequest": ActiveController.allocate_producer_ids,
+    "BrokerHeartbeatRequest": ActiveController.broker_heartbeat,
+    "BrokerRegistrationRequest": ActiveController.register_broker,
+    "CreatePartitionsRequest": ActiveController.create_partitions,
+    "CreateTopicsRequest": ActiveController.create_topics,
+    "DeleteTopicsRequest": ActiveController.delete_topics,
+    "IncrementalAlterConfigsRequest": ActiveController.incremental_alter_configs,
+}
+
+# What these answer to a RequestError; it has no other place for one.
+_REFUSALS: Final[Mapping[str, Callable[..., Message]]] = {
+    "BrokerHeartbeatRequest": BrokerHeartbeatResponse,
+    "BrokerRegistrationRequest": BrokerRegistrationResponse,
+}

@@ -1,0 +1,84 @@
+"""What a quorum node knows before it starts: its latest snapshot, its epochs, its voters.
+
+Source: KRaftControlRecordStateMachine, KafkaRaftClient.initialize.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kbroker.wire.codec import decode
+from kbroker.wire.records.kraft_version_record import KRaftVersionRecord
+from kbroker.wire.records.voters_record import VotersRecord
+
+from .delta import ImageDelta
+from .image import MetadataImage
+from .raft.control import ControlType
+from .raft.log import EpochLog
+from .raft.voters import Endpoint, ReplicaKey, Voter, VoterSet
+from .records import decode_record
+
+if TYPE_CHECKING:
+    from .raft.log import LogBatch, ReplicatedLog
+
+
+@dataclass(slots=True)
+class Loaded:
+    """`image` holds what the snapshot holds, `delta` tells of all of it; `voters` is the latest
+    set,
+    committed or not.
+    """
+
+    image: MetadataImage
+    delta: ImageDelta
+    epochs: EpochLog
+    voters: VoterSet
+    kraft_version: int
+
+
+def load(log: ReplicatedLog, static_voters: VoterSet) -> Loaded:
+    """Read the latest snapshot, and the control records of the log that follows it.
+
+    ProtocolError, AssertionError or KeyError for a snapshot that makes no sense.
+    """
+    epochs = EpochLog(
+        start_offset=log.start.offset,
+        start_epoch=log.start.epoch,
+        end_offset=log.end_offset,
+        epochs=log.epochs(),
+    )
+    loaded = Loaded(MetadataImage(), ImageDelta(), epochs, static_voters, kraft_version=0)
+    snapshot = log.latest_snapshot()
+    if snapshot is not None:
+        for batch in log.read_snapshot(snapshot):
+            if batch.is_control:
+                _take_control(batch, loaded)
+            else:
+                records = [decode_record(value) for value in batch.values]
+                loaded.image.apply(records, 0, snapshot.epoch, loaded.delta)
+        loaded.image.offset = snapshot.end_offset - 1
+        loaded.image.epoch = snapshot.epoch
+    for batch in log.read_control(loaded.image.offset + 1):
+        _take_control(batch, loaded)
+    return loaded
+
+
+def _take_control(batch: LogBatch, loaded: Loaded) -> None:
+    for control_type, value in zip(batch.control_types, batch.values, strict=True):
+        if control_type == ControlType.KRAFT_VERSION:
+            loaded.kraft_version = decode(KRaftVersionRecord, 0, value).kraft_version
+        elif control_type == ControlType.KRAFT_VOTERS:
+            loaded.voters = _voter_set(decode(VotersRecord, 0, value))
+
+
+def _voter_set(record: VotersRecord) -> VoterSet:
+    return VoterSet(
+        {
+            each.voter_id: Voter(
+                ReplicaKey(each.voter_id, each.voter_directory_id),
+                tuple((point.name, Endpoint(point.host, point.port)) for point in each.endpoints),
+            )
+            for each in record.voters
+        }
+    )

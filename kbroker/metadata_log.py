@@ -1,0 +1,361 @@
+"""The metadata log on disk: gives the quorum a storage log and the files around it.
+
+`__cluster_metadata-0/` holds the log, `quorum-state` (who voted for whom) and snapshots
+(`%020d-%010d.checkpoint`); `bootstrap.checkpoint` beside it is what a cluster begins with. All in
+Kafka's formats, all through the storage Disk. Blocking; no Trio.
+
+Source: KafkaMetadataLog, FileQuorumStateStore, Snapshots, FileRawSnapshotWriter, Formatter.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from kbroker.controller.bootstrap import BOOTSTRAP_FILE, bootstrap_batches, records_of
+from kbroker.controller.raft.election import ElectionState
+from kbroker.controller.raft.log import EpochStart, LogBatch, LogPosition, SnapshotId
+from kbroker.controller.raft.voters import ReplicaKey
+from kbroker.storage.batch import ControlType, batches, control_key, control_type, records
+from kbroker.storage.builder import NewRecord, build_batch
+from kbroker.storage.checkpoints import MetaProperties
+from kbroker.storage.errors import CorruptFile, DiskError
+from kbroker.storage.log_config import LogConfig
+from kbroker.storage.origin import Origin
+from kbroker.wire.uuids import METADATA_TOPIC_ID, ZERO_UUID, parse_uuid, random_uuid, uuid_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from random import Random
+
+    from kbroker.controller.raft.log import NewBatch
+    from kbroker.controller.raft.voters import VoterSet
+    from kbroker.storage.batch import BatchHeader
+    from kbroker.storage.disk import Disk, File
+    from kbroker.storage.flush import FlushPlan
+    from kbroker.storage.log import Log
+    from kbroker.storage.log_dir import LogDir
+    from kbroker.wire.message import Message
+
+TOPIC: Final = "__cluster_metadata"
+PARTITION: Final = 0
+QUORUM_STATE_FILE: Final = "quorum-state"
+DELETED: Final = ".deleted"
+PART: Final = ".part"
+
+# A snapshot that was begun and never finished, or one that is being deleted, counts for nothing.
+_SNAPSHOT_NAME: Final = re.compile(r"(\d{20})-(\d{10})\.checkpoint")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetadataLogConfig:
+    """`metadata.log.*`, `metadata.max.*`; defaults are Kafka's."""
+
+    segment_bytes: int = 1 << 30
+    segment_ms: int = 7 * 24 * 3_600_000
+    retention_bytes: int = 100 << 20
+    retention_ms: int = 7 * 24 * 3_600_000
+    delete_delay_ms: int = 60_000
+    batch_bytes_max: int = 8 << 20
+
+
+def format_log_dir(
+    disk: Disk,
+    log_dir: LogDir,
+    *,
+    node_id: int,
+    cluster_id: str | None,
+    rng: Random,
+    now_ms: int,
+) -> MetaProperties:
+    """Make a fresh directory this node's, as `kafka-storage format` does.
+
+    `meta.properties` comes last: a crash before it leaves a directory that can be formatted again.
+    """
+    path = f"{log_dir.path}/{BOOTSTRAP_FILE}"
+    disk.write_file_atomic(path, b"".join(_encode(each, now_ms) for each in bootstrap_batches()))
+    meta = MetaProperties(
+        cluster_id=cluster_id or uuid_text(random_uuid(rng)),
+        node_id=node_id,
+        directory_id=random_uuid(rng),
+    )
+    log_dir.format(meta)
+    return meta
+
+
+def read_bootstrap(disk: Disk, log_dir_path: str) -> list[Message]:
+    """The records in `bootstrap.checkpoint`; Kafka's defaults where there is no such file.
+
+    ProtocolError or CorruptBatch for a file that makes no sense.
+    """
+    from kbroker.controller.bootstrap import bootstrap_records
+
+    try:
+        content = disk.read_file(f"{log_dir_path}/{BOOTSTRAP_FILE}")
+    except FileNotFoundError:
+        return bootstrap_records()
+    return records_of(_decoded(memoryview(content)))
+
+
+def open_metadata_log(
+    disk: Disk, log_dir: LogDir, config: MetadataLogConfig, *, now_ms: int
+) -> MetadataLog:
+    """The quorum's log in a formatted directory, made where there is none yet.
+
+    DiskError, CorruptFile. `log_dir.close` closes it.
+    """
+    log = log_dir.open_log(
+        TOPIC,
+        PARTITION,
+        LogConfig(
+            segment_bytes=config.segment_bytes,
+            segment_ms=config.segment_ms,
+            max_message_bytes=config.batch_bytes_max,
+            file_delete_delay_ms=config.delete_delay_ms,
+            retention_ms=-1,
+            retention_bytes=-1,
+        ),
+        now_ms=now_ms,
+        topic_id=METADATA_TOPIC_ID,
+    )
+    opened = MetadataLog(disk, log_dir, log, config)
+    opened.settle(now_ms)
+    return opened
+
+
+def _encode(batch: NewBatch, now_ms: int) -> bytes:
+    if batch.control_types:
+        keys = [control_key(ControlType(each)) for each in batch.control_types]
+        made = [
+            NewRecord(now_ms, key, value) for key, value in zip(keys, batch.values, strict=True)
+        ]
+    else:
+        made = [NewRecord(now_ms, None, value) for value in batch.values]
+    return build_batch(
+        made,
+        base_offset=batch.base_offset,
+        leader_epoch=batch.epoch,
+        is_control=bool(batch.control_types),
+    )
+
+
+def _decoded(view: memoryview) -> Iterator[LogBatch]:
+    for header, batch in batches(view, check_crc=True):
+        yield _decode(header, batch)
+
+
+def _decode(header: BatchHeader, batch: memoryview) -> LogBatch:
+    decoded = list(records(batch))
+    return LogBatch(
+        base_offset=header.base_offset,
+        end_offset=header.next_offset,
+        epoch=header.leader_epoch,
+        timestamp_ms=header.max_timestamp,
+        values=[each.value or b"" for each in decoded],
+        control_types=[control_type(each.key) for each in decoded] if header.is_control else (),
+    )
+
+
+def snapshot_name(snapshot: SnapshotId) -> str:
+    return f"{snapshot.end_offset:020d}-{snapshot.epoch:010d}.checkpoint"
+
+
+class MetadataLog:
+    """ReplicatedLog over a storage Log. `settle` comes before anything else."""
+
+    def __init__(self, disk: Disk, log_dir: LogDir, log: Log, config: MetadataLogConfig) -> None:
+        self._disk = disk
+        self._log_dir = log_dir
+        self._log = log
+        self._config = config
+        self._path = log.directory
+        self._snapshots: list[SnapshotId] = []
+
+    def settle(self, now_ms: int) -> None:
+        """Take away what a crash left half done; find the snapshots; begin behind the latest if the
+        log ends before it.
+        """
+        for name in self._disk.list_dir(self._path):
+            if name.endswith((PART, ".checkpoint" + DELETED)):
+                self._disk.unlink(f"{self._path}/{name}")
+            found = _SNAPSHOT_NAME.fullmatch(name)
+            if found is not None:
+                self._snapshots.append(SnapshotId(int(found[1]), int(found[2])))
+        self._snapshots.sort()
+        latest = self.latest_snapshot()
+        if latest is not None and latest.end_offset > self._log.log_end_offset:
+            self._log.truncate_fully_and_start_at(latest.end_offset, now_ms)
+            self._log_dir.write_offset_checkpoints()
+        start = self._log.log_start_offset
+        if start > 0 and all(each.end_offset != start for each in self._snapshots):
+            # Segments went away before their checkpoint said so, or the other way round.
+            covering = [each for each in self._snapshots if each.end_offset > start]
+            if not covering:
+                raise CorruptFile(
+                    self._path, f"the metadata log starts at {start} and no snapshot reaches there"
+                )
+            self._log.increment_log_start_offset(covering[0].end_offset)
+
+    # The log
+
+    @property
+    def start(self) -> LogPosition:
+        offset = self._log.log_start_offset
+        epochs = [each.epoch for each in self._snapshots if each.end_offset == offset]
+        return LogPosition(epochs[0] if epochs else 0, offset)
+
+    @property
+    def end_offset(self) -> int:
+        return self._log.log_end_offset
+
+    def epochs(self) -> list[EpochStart]:
+        return [EpochStart(epoch, start) for epoch, start in self._log.epochs.entries]
+
+    def append(self, batch: NewBatch, timestamp_ms: int) -> None:
+        encoded = bytearray(_encode(batch, timestamp_ms))
+        self._append(encoded, batch.epoch, timestamp_ms, Origin.RAFT_LEADER)
+
+    def append_fetched(self, fetched: bytes | memoryview, now_ms: int) -> None:
+        self._append(bytearray(fetched), -1, now_ms, Origin.REPLICATION)
+
+    def _append(self, encoded: bytearray, epoch: int, now_ms: int, origin: Origin) -> None:
+        self._log.append(memoryview(encoded), leader_epoch=epoch, now_ms=now_ms, origin=origin)
+
+    def read(self, offset: int, end_offset: int) -> Iterator[LogBatch]:
+        for batch in self._log.batches(offset, end_offset):
+            yield from _decoded(batch)
+
+    def read_control(self, offset: int) -> Iterator[LogBatch]:
+        for raw in self._log.batches(offset):
+            for header, batch in batches(raw):
+                if header.is_control:
+                    yield _decode(header, batch)
+
+    def truncate_to(self, offset: int, now_ms: int) -> None:
+        self._log.truncate_to(offset, now_ms)
+        self._log_dir.write_offset_checkpoints()
+
+    def begin_flush(self) -> FlushPlan:
+        return self._log.begin_flush()
+
+    def finish_flush(self, plan: FlushPlan) -> int:
+        self._log.finish_flush(plan)
+        return self._log.recovery_point
+
+    def fail_flush(self, error: Exception) -> None:
+        if isinstance(error, DiskError):
+            self._log.fail(error)
+
+    # The quorum state
+
+    def read_election_state(self) -> ElectionState | None:
+        """None before the first election. CorruptFile."""
+        import json
+
+        path = f"{self._path}/{QUORUM_STATE_FILE}"
+        try:
+            content = self._disk.read_file(path)
+        except FileNotFoundError:
+            return None
+        try:
+            data = json.loads(content)
+            voted, leader = data["votedId"], data["leaderId"]
+            directory = parse_uuid(data["votedDirectoryId"]) if "votedDirectoryId" in data else None
+            return ElectionState(
+                epoch=data["leaderEpoch"],
+                leader_id=leader if leader >= 0 else None,
+                voted=ReplicaKey(voted, directory) if voted >= 0 else None,
+            )
+        except (ValueError, KeyError, TypeError) as error:
+            raise CorruptFile(path, f"not a quorum state: {error}") from error
+
+    def write_election_state(
+        self, state: ElectionState, voters: VoterSet, kraft_version: int
+    ) -> None:
+        leader = -1 if state.leader_id is None else state.leader_id
+        voted = ReplicaKey(-1) if state.voted is None else state.voted
+        if kraft_version:
+            directory = uuid_text(voted.directory_id or ZERO_UUID)
+            text = (
+                f'{{"leaderId":{leader},"leaderEpoch":{state.epoch},"votedId":{voted.id},'
+                f'"votedDirectoryId":"{directory}","data_version":1}}'
+            )
+        else:
+            listed = ",".join(f'{{"voterId":{each.key.id}}}' for each in voters)
+            text = (
+                f'{{"clusterId":"","leaderId":{leader},"leaderEpoch":{state.epoch},'
+                f'"votedId":{voted.id},"appliedOffset":0,"currentVoters":[{listed}],'
+                '"data_version":0}'
+            )
+        self._disk.write_file_atomic(f"{self._path}/{QUORUM_STATE_FILE}", text.encode())
+
+    # Snapshots
+
+    def latest_snapshot(self) -> SnapshotId | None:
+        return self._snapshots[-1] if self._snapshots else None
+
+    def read_snapshot(self, snapshot: SnapshotId) -> Iterator[LogBatch]:
+        content = self._disk.read_file(f"{self._path}/{snapshot_name(snapshot)}")
+        return _decoded(memoryview(content))
+
+    def create_snapshot(self, snapshot: SnapshotId, timestamp_ms: int) -> SnapshotFile:
+        return SnapshotFile(self._disk, self._path, snapshot, timestamp_ms)
+
+    def clean(self, now_ms: int) -> None:
+        """Also takes in a snapshot that was frozen since. Keeps the latest, and of the others those
+        that the retention settings want; the log starts at the oldest kept.
+        """
+        known = set(self._snapshots)
+        for name in self._disk.list_dir(self._path):
+            found = _SNAPSHOT_NAME.fullmatch(name)
+            if found is not None:
+                known.add(SnapshotId(int(found[1]), int(found[2])))
+        self._snapshots = sorted(known)
+        sizes = {each: self._disk.size(self._snapshot_path(each)) for each in self._snapshots}
+        total = sum(sizes.values()) + self._log.size
+        while len(self._snapshots) > 1 and self._is_needless(self._snapshots[0], total, now_ms):
+            oldest = self._snapshots.pop(0)
+            # First the log: a snapshot may only go when nothing starts at it any more.
+            size_before = self._log.size
+            self._log.increment_log_start_offset(self._snapshots[0].end_offset)
+            self._log_dir.write_offset_checkpoints()
+            self._log.delete_old_segments(now_ms)
+            self._disk.unlink(self._snapshot_path(oldest))
+            total -= sizes[oldest] + size_before - self._log.size
+        # Of the log only what follows the oldest snapshot is of use, whatever retention says.
+
+    def _is_needless(self, snapshot: SnapshotId, total_bytes: int, now_ms: int) -> bool:
+        config = self._config
+        if config.retention_bytes >= 0 and total_bytes > config.retention_bytes:
+            return True
+        age_ms = now_ms - self._disk.modified_ms(self._snapshot_path(snapshot))
+        return 0 <= config.retention_ms < age_ms
+
+    def _snapshot_path(self, snapshot: SnapshotId) -> str:
+        return f"{self._path}/{snapshot_name(snapshot)}"
+
+
+class SnapshotFile:
+    """A snapshot being written, under a name that does not count until it is whole and synced."""
+
+    def __init__(self, disk: Disk, path: str, snapshot: SnapshotId, timestamp_ms: int) -> None:
+        self._disk = disk
+        self._directory = path
+        self._final = f"{path}/{snapshot_name(snapshot)}"
+        self._part = self._final + PART
+        self._timestamp_ms = timestamp_ms
+        self._file: File = disk.open(self._part, create=True)
+        if self._file.size:
+            self._file.truncate(0)
+
+    def append(self, batch: NewBatch) -> None:
+        self._file.append(_encode(batch, self._timestamp_ms))
+
+    def freeze(self) -> None:
+        self._file.fsync()
+        self._disk.rename(self._part, self._final)
+        self._disk.fsync_dir(self._directory)
+
+    def abandon(self) -> None:
+        self._disk.unlink(self._part)
