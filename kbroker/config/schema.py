@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from kbroker.controller.state.config_schema import EffectiveConfig
 from kbroker.wire.errors import ErrorCode
 
 from .broker import BROKER_KEYS, BrokerConfig
@@ -22,7 +23,7 @@ from .errors import ConfigError
 from .key import PER_BROKER, READ_ONLY, Key
 from .resources import CLUSTER_DEFAULT, ResourceType
 from .topic import GROUP_KEYS, TOPIC_KEYS, GroupConfig, TopicConfig, check_topic
-from .values import ConfigType, Value
+from .values import ConfigType, Value, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,6 +55,28 @@ class ConfigSchema:
         """Whether APPEND and SUBTRACT work on the key."""
         found = _KEYS.get(resource_type, {}).get(key)
         return found is not None and found.type is ConfigType.LIST
+
+    def default_text(self, resource_type: int, key: str) -> str | None:
+        """What the key has where nothing is set, as text: what APPEND and SUBTRACT start from."""
+        if resource_type == ResourceType.TOPIC and key in TOPIC_KEYS:
+            return text_of(TopicConfig({}, self._broker).resolve(TOPIC_KEYS[key]))
+        found = _KEYS.get(resource_type, {}).get(key)
+        return None if found is None else text_of(found.default)
+
+    def effective_topic(self, values: Mapping[str, str]) -> list[EffectiveConfig]:
+        """All keys of a topic with these overrides, sorted by name."""
+        from .describe import describe_topic
+
+        return sorted(
+            EffectiveConfig(
+                each.name, each.value, each.source, each.is_sensitive, each.is_read_only
+            )
+            for each in describe_topic(TopicConfig(values, self._broker))
+        )
+
+    def topic_value(self, values: Mapping[str, str], key: str) -> str:
+        """The text of one key of a topic with these overrides."""
+        return text_of(TopicConfig(values, self._broker).resolve(TOPIC_KEYS[key])) or ""
 
     def validate(
         self, resource_type: int, resource_name: str, key: str, value: str | None

@@ -55,7 +55,7 @@ class Connection:
         "_dispatcher",
         "_drained",
         "_nursery",
-        "_parked",
+        "_parked_since",
         "_queue",
         "_read_scope",
         "_sending",
@@ -78,7 +78,7 @@ class Connection:
         self._queue: deque[_Slot] = deque()
         self._sending = False
         self._drained = trio.Event()
-        self._parked = False  # the reader waits for bytes
+        self._parked_since: float | None = None  # the reader waits for bytes
         self._stopping = False
         self._read_scope = trio.CancelScope()
         self._nursery: trio.Nursery | None = None
@@ -86,8 +86,13 @@ class Connection:
     def stop(self) -> None:
         """Take no further request; requests in flight are still answered."""
         self._stopping = True
-        if self._parked:
+        if self._parked_since is not None:
             self._read_scope.cancel()
+
+    @property
+    def silent_since(self) -> float | None:
+        """Since when (Trio's time) it waits for bytes and owes no answer; None if it does not."""
+        return None if self._queue else self._parked_since
 
     async def run(self) -> None:
         try:
@@ -142,9 +147,9 @@ class Connection:
                 pool.give_back(buffer)
 
     async def _park(self) -> None:
-        self._parked = True
+        self._parked_since = trio.current_time()
         await self._transport.wait_readable()
-        self._parked = False
+        self._parked_since = None
 
     async def _take_frames(self, view: memoryview, end: int, request_bytes_max: int) -> int:
         """Handle every whole frame in view[:end]; bytes consumed."""

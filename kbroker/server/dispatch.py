@@ -58,7 +58,10 @@ class _Route:
 class Dispatcher:
     """Answers the frames of all connections of one broker."""
 
-    def __init__(self, services: Services, apis: Iterable[Api], request_bytes_max: int) -> None:
+    def __init__(
+        self, apis: Iterable[Api], request_bytes_max: int, services: Services | None = None
+    ) -> None:
+        """`services` may come later, before the first request."""
         self.services = services
         self.request_bytes_max = request_bytes_max
         self._routes: dict[int, _Route] = {}
@@ -94,6 +97,7 @@ class Dispatcher:
             raise CloseConnection(
                 f"malformed {route.api.name} v{header.api_version}: {error}"
             ) from error
+        assert self.services is not None
         ctx = RequestContext(
             self.services,
             connection,

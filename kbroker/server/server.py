@@ -16,6 +16,7 @@ from .connection import Connection
 
 if TYPE_CHECKING:
     from .dispatch import Dispatcher
+    from .limits import ConnectionLimits
     from .transport import Listener, Network, Transport
 
 log = logging.getLogger("kbroker.server")
@@ -39,9 +40,17 @@ class ListenerSettings:
 class Server:
     """Bind first, so that a taken port is known before anything else starts; then run."""
 
-    def __init__(self, network: Network, dispatcher: Dispatcher, *, grace_s: float) -> None:
+    def __init__(
+        self,
+        network: Network,
+        dispatcher: Dispatcher,
+        limits: ConnectionLimits,
+        *,
+        grace_s: float,
+    ) -> None:
         self._network = network
         self._dispatcher = dispatcher
+        self._limits = limits
         self._grace_s = grace_s
         self._buffers = BufferPool()
         self._listeners: list[tuple[ListenerSettings, Listener]] = []
@@ -72,6 +81,7 @@ class Server:
                 listener.start(backlog)
             async with trio.open_nursery() as connections:
                 async with trio.open_nursery() as accepting:
+                    accepting.start_soon(self._limits.close_idle, self._connections)
                     for settings, listener in self._listeners:
                         accepting.start_soon(self._accept, settings, listener, connections)
                     task_status.started()
@@ -87,7 +97,9 @@ class Server:
     async def _accept(
         self, settings: ListenerSettings, listener: Listener, connections: trio.Nursery
     ) -> None:
+        limits = self._limits
         while True:
+            await limits.wait_for_room()
             try:
                 transport = await listener.accept()
             except OSError as error:
@@ -96,7 +108,10 @@ class Server:
                 log.warning("cannot accept on %s: %s", settings.name, error.strerror)
                 await trio.sleep(ACCEPT_RETRY_S)
                 continue
-            connections.start_soon(self._serve, settings, transport)
+            if limits.admit(transport.peer_address[0]):
+                connections.start_soon(self._serve, settings, transport)
+            else:
+                transport.close()
 
     async def _serve(self, settings: ListenerSettings, transport: Transport) -> None:
         host, port = transport.local_address
@@ -116,3 +131,4 @@ class Server:
             await connection.run()
         finally:
             self._connections.discard(connection)
+            self._limits.release(peer_host)

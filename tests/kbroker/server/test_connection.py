@@ -60,7 +60,7 @@ class Harness:
                 },
             )(),
         )
-        self.dispatcher = Dispatcher(services, self.apis(), REQUEST_BYTES_MAX)
+        self.dispatcher = Dispatcher(self.apis(), REQUEST_BYTES_MAX, services)
         client, server = link()
         self.stream = MemoryStream(client)
         info = ConnectionInfo("c", "PLAINTEXT", "broker", 9092, "client", ("broker", 9092))

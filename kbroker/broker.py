@@ -1,0 +1,372 @@
+"""One broker: builds the parts, starts them in order, stops them in the reverse.
+
+    async with Broker(settings) as broker:
+        broker.addresses          # clients are served from here on, coordinators included
+
+Start: addresses (taken, not yet served), log directory, controller, logs as the metadata image
+says, registration, coordinators, clients. Everything that runs is a task of the nurseries in
+`_run`; nothing outlives the `async with`, which answers requests in flight, flushes and closes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import random
+import shutil
+import tempfile
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Self, TypeVar
+
+import trio
+
+from kbroker.apis import APIS
+from kbroker.clock import SystemClock
+from kbroker.config import ConfigError, DynamicConfigs
+from kbroker.config.listeners import advertised_listeners, client_listeners
+from kbroker.controller.features import SUPPORTED
+from kbroker.coordinators.group_coordinator import GroupCoordinator
+from kbroker.coordinators.internal_topics import CONSUMER_OFFSETS, consumer_offsets_topic
+from kbroker.handlers import api_versions
+from kbroker.lifecycle import Lifecycle
+from kbroker.node import Node, open_node
+from kbroker.partitions.fetch_sessions import FetchSessionCache
+from kbroker.partitions.flusher import Flusher
+from kbroker.partitions.maintenance import Maintenance
+from kbroker.partitions.producer_ids import ProducerIdPool
+from kbroker.partitions.publisher import Publisher
+from kbroker.partitions.table import PartitionTable
+from kbroker.server.dispatch import Dispatcher
+from kbroker.server.limits import ConnectionLimits
+from kbroker.server.server import ListenerSettings, Server
+from kbroker.server.transport import SocketNetwork
+from kbroker.services import Services
+from kbroker.storage.disk import OsDisk
+from kbroker.storage.errors import StorageError
+from kbroker.wire.errors import ErrorCode, RequestError
+from kbroker.wire.messages.broker_registration import (
+    BrokerRegistrationRequest,
+    Feature,
+    Listener,
+)
+from kbroker.wire.messages.create_topics import (
+    CreatableTopic,
+    CreatableTopicConfig,
+    CreateTopicsRequest,
+    CreateTopicsResponse,
+)
+from kbroker.wire.uuids import random_uuid
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator, Mapping
+    from types import TracebackType
+
+    from kbroker.clock import Clock
+    from kbroker.config import BrokerConfig
+    from kbroker.controller.channel import ControllerChannel
+    from kbroker.server.dispatch import Intercept
+    from kbroker.server.transport import Network
+    from kbroker.storage.disk import Disk
+    from kbroker.wire.api_keys import ApiKey
+
+E = TypeVar("E", bound=BaseException)
+
+GRACE_S = 1.0  # for requests in flight when the broker stops
+LEAVE_S = 0.5  # for the controlled shutdown
+CREATE_TIMEOUT_MS = 30_000
+
+log = logging.getLogger("kbroker.broker")
+
+
+class StartupError(Exception):
+    """The broker cannot start; the text is one sentence for whoever started it."""
+
+
+@dataclass(frozen=True, slots=True)
+class TopicSpec:
+    """A topic to be there once the broker serves; one that is there already stays as it is."""
+
+    name: str
+    partitions: int | None = None  # None: num.partitions
+    configs: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerSettings:
+    """What to run. Without `data_dir` and log.dirs the data is temporary: gone with the broker."""
+
+    config: BrokerConfig
+    data_dir: str | None = None
+    topics: tuple[TopicSpec, ...] = ()
+
+
+class Broker:
+    """An asynchronous context manager; several may live in one process.
+
+    The seams are arguments: a test gives its own clock, disk, network and randomness.
+    """
+
+    def __init__(
+        self,
+        settings: BrokerSettings,
+        *,
+        clock: Clock | None = None,
+        disk: Disk | None = None,
+        network: Network | None = None,
+        rng: random.Random | None = None,
+    ) -> None:
+        config = settings.config
+        self._settings = settings
+        self._config = config
+        self._clock = clock or SystemClock()
+        self._disk = disk or OsDisk()
+        self._network = network or SocketNetwork(
+            send_buffer=config.socket_send_buffer_bytes,
+            receive_buffer=config.socket_receive_buffer_bytes,
+        )
+        self._rng = rng or random.SystemRandom()
+        self._server: Server | None = None
+        self._dispatcher: Dispatcher | None = None
+        self._lifetime: contextlib.AbstractAsyncContextManager[None] | None = None
+        self.addresses: list[tuple[str, int]] = []
+
+    async def __aenter__(self) -> Self:
+        self._lifetime = self._run()
+        try:
+            await self._lifetime.__aenter__()
+        except BaseExceptionGroup as group:
+            refused = _first(group, StartupError)
+            raise (refused or group) from None
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        assert self._lifetime is not None
+        return await self._lifetime.__aexit__(kind, error, traceback)
+
+    def intercept(self, key: ApiKey, hook: Intercept | None) -> None:
+        """Let `hook(request, ctx, proceed)` answer, delay or drop every request of an API."""
+        assert self._dispatcher is not None
+        self._dispatcher.intercept(key, hook)
+
+    @contextlib.asynccontextmanager
+    async def _run(self) -> AsyncIterator[None]:
+        for sentence in _ignored_settings(self._config):
+            log.warning(sentence)
+        with contextlib.ExitStack() as stack:
+            listeners = _listeners(self._config)
+            limits = ConnectionLimits(self._config)
+            dispatcher = Dispatcher(APIS, self._config.socket_request_max_bytes)
+            server = Server(self._network, dispatcher, limits, grace_s=GRACE_S)
+            stack.callback(server.close_listeners)
+            for listener in listeners:
+                self.addresses.append(_bind(server, listener))
+            node = self._open_node(stack)
+            try:
+                async with self._serve(node, server, dispatcher):
+                    yield
+            finally:
+                if not node.is_temporary:
+                    with trio.CancelScope(shield=True):
+                        await trio.to_thread.run_sync(node.close)
+
+    def _open_node(self, stack: contextlib.ExitStack) -> Node:
+        """Take the data directory, with its metadata log. StartupError."""
+        config = self._config
+        paths = config.log_dirs or config.log_dir
+        is_set = bool({"log.dirs", "log.dir"} & set(config.set_names))
+        is_temporary = self._settings.data_dir is None and not is_set
+        if is_temporary:
+            path = tempfile.mkdtemp(prefix="kbroker-")
+            stack.callback(shutil.rmtree, path, ignore_errors=True)
+        elif self._settings.data_dir is not None:
+            path = self._settings.data_dir
+        elif len(paths) == 1:
+            path = paths[0]
+        else:
+            raise StartupError(f"log.dirs={','.join(paths)}: only one directory is supported yet.")
+        try:
+            return open_node(
+                self._disk,
+                path,
+                config,
+                rng=self._rng,
+                clock=self._clock,
+                is_temporary=is_temporary,
+            )
+        except (StorageError, ValueError) as error:
+            raise StartupError(f"{error}.") from error
+
+    @contextlib.asynccontextmanager
+    async def _serve(
+        self, node: Node, server: Server, dispatcher: Dispatcher
+    ) -> AsyncIterator[None]:
+        config, clock = self._config, self._clock
+        controller = node.controller
+        image = controller.image
+        configs = DynamicConfigs(config, image.configs)
+        table = PartitionTable()
+        flusher = Flusher(clock)
+        stopping = trio.Event()
+
+        async def ensure_topic(name: str) -> None:
+            assert name == CONSUMER_OFFSETS
+            live = sum(1 for broker in image.brokers.values() if broker.is_active)
+            await _create(controller.channel, consumer_offsets_topic(config, live))
+
+        groups = GroupCoordinator(
+            node_id=config.node_id,
+            config=config,
+            clock=clock,
+            rng=self._rng,
+            image=image,
+            ensure_topic=ensure_topic,
+        )
+        publisher = Publisher(config.node_id, table, node.store, configs, groups, flusher.request)
+        controller.add_listener(lambda delta, offset, epoch: publisher.apply(delta, image))
+        lifecycle = Lifecycle(
+            controller.channel,
+            config.node_id,
+            lambda: config.broker_heartbeat_interval_ms,
+            lambda: image.offset,
+        )
+        producer_ids = ProducerIdPool(controller.channel, config.node_id)
+        dispatcher.services = Services(
+            node_id=config.node_id,
+            cluster_id=node.cluster_id,
+            config=config,
+            configs=configs,
+            image=image,
+            controller=controller.channel,
+            partitions=table,
+            groups=groups,
+            fetch_sessions=FetchSessionCache(
+                config.max_incremental_fetch_session_cache_slots, self._rng
+            ),
+            producer_ids=producer_ids,
+            clock=clock,
+            rng=self._rng,
+            api_versions=api_versions.rows(
+                [(api.key, api.advertised_min_version, api.max_version) for api in APIS]
+            ),
+            supported_features=SUPPORTED,
+            stopping=stopping,
+        )
+        self._dispatcher = dispatcher
+        maintenance = Maintenance(table, node.store, config, clock, flusher.request)
+
+        async with trio.open_nursery() as logs:
+            await logs.start(flusher.run)
+            async with trio.open_nursery() as state:
+                await state.start(groups.run)
+                await state.start(controller.run)
+                await lifecycle.register(self._registration(node))
+                node.broker_epoch = producer_ids.broker_epoch = lifecycle.broker_epoch
+                node.store.set_strays_aside()
+                for topic in self._settings.topics:
+                    await self._create_topic(controller.channel, topic)
+                await groups.wait_loaded()
+                await state.start(lifecycle.run)
+                await logs.start(maintenance.run)
+                async with trio.open_nursery() as clients:
+                    try:
+                        await clients.start(server.run, config.socket_listen_backlog_size)
+                    except OSError as error:
+                        raise StartupError(f"cannot listen: {error.strerror}.") from error
+                    yield
+                    stopping.set()
+                    groups.shutdown()
+                    server.stop()
+                await lifecycle.leave(LEAVE_S)
+                state.cancel_scope.cancel()
+            logs.cancel_scope.cancel()
+
+    def _registration(self, node: Node) -> BrokerRegistrationRequest:
+        listeners = [
+            Listener(name=each.name, host=(each.advertised or bound)[0], port=bound[1])
+            for each, bound in zip(_listeners(self._config), self.addresses, strict=True)
+        ]
+        return BrokerRegistrationRequest(
+            broker_id=self._config.node_id,
+            cluster_id=node.cluster_id,
+            incarnation_id=random_uuid(self._rng),
+            listeners=listeners,
+            features=[
+                Feature(name=name, min_supported_version=low, max_supported_version=high)
+                for name, (low, high) in SUPPORTED.items()
+            ],
+            rack=self._config.broker_rack,
+            log_dirs=[node.directory_id],
+        )
+
+    async def _create_topic(self, channel: ControllerChannel, spec: TopicSpec) -> None:
+        topic = CreatableTopic(
+            name=spec.name,
+            num_partitions=-1 if spec.partitions is None else spec.partitions,
+            replication_factor=-1,
+            configs=[CreatableTopicConfig(name=k, value=v) for k, v in spec.configs.items()],
+        )
+        try:
+            await _create(channel, topic)
+        except RequestError as error:
+            raise StartupError(f"topic {spec.name}: {error}") from error
+
+
+async def _create(channel: ControllerChannel, topic: CreatableTopic) -> None:
+    """Returns when the topic is there, be it made now or before. RequestError."""
+    response = await channel.send(CreateTopicsRequest(topics=[topic], timeout_ms=CREATE_TIMEOUT_MS))
+    assert isinstance(response, CreateTopicsResponse)
+    result = response.topics[0]
+    if result.error_code not in (ErrorCode.NONE, ErrorCode.TOPIC_ALREADY_EXISTS):
+        raise RequestError(ErrorCode(result.error_code), result.error_message)
+
+
+def _listeners(config: BrokerConfig) -> list[ListenerSettings]:
+    """StartupError for listeners that cannot be served."""
+    try:
+        advertised = advertised_listeners(config)
+        return [
+            ListenerSettings(
+                each.name,
+                each.host,
+                each.port,
+                (advertised[each.name].host, advertised[each.name].port)
+                if each.name in advertised
+                else None,
+            )
+            for each in client_listeners(config)
+        ]
+    except ConfigError as error:
+        raise StartupError(str(error)) from error
+
+
+def _bind(server: Server, listener: ListenerSettings) -> tuple[str, int]:
+    try:
+        return server.bind(listener)
+    except OSError as error:
+        raise StartupError(
+            f"cannot listen on {listener.host or '*'}:{listener.port}: {error.strerror or error}."
+        ) from error
+
+
+def _ignored_settings(config: BrokerConfig) -> Iterator[str]:
+    if config.unknown:
+        yield f"unknown configuration keys: {', '.join(sorted(config.unknown))}"
+    if config.without_effect:
+        yield f"configuration keys without effect here: {', '.join(sorted(config.without_effect))}"
+
+
+def _first(group: BaseExceptionGroup[BaseException], kind: type[E]) -> E | None:
+    """The first exception of a kind in a tree of groups."""
+    for each in group.exceptions:
+        if isinstance(each, kind):
+            return each
+        if isinstance(each, BaseExceptionGroup):
+            found = _first(each, kind)
+            if found is not None:
+                return found
+    return None

@@ -1,0 +1,4 @@
+
+
+async def handle(request, ctx):
+    return await ctx.services.controller.send(request)

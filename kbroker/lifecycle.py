@@ -1,0 +1,99 @@
+"""This broker's life in the cluster: registers with the controller, heartbeats, leaves in order.
+
+Kafka's BrokerLifecycleManager. The broker starts fenced; the controller unfences it when a
+heartbeat says that it has caught up with its own registration.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import trio
+
+from kbroker.wire.errors import ErrorCode, RequestError
+from kbroker.wire.messages.broker_heartbeat import BrokerHeartbeatRequest, BrokerHeartbeatResponse
+from kbroker.wire.messages.broker_registration import (
+    BrokerRegistrationRequest,
+    BrokerRegistrationResponse,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kbroker.controller.channel import ControllerChannel
+
+CATCH_UP_POLL_S = 0.005
+
+log = logging.getLogger("kbroker.lifecycle")
+
+
+class Lifecycle:
+    """One incarnation of one broker."""
+
+    def __init__(
+        self,
+        controller: ControllerChannel,
+        node_id: int,
+        interval_ms: Callable[[], int],
+        applied_offset: Callable[[], int],
+    ) -> None:
+        """`applied_offset`: up to where (inclusive) this broker follows the metadata log."""
+        self._controller = controller
+        self._node_id = node_id
+        self._interval_ms = interval_ms
+        self._applied_offset = applied_offset
+        self.broker_epoch = -1
+
+    async def register(self, request: BrokerRegistrationRequest) -> None:
+        """Returns once this broker is registered and unfenced. RequestError if it is refused."""
+        response = await self._controller.send(request)
+        assert isinstance(response, BrokerRegistrationResponse)
+        if response.error_code:
+            raise RequestError(ErrorCode(response.error_code))
+        self.broker_epoch = response.broker_epoch
+        fenced = True
+        while fenced:
+            answer = await self._heartbeat(want_shut_down=False)
+            fenced = answer.is_fenced
+            if fenced:
+                await trio.sleep(CATCH_UP_POLL_S)
+
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        """Heartbeat until cancelled."""
+        task_status.started()
+        while True:
+            await trio.sleep(self._interval_ms() / 1000)
+            try:
+                response = await self._heartbeat(want_shut_down=False)
+            except RequestError as error:
+                log.warning("heartbeat refused: %s", error)
+                continue
+            if response.is_fenced:
+                log.warning("the controller has fenced this broker")
+
+    async def leave(self, timeout_s: float) -> None:
+        """Controlled shutdown: the controller moves leaders away before it lets this broker go."""
+        with trio.move_on_after(timeout_s):
+            while True:
+                try:
+                    if (await self._heartbeat(want_shut_down=True)).should_shut_down:
+                        return
+                except RequestError as error:
+                    log.warning("controlled shutdown refused: %s", error)
+                    return
+                await trio.sleep(CATCH_UP_POLL_S)
+
+    async def _heartbeat(self, *, want_shut_down: bool) -> BrokerHeartbeatResponse:
+        response = await self._controller.send(
+            BrokerHeartbeatRequest(
+                broker_id=self._node_id,
+                broker_epoch=self.broker_epoch,
+                current_metadata_offset=self._applied_offset(),
+                want_shut_down=want_shut_down,
+            )
+        )
+        assert isinstance(response, BrokerHeartbeatResponse)
+        if response.error_code:
+            raise RequestError(ErrorCode(response.error_code))
+        return response
