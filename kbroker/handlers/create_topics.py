@@ -1,4 +1,23 @@
+"""CreateTopics (key 19), v2-7: asks the controller, and answers when this broker can serve.
+
+Apache Kafka answers once the topics are in the metadata log. Here the answer waits until this
+broker's own partitions of them have leaders, so that a client may produce at once.
+v4 -1 for the default number of partitions and replicas (KIP-464) - v5 configs in the answer
+(KIP-525), flexible - v7 topic ids (KIP-516)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kbroker.wire.messages.create_topics import CreateTopicsResponse
+
+if TYPE_CHECKING:
+    from kbroker.services import RequestContext
+    from kbroker.wire.messages.create_topics import CreateTopicsRequest
 
 
-async def handle(request, ctx):
-    return await ctx.services.controller.send(request)
+async def handle(request: CreateTopicsRequest, ctx: RequestContext) -> CreateTopicsResponse:
+    response = await ctx.services.controller.send(request)
+    assert isinstance(response, CreateTopicsResponse)
+    return response

@@ -1,4 +1,27 @@
+"""DeleteTopics (key 20), v1-6: asks the controller; the topics are gone here when it answers.
+
+v3 TOPIC_DELETION_DISABLED - v4 flexible - v5 error messages (KIP-599) - v6 topic ids (KIP-516)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from kbroker.wire.errors import ErrorCode
+from kbroker.wire.messages.delete_topics import DeleteTopicsResponse
+
+if TYPE_CHECKING:
+    from kbroker.services import RequestContext
+    from kbroker.wire.messages.delete_topics import DeleteTopicsRequest
+
+DELETION_DISABLED_SINCE: Final = 3
 
 
-async def handle(request, ctx):
-    return await ctx.services.controller.send(request)
+async def handle(request: DeleteTopicsRequest, ctx: RequestContext) -> DeleteTopicsResponse:
+    response = await ctx.services.controller.send(request)
+    assert isinstance(response, DeleteTopicsResponse)
+    if ctx.api_version < DELETION_DISABLED_SINCE:
+        for result in response.responses:
+            if result.error_code == ErrorCode.TOPIC_DELETION_DISABLED:
+                result.error_code = ErrorCode.INVALID_REQUEST
+    return response

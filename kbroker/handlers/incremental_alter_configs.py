@@ -1,4 +1,166 @@
+"""IncrementalAlterConfigs (key 44), v0-1 (KIP-339): checks what only this broker can judge, its own
+id and its loggers (KIP-412), and asks the controller for the rest.
+
+Source: ConfigAdminManager, RuntimeLoggerManager. v1 flexible
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from enum import IntEnum
+from typing import TYPE_CHECKING, Final
+
+from kbroker.config.resources import ResourceType
+from kbroker.wire.errors import ErrorCode, RequestError
+from kbroker.wire.messages.incremental_alter_configs import (
+    AlterConfigsResourceResponse,
+    IncrementalAlterConfigsRequest,
+    IncrementalAlterConfigsResponse,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from kbroker.services import RequestContext
+    from kbroker.wire.messages.incremental_alter_configs import (
+        AlterableConfig,
+        AlterConfigsResource,
+    )
+
+ROOT_LOGGER: Final = "root"
+OWN_LOGGER: Final = "kbroker"
+LEVELS: Final[Mapping[str, int]] = {
+    "DEBUG": logging.DEBUG,
+    "ERROR": logging.ERROR,
+    "FATAL": logging.CRITICAL,
+    "INFO": logging.INFO,
+    "TRACE": logging.NOTSET + 1,
+    "WARN": logging.WARNING,
+}
 
 
-async def handle(request, ctx):
-    return await ctx.services.controller.send(request)
+class Operation(IntEnum):
+    """AlterConfigOp.OpType."""
+
+    SET = 0
+    DELETE = 1
+    APPEND = 2
+    SUBTRACT = 3
+
+
+async def handle(
+    request: IncrementalAlterConfigsRequest, ctx: RequestContext
+) -> IncrementalAlterConfigsResponse:
+    """One answer a resource, in the order of the request."""
+    times = Counter((each.resource_type, each.resource_name) for each in request.resources)
+    answers: list[AlterConfigsResourceResponse | None] = []
+    rest: list[AlterConfigsResource] = []
+    for resource in request.resources:
+        try:
+            if times[resource.resource_type, resource.resource_name] > 1:
+                raise RequestError(
+                    ErrorCode.INVALID_REQUEST, "Each resource must appear at most once."
+                )
+            is_done = _preprocess(resource, ctx.services.node_id, request.validate_only)
+        except RequestError as error:
+            answers.append(_answer(resource, error.code, error.message))
+            continue
+        if is_done:
+            answers.append(_answer(resource, ErrorCode.NONE, None))
+        else:
+            answers.append(None)
+            rest.append(resource)
+    if rest:
+        response = await ctx.services.controller.send(
+            IncrementalAlterConfigsRequest(resources=rest, validate_only=request.validate_only)
+        )
+        assert isinstance(response, IncrementalAlterConfigsResponse)
+        assert len(response.responses) == len(rest), "the controller answers for each resource"
+        others = iter(response.responses)
+        return IncrementalAlterConfigsResponse(
+            responses=[next(others) if each is None else each for each in answers]
+        )
+    return IncrementalAlterConfigsResponse(responses=[each for each in answers if each is not None])
+
+
+def _answer(
+    resource: AlterConfigsResource, code: ErrorCode, message: str | None
+) -> AlterConfigsResourceResponse:
+    return AlterConfigsResourceResponse(
+        error_code=code,
+        error_message=message,
+        resource_type=resource.resource_type,
+        resource_name=resource.resource_name,
+    )
+
+
+def _preprocess(resource: AlterConfigsResource, node_id: int, validate_only: bool) -> bool:
+    """True if nothing is left for the controller to do. RequestError."""
+    name = resource.resource_name
+    if resource.resource_type == ResourceType.BROKER_LOGGER:
+        _check_node(name, node_id, "Unexpected node id. Expected {}, but received {}")
+        _check_levels(resource.configs)
+        if not validate_only:
+            _set_levels(resource.configs)
+        return True
+    if resource.resource_type == ResourceType.BROKER and name:
+        _check_node(name, node_id, "Unexpected broker id, expected {}, but received {}")
+    return False
+
+
+def _check_node(name: str, node_id: int, unexpected: str) -> None:
+    try:
+        asked = int(name)
+    except ValueError:
+        raise RequestError(
+            ErrorCode.INVALID_REQUEST, f"Node id must be an integer, but it is: {name}"
+        ) from None
+    if asked != node_id:
+        raise RequestError(ErrorCode.INVALID_REQUEST, unexpected.format(node_id, name))
+
+
+def _check_levels(configs: list[AlterableConfig]) -> None:
+    for config in configs:
+        operation = config.config_operation
+        if operation in (Operation.APPEND, Operation.SUBTRACT):
+            raise RequestError(
+                ErrorCode.INVALID_REQUEST,
+                f"{Operation(operation).name} operation is not allowed for the BROKER_LOGGER "
+                "resource",
+            )
+        if operation not in (Operation.SET, Operation.DELETE):
+            raise RequestError(
+                ErrorCode.INVALID_REQUEST,
+                f"Unknown operation type {operation} for the BROKER_LOGGER resource",
+            )
+        if operation == Operation.DELETE and config.name == ROOT_LOGGER:
+            raise RequestError(
+                ErrorCode.INVALID_REQUEST,
+                "Removing the log level of the root logger is not allowed",
+            )
+        if not _is_logger(config.name):
+            raise RequestError(ErrorCode.INVALID_CONFIG, f"Logger {config.name} does not exist!")
+        if operation == Operation.SET and config.value not in LEVELS:
+            raise RequestError(
+                ErrorCode.INVALID_CONFIG,
+                f"Cannot set the log level of {config.name} to {config.value} as it is not a "
+                f"supported log level. Valid log levels are {', '.join(LEVELS)}",
+            )
+
+
+def _is_logger(name: str) -> bool:
+    """Whether DescribeConfigs shows such a logger: ours, and the process's root."""
+    if name == ROOT_LOGGER:
+        return True
+    return name.partition(".")[0] == OWN_LOGGER and name in logging.root.manager.loggerDict
+
+
+def _set_levels(configs: list[AlterableConfig]) -> None:
+    for config in configs:
+        # Loggers are the process's: brokers that share it share their levels too.
+        target = logging.getLogger(None if config.name == ROOT_LOGGER else config.name)
+        if config.config_operation == Operation.DELETE:
+            target.setLevel(logging.NOTSET)
+        else:
+            target.setLevel(LEVELS[config.value or ""])
