@@ -14,8 +14,6 @@ from .arguments import UserError, address_text, parse_topic
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-log = logging.getLogger("kbroker")
-
 
 def start_logging(level: int) -> None:
     logging.basicConfig(
@@ -31,14 +29,10 @@ def listener(host: str, port: int) -> str:
 def broker_settings(
     settings: Mapping[str, str], data_dir: str | None, topics: Iterable[str]
 ) -> BrokerSettings:
-    """UserError for a setting that cannot be; what has no effect is named in one warning each."""
+    """UserError for a setting that cannot be."""
     try:
         config = BrokerConfig(settings)
     except ConfigError as error:
         raise UserError(str(error)) from error
-    if config.unknown:
-        log.warning("Kafka does not know these keys: %s", ", ".join(config.unknown))
-    if config.without_effect:
-        log.warning("These keys have no effect here: %s", ", ".join(config.without_effect))
     specs = tuple(TopicSpec(*parse_topic(text)) for text in topics)
     return BrokerSettings(config=config, data_dir=data_dir, topics=specs)

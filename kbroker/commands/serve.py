@@ -83,14 +83,7 @@ def _settings(arguments: argparse.Namespace) -> BrokerSettings:
         keys["advertised.listeners"] = listener(*parse_address(arguments.advertise, "--advertise"))
     if arguments.data is not None:
         keys["log.dirs"] = arguments.data
-    return broker_settings(keys, _data_dir(keys), arguments.topic)
-
-
-def _data_dir(keys: dict[str, str]) -> str | None:
-    directories = keys.get("log.dirs") or keys.get("log.dir")
-    if directories is not None and "," in directories:
-        raise UserError(f"log.dirs={directories}: several log directories are not supported yet.")
-    return directories
+    return broker_settings(keys, arguments.data, arguments.topic)
 
 
 async def _serve(settings: BrokerSettings) -> None:
