@@ -18,6 +18,7 @@ from .errors import DiskError
 
 if TYPE_CHECKING:
     from .disk import Disk, File
+    from .segment import LogSegment
     from .segments import Segments
 
 
@@ -76,17 +77,27 @@ class Durability:
         "_history",
         "_indexed_to",
         "_paths",
+        "_written_down",
         "recovery_point",
     )
 
-    def __init__(self, disk: Disk, recovery_point: int, indexed_to: int) -> None:
-        """`indexed_to`: the indexes of segments that start below it are synced."""
+    def __init__(
+        self, disk: Disk, recovery_point: int, *, indexed_to: int, written_down: int
+    ) -> None:
+        """`indexed_to`: the indexes of segments that start below it are synced. `written_down`: the
+        recovery point as the checkpoint has it.
+        """
         self.recovery_point = recovery_point
+        self._written_down = written_down
         self._disk = disk
         self._history = 0  # truncations: a flush that began before one proves nothing after it
         self._indexed_to = indexed_to
         self._paths: list[str] = []
         self._directories: set[str] = set()
+
+    @property
+    def has_unsynced_names(self) -> bool:
+        return bool(self._directories)
 
     def note_file(self, path: str) -> None:
         """A file was written that is not synced yet."""
@@ -101,6 +112,18 @@ class Durability:
         self._history += 1
         self.recovery_point = min(self.recovery_point, end_offset)
         self._indexed_to = min(self._indexed_to, active_base_offset)
+
+    def sync_before_roll(self, segment: LogSegment, base_offset: int) -> None:
+        """A segment is to start at `base_offset`, behind `segment`.
+
+        If the checkpoint says just this offset (the log was closed here, opened, and a crash had it
+        mended), recovery would begin behind `segment`: what was written to it must be synced first.
+        """
+        if base_offset <= self._written_down and segment.is_written:
+            segment.file.fsync()
+            for path in segment.index_paths():
+                with suppress(FileNotFoundError):
+                    self._disk.open(path).fsync()
 
     def begin(self, segments: Segments, end_offset: int) -> FlushPlan:
         active = segments.active
@@ -133,14 +156,16 @@ class Durability:
         self._indexed_to = self.recovery_point = end_offset
 
     def checkpoint_offset(self, segments: Segments, log_end_offset: int) -> int:
-        """The recovery point as it may be written down.
+        """The recovery point for the checkpoint, which the caller now writes.
 
         It lies below the end of the first segment whose indexes are not synced, because a segment
         may come to start at that end, and recovery would begin with that one.
         """
         unsynced = segments.floor(self._indexed_to) or segments.first
         behind = segments.after(unsynced)
-        end_offset = log_end_offset if behind is None else behind.base_offset
-        if behind is None and not unsynced.is_written:
-            return self.recovery_point
-        return min(self.recovery_point, max(end_offset - 1, unsynced.base_offset))
+        offset = self.recovery_point
+        if behind is not None or unsynced.is_written:
+            end_offset = log_end_offset if behind is None else behind.base_offset
+            offset = min(offset, max(end_offset - 1, unsynced.base_offset))
+        self._written_down = offset
+        return offset

@@ -167,10 +167,14 @@ class Log:
         """Up to where (exclusive) a power loss takes nothing."""
         return self._durability.recovery_point
 
-    @property
     def checkpoint_offset(self) -> int:
-        """The recovery point to write down: recovery is to begin with the segment that holds it."""
+        """The recovery point for the checkpoint, which the caller now writes."""
         return self._durability.checkpoint_offset(self.segments, self.log_end_offset)
+
+    @property
+    def has_unsynced_names(self) -> bool:
+        """Whether a power loss may undo a file's creation or deletion."""
+        return self._durability.has_unsynced_names
 
     @property
     def unflushed_records(self) -> int:
@@ -388,6 +392,7 @@ class Log:
             return False
         try:
             active.deactivate()
+            self._durability.sync_before_roll(active, base_offset)
             self._add_segment(base_offset, now_ms)
             producers = self.producers
             producers.map_end_offset = base_offset
@@ -571,9 +576,12 @@ class Log:
 
     def _cut(self, offset: int, now_ms: int) -> None:
         producers = self.producers
-        for segment in reversed(list(self.segments)):
-            if segment.base_offset > offset:
-                self._discard(segment, now_ms)
+        behind = [segment for segment in self.segments if segment.base_offset > offset]
+        for segment in reversed(behind):
+            self._discard(segment, now_ms)
+        if behind:
+            # If one came back it could hide from recovery that the segment before was cut.
+            self._disk.fsync_dir(self.directory)
         active = self.segments.active
         active.truncate_to(offset, now_ms)
         self._durability.note_end(offset, active.base_offset)

@@ -149,6 +149,9 @@ class LogDir:
         )
         self.logs[key] = log
         self._found.pop(key, None)
+        if self._recovery_points.get(key, 0) > log.log_end_offset:
+            # What is appended now must not pass for synced after the next crash.
+            self.write_offset_checkpoints()
         return log
 
     def delete_log(self, topic: str, partition: int, now_ms: int) -> None:
@@ -194,9 +197,12 @@ class LogDir:
             if key not in self._found and key not in self.logs:
                 del points[key]
         for key, log in self.logs.items():
-            points[key] = log.checkpoint_offset
-            # A log that starts with its first segment needs no telling (as Kafka's has it).
-            if log.log_start_offset > log.segments.first.base_offset:
+            points[key] = log.checkpoint_offset()
+            # A log that starts with its first segment needs no telling (as Kafka's has it), once
+            # the segments before that cannot come back.
+            if log.log_start_offset > log.segments.first.base_offset or (
+                key in self._log_start_offsets and log.has_unsynced_names
+            ):
                 starts[key] = log.log_start_offset
         writes = []
         if points != self._recovery_points:

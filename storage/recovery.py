@@ -65,6 +65,7 @@ def open_log(
     parsed = names.parse_partition_dir(name)
     if parsed is None:
         raise UnknownLogDirectory(f"{directory} is not the directory of a partition")
+    written_down = recovery_point or 0
     loader = _Loader(disk, directory, config, now_ms, rng)
     is_new = not disk.is_dir(directory)
     if is_new:
@@ -98,7 +99,9 @@ def open_log(
         loader.drop_all(log_start_offset)
         end_offset = recovery_point = log_start_offset
     segments = Segments(loader.segments)
-    durability = Durability(disk, recovery_point, loader.checked_from)
+    durability = Durability(
+        disk, recovery_point, indexed_to=loader.checked_from, written_down=written_down
+    )
     if is_new:
         durability.note_names(directory)
         durability.note_names(log_dir)
@@ -272,7 +275,7 @@ class _Loader:
                     break
                 producers.map_end_offset = segment.base_offset
                 producers.take_snapshot()
-            end_offset, is_whole = self._recover_segment(segment)
+            end_offset, is_whole = self._recover_segment(segment, log_start_offset)
             if not is_whole:
                 self._drop(suspects[slot + 1 :])
                 break
@@ -293,7 +296,7 @@ class _Loader:
             now_ms=self._now_ms,
         )
 
-    def _recover_segment(self, segment: LogSegment) -> tuple[int, bool]:
+    def _recover_segment(self, segment: LogSegment, log_start_offset: int) -> tuple[int, bool]:
         """(end offset, whether all of its bytes are right) after the rest has been cut off."""
         assert self.epochs is not None
         assert self.producers is not None
@@ -307,19 +310,8 @@ class _Loader:
             for position, batch in segment.batches(0):
                 header = BatchHeader(batch)
                 self._check(segment, header, batch, end_offset, leader_epoch)
-                completed = self.producers.update(header, batch)
-                if completed is not None:
-                    if completed.is_aborted:
-                        stable = self.producers.last_stable_offset(completed)
-                        segment.txn_index.append(
-                            AbortedTransaction(
-                                completed.producer_id,
-                                completed.first_offset,
-                                completed.last_offset,
-                                stable,
-                            )
-                        )
-                    self.producers.complete_transaction(completed)
+                if header.last_offset >= log_start_offset:
+                    self._update_producers(segment, header, batch)
                 if header.leader_epoch > leader_epoch:
                     leader_epoch = header.leader_epoch
                     self._assign_epoch(self.epochs, header)
@@ -338,6 +330,24 @@ class _Loader:
             segment.cut(end_position)
         segment.deactivate()
         return end_offset, end_position == size
+
+    def _update_producers(
+        self, segment: LogSegment, header: BatchHeader, batch: memoryview
+    ) -> None:
+        assert self.producers is not None
+        completed = self.producers.update(header, batch)
+        if completed is None:
+            return
+        if completed.is_aborted:
+            segment.txn_index.append(
+                AbortedTransaction(
+                    completed.producer_id,
+                    completed.first_offset,
+                    completed.last_offset,
+                    self.producers.last_stable_offset(completed),
+                )
+            )
+        self.producers.complete_transaction(completed)
 
     def _check(
         self,

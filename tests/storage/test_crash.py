@@ -1,4 +1,5 @@
-"""Power losses at any call: what was flushed is there, and nothing is there that was not appended.
+"""Power losses and failures at any call: what was flushed is there, and nothing else than was
+appended.
 
 A seed drives one log through appends, flushes, truncations, deletions and clean stops until the
 power goes out in the middle of some call; the log is opened again, compared with a model, and goes
@@ -7,7 +8,9 @@ on from there. KBROKER_CRASH_SEEDS sets how many seeds; KBROKER_CRASH_FIRST_SEED
 
 from __future__ import annotations
 
+import errno
 import os
+from itertools import pairwise
 from random import Random
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -16,6 +19,7 @@ import pytest
 from kbroker.storage.batch import BatchHeader
 from kbroker.storage.builder import NewRecord, build_batch
 from kbroker.storage.checkpoints import MetaProperties
+from kbroker.storage.errors import DiskError
 from kbroker.storage.log_config import LogConfig
 from kbroker.storage.log_dir import LogDir, open_log_dir
 from kbroker.storage.names import OFFSET_INDEX
@@ -136,7 +140,11 @@ class World:
         plan = self.log.begin_flush()
         for _ in range(self.rng.randrange(3)):
             self.append()
-        plan.run()
+        try:
+            plan.run()
+        except DiskError as error:
+            self.log.fail(error)
+            raise
         for _ in range(self.rng.randrange(2)):
             self.append()
         self.log.finish_flush(plan)
@@ -150,9 +158,15 @@ class World:
         self.log.assign_epoch(self.epoch)
 
     def truncate(self) -> None:
-        if not self.history:
+        # Never below the log start: that is at or below the high watermark.
+        offsets = [
+            batch.base_offset
+            for batch in self.history[-5:]
+            if batch.base_offset >= self.log.log_start_offset
+        ]
+        if not offsets:
             return
-        offset = self.rng.choice(self.history[-5:]).base_offset
+        offset = self.rng.choice(offsets)
         self.flushed = min(self.flushed, offset)
         before = self.history
         self.log.truncate_to(offset, self.now_ms)
@@ -209,18 +223,16 @@ class World:
         self.disk.power_loss(self.rng)
         self.open()
         self.check()
-        known = {batch.base_offset: batch for batch in self.history}
         if self.doubtful is not None:
-            known[self.doubtful.base_offset] = self.doubtful
-        self.history = [
-            known[BatchHeader(batch).base_offset]
-            for batch in self.log.batches(self.log.log_start_offset)
-        ]
+            self.history.append(self.doubtful)
+        # What was deleted stays in it: a later power loss may undo that.
+        end_offset = self.log.log_end_offset
+        self.history = [batch for batch in self.history if batch.end_offset <= end_offset]
         self.doubtful = None
-        # What recovery accepted may be in memory only, but is no longer anybody's acknowledgement.
         self.start = self.log.log_start_offset
-        if not self.history:
-            self.start = self.log.log_end_offset
+        if self.end != end_offset:
+            assert self.start == end_offset
+            self.history = []
         self._forget_sequences()
         self.epoch += 1
 
@@ -233,7 +245,7 @@ class World:
         headers = [BatchHeader(batch) for batch in found]
         for content, header in zip(found, headers, strict=True):
             assert content == known[header.base_offset].content
-        for header, behind in zip(headers, headers[1:], strict=False):
+        for header, behind in pairwise(headers):
             assert header.next_offset == behind.base_offset
         if headers:
             assert headers[0].base_offset <= log.log_start_offset <= headers[-1].next_offset
@@ -295,6 +307,32 @@ def test_a_power_loss_at_any_call_leaves_a_valid_log(seed: int) -> None:
                 world.step()
         except PowerLoss:
             pass
+        world.recover()
+        world.append()
+        world.check()
+
+
+@pytest.mark.parametrize("seed", range(FIRST_SEED, FIRST_SEED + SEEDS // 2))
+def test_a_failed_call_takes_the_log_offline_and_leaves_it_valid(seed: int) -> None:
+    world = World(seed)
+    world.open()
+    for _ in range(LIVES):
+        fails_at = world.rng.randrange(STEPS // 2)
+        operation = world.rng.choice(("append", "fsync", "fsync_dir", "truncate", "rename"))
+        try:
+            for step in range(STEPS * 4):
+                if step == fails_at:
+                    error = world.rng.choice((errno.EIO, errno.ENOSPC))
+                    world.disk.fail_next(operation, error, "/t-0/")
+                world.step()
+        except (DiskError, PowerLoss):
+            pass
+        if world.log.is_offline:
+            batch = build_batch([NewRecord(world.now_ms, None, b"")])
+            with pytest.raises(DiskError):
+                world.log.append(memoryview(batch), leader_epoch=0, now_ms=world.now_ms)
+            with pytest.raises(DiskError):
+                world.log.begin_flush()
         world.recover()
         world.append()
         world.check()
