@@ -25,6 +25,14 @@ if TYPE_CHECKING:
 
     NewBroker = Callable[..., BrokerProcess]
 
+# Their assertions shall say what they compared. Nothing has imported them yet.
+pytest.register_assert_rewrite(
+    "compat.behaviour.asking",
+    "compat.behaviour.groups",
+    "compat.clients.member",
+    "compat.clients.records",
+)
+
 # Tests want groups to form at once; everything else is as a user finds it.
 SETTINGS = {"group.initial.rebalance.delay.ms": "0"}
 

@@ -1,4 +1,4 @@
-"""A plain blocking connection that speaks Kafka's protocol frame by frame.
+"""A plain blocking connection that speaks Kafka's protocol, with kbroker.wire for its messages.
 
 It retries nothing and hides nothing: what the broker answers is what a test sees.
 """
@@ -7,12 +7,17 @@ from __future__ import annotations
 
 import socket
 import struct
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from kbroker.wire.message import Message
+
+    R = TypeVar("R", bound=Message)
+
 FRAME_BYTES_MAX = 256 << 20
+CLIENT_ID = "compat"
 
 
 class ConnectionClosed(OSError):
@@ -25,6 +30,7 @@ class RawClient:
     def __init__(self, host: str, port: int, timeout_s: float = 30) -> None:
         self._socket = socket.create_connection((host, port), timeout=timeout_s)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._correlation_id = 0
 
     def __enter__(self) -> Self:
         return self
@@ -39,6 +45,33 @@ class RawClient:
 
     def close(self) -> None:
         self._socket.close()
+
+    def ask(self, request: Message, version: int, response: type[R]) -> R:
+        """Send a request and read its response, of the class given."""
+        correlation_id = self.send(request, version)
+        return self.receive(correlation_id, version, response)
+
+    def send(self, request: Message, version: int) -> int:
+        """Send a request without waiting; its correlation id."""
+        # Imported here, since a client of whole frames needs none of kbroker.
+        from kbroker.wire.codec import encode
+        from kbroker.wire.frame import request_header
+
+        self._correlation_id += 1
+        header = request_header(request.API_KEY or 0, version, self._correlation_id, CLIENT_ID)
+        self.send_frame(header + encode(request, version))
+        return self._correlation_id
+
+    def receive(self, correlation_id: int, version: int, response: type[R]) -> R:
+        """Read the next response, which must be to that request."""
+        from kbroker.wire.codec import decode
+        from kbroker.wire.frame import parse_response_header
+
+        frame = self.read_frame()
+        answered, position = parse_response_header(response.API_KEY or 0, version, frame)
+        if answered != correlation_id:
+            raise ValueError(f"an answer to {answered}, not to {correlation_id}")
+        return decode(response, version, frame, position)
 
     def exchange(self, frame: bytes) -> bytes:
         """Send one request frame and read one response frame."""
