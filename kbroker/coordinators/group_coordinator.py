@@ -8,6 +8,7 @@ the responses.
 
 from __future__ import annotations
 
+import logging
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -33,7 +34,7 @@ from kbroker.wire.messages.offset_fetch import (
 )
 from kbroker.wire.messages.sync_group import SyncGroupResponse
 
-from .group.java import partition_for
+from .group.java import hash_map_order, partition_for, string_hash, topic_partition_hash
 from .group.offsets import INVALID_OFFSET
 from .internal_topics import CONSUMER_OFFSETS
 from .runtime import GroupRuntime, Slot, Waiter
@@ -55,6 +56,8 @@ if TYPE_CHECKING:
 
     from .group.result import Client
     from .runtime import OffsetsPartition
+
+log = logging.getLogger("kbroker.groups")
 
 T = TypeVar("T")
 
@@ -86,6 +89,7 @@ class GroupCoordinator:
         self._image = image
         self._ensure_topic = ensure_topic
         self._runtime = GroupRuntime(config, clock)
+        self._creation = trio.Lock()  # one attempt to create the topic at a time
         self._partition_count = 0  # 0: not known yet
         self._partitions: dict[str, int] = {}  # of groups, computed before
 
@@ -106,6 +110,9 @@ class GroupCoordinator:
     def on_topics_deleted(self, topics: Iterable[tuple[str, bytes]]) -> None:
         """Forget what groups committed for (name, id) of deleted topics."""
         for name, topic_id in topics:
+            if name == CONSUMER_OFFSETS:
+                self._partition_count = 0
+                self._partitions.clear()
             for slot in self._runtime.loaded_slots():
                 result = slot.shard.decide_topic_deleted(name, topic_id, self._runtime.now())
                 self._runtime.apply_in_parts(slot, result)
@@ -140,11 +147,13 @@ class GroupCoordinator:
         Creates __consumer_offsets on first use. COORDINATOR_NOT_AVAILABLE if that takes too long.
         """
         with trio.move_on_after(FIND_TIMEOUT_S):
-            if CONSUMER_OFFSETS not in self._image.topics:
-                try:
-                    await self._ensure_topic(CONSUMER_OFFSETS)
-                except RequestError:
-                    return ErrorCode.COORDINATOR_NOT_AVAILABLE, NO_LEADER
+            async with self._creation:
+                if CONSUMER_OFFSETS not in self._image.topics:
+                    try:
+                        await self._ensure_topic(CONSUMER_OFFSETS)
+                    except RequestError as error:
+                        log.warning("%s cannot be created: %s", CONSUMER_OFFSETS, error)
+                        return ErrorCode.COORDINATOR_NOT_AVAILABLE, NO_LEADER
             index = self.partition_for(group_id)
             topic = self._image.topics.get(CONSUMER_OFFSETS)
             partition = None if topic is None else topic.partitions.get(index)
@@ -270,17 +279,18 @@ class GroupCoordinator:
     # --- administration
 
     async def describe_groups(self, group_ids: list[str], api_version: int) -> list[DescribedGroup]:
-        """In the order asked."""
+        """Partition by partition, as Kafka answers."""
         described = []
-        for group_id in group_ids:
-            slot = self._slot(group_id)
+        for index, ids in self._by_partition(group_ids):
+            slot = self._runtime.slot(index)
             if isinstance(slot, Slot) and not slot.is_settled:
                 error = await self._runtime.settle(slot)
-                slot = self._slot(group_id) if error is ErrorCode.NONE else error
-            if isinstance(slot, ErrorCode):
-                described.append(DescribedGroup(group_id=group_id, error_code=slot))
-            else:
-                described.append(slot.shard.describe(group_id, api_version))
+                slot = self._runtime.slot(index) if error is ErrorCode.NONE else error
+            for group_id in ids:
+                if isinstance(slot, ErrorCode):
+                    described.append(DescribedGroup(group_id=group_id, error_code=slot))
+                else:
+                    described.append(slot.shard.describe(group_id, api_version))
         return described
 
     async def list_groups(self, states: list[str], types: list[str]) -> ListGroupsResponse:
@@ -303,37 +313,43 @@ class GroupCoordinator:
     def delete_groups(
         self, group_ids: list[str]
     ) -> Coroutine[Any, Any, list[DeletableGroupResult]]:
-        """In the order asked, each id once."""
-        by_slot: dict[Slot, list[str]] = {}
-        results: dict[str, DeletableGroupResult] = {}
-        for group_id in dict.fromkeys(group_ids):
-            results[group_id] = DeletableGroupResult(group_id=group_id)
-            slot = self._slot(group_id)
+        """Partition by partition, and there in the order of a HashSet, as Kafka answers; each once."""
+        decided: list[tuple[Slot | None, list[DeletableGroupResult]]] = []
+        for index, unordered in self._by_partition(list(dict.fromkeys(group_ids))):
+            ids = hash_map_order(unordered, string_hash)
+            slot = self._runtime.slot(index)
             if isinstance(slot, ErrorCode):
-                results[group_id].error_code = slot
+                decided.append((None, _deletions_failed(ids, slot)))
+                continue
+            result = slot.shard.decide_delete_groups(ids, self._runtime.now())
+            error = self._runtime.apply(slot, result)
+            if error is not ErrorCode.NONE or result.response is None:
+                decided.append((None, _deletions_failed(ids, error)))
             else:
-                by_slot.setdefault(slot, []).append(group_id)
-        for slot, ids in by_slot.items():
-            decided = slot.shard.decide_delete_groups(ids, self._runtime.now())
-            error = self._runtime.apply(slot, decided)
-            for result in decided.response or ():
-                if error is not ErrorCode.NONE:
-                    result.error_code = error
-                results[result.group_id] = result
-        return self._settle_deletions(by_slot, results)
+                decided.append((slot, result.response))
+        return self._settle_deletions(decided)
 
     async def _settle_deletions(
-        self, by_slot: dict[Slot, list[str]], results: dict[str, DeletableGroupResult]
+        self, decided: list[tuple[Slot | None, list[DeletableGroupResult]]]
     ) -> list[DeletableGroupResult]:
-        for slot, ids in by_slot.items():
-            if not slot.is_settled:
+        results = []
+        for slot, deletions in decided:
+            if slot is not None and not slot.is_settled:
                 error = await self._runtime.settle(slot)
                 if error is not ErrorCode.NONE:
-                    for group_id in ids:
-                        results[group_id].error_code = error
-        return list(results.values())
+                    deletions = _deletions_failed([d.group_id for d in deletions], error)
+            results += deletions
+        return results
 
     # --- inside
+
+    def _by_partition(self, group_ids: list[str]) -> list[tuple[int, list[str]]]:
+        """The ids of each partition, in the order of Kafka's map from TopicPartition."""
+        ids: dict[int, list[str]] = {}
+        for group_id in group_ids:
+            ids.setdefault(self.partition_for(group_id), []).append(group_id)
+        order = hash_map_order(ids, partial(topic_partition_hash, CONSUMER_OFFSETS))
+        return [(index, ids[index]) for index in order]
 
     def _slot(self, group_id: str) -> Slot | ErrorCode:
         return self._runtime.slot(self.partition_for(group_id))
@@ -404,6 +420,10 @@ def fetch_error(
             for topic in request.topics or ()
         ],
     )
+
+
+def _deletions_failed(group_ids: list[str], error: ErrorCode) -> list[DeletableGroupResult]:
+    return [DeletableGroupResult(group_id=group_id, error_code=error) for group_id in group_ids]
 
 
 def _heartbeat_error(error: ErrorCode) -> HeartbeatResponse:

@@ -6,18 +6,14 @@ v3 authorized operations (KIP-430) - v4 static members (KIP-345) - v6 GROUP_ID_N
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from kbroker.authorized_operations import GROUP_OPERATIONS
 from kbroker.wire.errors import ErrorCode
 from kbroker.wire.messages.describe_groups import DescribeGroupsRequest, DescribeGroupsResponse
 
 if TYPE_CHECKING:
     from kbroker.services import RequestContext
-
-# Without an authorizer everything is allowed: READ, DELETE, DESCRIBE, DESCRIBE_CONFIGS and
-# ALTER_CONFIGS, as bits at the codes of Kafka's AclOperation (AclEntry.supportedOperations of a
-# group).
-GROUP_OPERATIONS: Final = 1 << 3 | 1 << 6 | 1 << 8 | 1 << 10 | 1 << 11
 
 
 async def handle(request: DescribeGroupsRequest, ctx: RequestContext) -> DescribeGroupsResponse:

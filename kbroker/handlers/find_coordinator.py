@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from kbroker.services import RequestContext
 
 GROUP: Final = 0
+SHARE: Final = 2
 VERSION_WITH_KEYS: Final = 4
 NO_NODE: Final = (-1, "", -1)
 
@@ -31,6 +32,8 @@ async def handle(request: FindCoordinatorRequest, ctx: RequestContext) -> FindCo
         return FindCoordinatorResponse(
             error_code=error, error_message=error.message, node_id=node_id, host=host, port=port
         )
+    # As Kafka answers: only the error that refuses the whole request comes with its text.
+    has_text = request.key_type not in (GROUP, SHARE)
     response = FindCoordinatorResponse()
     for key in request.coordinator_keys:
         error, (node_id, host, port) = await _find(request.key_type, key, ctx)
@@ -41,8 +44,7 @@ async def handle(request: FindCoordinatorRequest, ctx: RequestContext) -> FindCo
                 host=host,
                 port=port,
                 error_code=error,
-                # An unknown type is Kafka's only error here that comes with its text.
-                error_message=error.message if error is ErrorCode.INVALID_REQUEST else "",
+                error_message=error.message if has_text else "",
             )
         )
     return response

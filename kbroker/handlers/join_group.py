@@ -43,8 +43,9 @@ async def _wait(
 
 
 def _fit(response: JoinGroupResponse, api_version: int) -> JoinGroupResponse:
-    if api_version < VERSION_WITH_NULL_PROTOCOL and response.protocol_name is None:
-        response.protocol_name = ""
+    """No protocol is null where null can be said, and empty before (JoinGroupResponse)."""
+    has_null = api_version >= VERSION_WITH_NULL_PROTOCOL
+    response.protocol_name = response.protocol_name or (None if has_null else "")
     return response
 
 

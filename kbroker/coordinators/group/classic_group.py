@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from kbroker.wire.errors import ErrorCode
 from kbroker.wire.messages.join_group import JoinGroupResponseMember
 
-from .java import hash_map_order
+from .java import hash_map_order, string_hash
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -357,7 +357,7 @@ class ClassicGroup:
                 votes[choice] = votes.get(choice, 0) + 1
         if len(votes) <= 1:
             return next(iter(votes), None)
-        return max(hash_map_order(votes), key=votes.__getitem__)
+        return max(hash_map_order(votes, string_hash), key=votes.__getitem__)
 
     def compute_subscribed_topics(self) -> set[str] | None:
         if not self.uses_consumer_protocol:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
+
+K = TypeVar("K")
 
 _INT_MASK = 0xFFFFFFFF
 _INT_SIGN = 0x80000000
@@ -29,9 +31,13 @@ def partition_for(group_id: str, partition_count: int) -> int:
     return 0 if value == -_INT_SIGN else abs(value) % partition_count
 
 
-def hash_map_order(keys: Collection[str]) -> list[str]:
-    """The keys of a HashMap<String, _> in the order Java iterates them, given their order of
-    insertion.
+def topic_partition_hash(topic: str, partition: int) -> int:
+    """TopicPartition.hashCode."""
+    return (31 * (31 + partition) + string_hash(topic)) & _INT_MASK
+
+
+def hash_map_order(keys: Collection[K], hash_of: Callable[[K], int]) -> list[K]:
+    """The keys of a HashMap in the order Java iterates them, given their order of insertion.
 
     Where Kafka breaks a tie by "the first one found", this is what is found first.
     """
@@ -39,8 +45,8 @@ def hash_map_order(keys: Collection[str]) -> list[str]:
     while len(keys) > table_size * 3 // 4:
         table_size *= 2
 
-    def bucket(key: str) -> int:
-        value = string_hash(key) & _INT_MASK
+    def bucket(key: K) -> int:
+        value = hash_of(key) & _INT_MASK
         return (value ^ value >> 16) & table_size - 1
 
     return sorted(keys, key=bucket)

@@ -178,7 +178,7 @@ class Joins:
         old_leader_id = group.leader_id or ""
         if member.awaiting_join is not None:
             result.join_answers.append(
-                (member.awaiting_join, _fenced_join(member.member_id, ErrorCode.FENCED_INSTANCE_ID))
+                (member.awaiting_join, _refused(member.member_id, ErrorCode.FENCED_INSTANCE_ID))
             )
         if member.awaiting_sync is not None:
             result.sync_answers.append(
@@ -237,7 +237,7 @@ class Joins:
             return
         error = group.validate_member(member_id, request.group_instance_id)
         if error is not ErrorCode.NONE:
-            result.response = _fenced_join(member_id, error)
+            result.response = _refused(member_id, error)
             return
         member = group.members[member_id]
         is_leader = member_id == group.leader_id
@@ -353,8 +353,3 @@ class _Join:
 
 def _refused(member_id: str, error: ErrorCode) -> JoinGroupResponse:
     return JoinGroupResponse(member_id=member_id, error_code=error)
-
-
-def _fenced_join(member_id: str, error: ErrorCode) -> JoinGroupResponse:
-    # Kafka says null here, and an empty protocol name elsewhere.
-    return JoinGroupResponse(member_id=member_id, error_code=error, protocol_name=None)

@@ -423,7 +423,10 @@ class Desk:
 
     def add_topic(self, name: str, topic_id: bytes, partition_count: int) -> None:
         self.image.replay(TopicRecord(name=name, topic_id=topic_id), 0)
-        for index in range(partition_count):
+        self.add_partitions(topic_id, range(partition_count))
+
+    def add_partitions(self, topic_id: bytes, indexes: range) -> None:
+        for index in indexes:
             self.image.replay(
                 PartitionRecord(
                     partition_id=index,
@@ -448,7 +451,5 @@ class Desk:
         await self.coordinator.wait_loaded()
         return self.coordinator
 
-    async def run(
-        self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
-    ) -> None:
+    async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         await self.coordinator.run(task_status=task_status)

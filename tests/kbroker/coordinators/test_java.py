@@ -49,7 +49,7 @@ def test_the_partition_of_a_group_is_kafkas() -> None:
     ],
 )
 def test_keys_come_in_the_order_of_a_hash_map(inserted: list[str], iterated: list[str]) -> None:
-    assert hash_map_order(inserted) == iterated
+    assert hash_map_order(inserted, string_hash) == iterated
 
 
 def test_lengths_count_utf16_units() -> None:

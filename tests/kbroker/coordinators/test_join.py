@@ -283,7 +283,6 @@ def test_a_rejoin_of_nobody_in_an_empty_group_is_unknown() -> None:
     assert rig.state == "Empty"
     response = answered(rig.join(join_request(leader)).response)
     assert response.error_code == ErrorCode.UNKNOWN_MEMBER_ID
-    assert response.protocol_name is None
 
 
 # --- group.max.size
@@ -388,14 +387,11 @@ def test_a_static_member_that_restarts_while_completing_makes_a_rebalance() -> N
 def test_a_second_process_fences_the_one_that_waits_to_join() -> None:
     rig = ShardRig()
     one, two = static_pair(rig)
-    waiting = rig.join(
-        join_request(two, instance_id="two", protocols={"range": subscription("u")})
-    )
+    waiting = rig.join(join_request(two, instance_id="two", protocols={"range": subscription("u")}))
     assert waiting.response is None
     replacement = rig.join(join_request(instance_id="two"))
     response = answered(waiting.response)
     assert (response.error_code, response.member_id) == (ErrorCode.FENCED_INSTANCE_ID, two)
-    assert response.protocol_name is None
     rig.join(join_request(one, instance_id="one"))
     assert answered(replacement.response).generation_id == 3
 

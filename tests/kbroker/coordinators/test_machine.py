@@ -47,6 +47,7 @@ class Consumer:
     joining: Parked[JoinGroupResponse] | None = None
     syncing: Parked[SyncGroupResponse] | None = None
 
+    syncing_generation: int = -1
     has_assignment: bool = False
 
     def forget(self) -> None:
@@ -110,7 +111,6 @@ class GroupMachine(RuleBasedStateMachine):
             assignment = {
                 name: f"{consumer.generation_id}:{name}".encode() for name in consumer.members
             }
-            self.given.setdefault(consumer.generation_id, assignment)
         consumer.syncing_generation = consumer.generation_id
         consumer.syncing = self.rig.sync(
             sync_request(
@@ -120,6 +120,9 @@ class GroupMachine(RuleBasedStateMachine):
                 instance_id=consumer.instance_id,
             )
         )
+        response = consumer.syncing.response
+        if assignment and (response is None or response.error_code == ErrorCode.NONE):
+            self.given.setdefault(consumer.generation_id, assignment)
         self.listen()
 
     @rule(who=st.integers(0, CLIENTS_MAX - 1))

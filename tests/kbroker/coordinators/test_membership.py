@@ -332,9 +332,7 @@ def test_a_rebalancing_group_is_described_without_metadata() -> None:
     ("api_version", "error", "message"),
     [(5, ErrorCode.NONE, None), (6, ErrorCode.GROUP_ID_NOT_FOUND, "Group orders not found.")],
 )
-def test_an_unknown_group_is_dead(
-    api_version: int, error: ErrorCode, message: str | None
-) -> None:
+def test_an_unknown_group_is_dead(api_version: int, error: ErrorCode, message: str | None) -> None:
     described = ShardRig().shard.describe(GROUP, api_version)
     assert (described.group_state, described.error_code) == ("Dead", error)
     assert described.error_message == message
