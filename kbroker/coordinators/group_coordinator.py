@@ -313,7 +313,9 @@ class GroupCoordinator:
     def delete_groups(
         self, group_ids: list[str]
     ) -> Coroutine[Any, Any, list[DeletableGroupResult]]:
-        """Partition by partition, and there in the order of a HashSet, as Kafka answers; each once."""
+        """Partition by partition, and there in the order of a HashSet, as Kafka answers; each
+        once.
+        """
         decided: list[tuple[Slot | None, list[DeletableGroupResult]]] = []
         for index, unordered in self._by_partition(list(dict.fromkeys(group_ids))):
             ids = hash_map_order(unordered, string_hash)

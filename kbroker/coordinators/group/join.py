@@ -299,7 +299,9 @@ class Joins:
         *,
         is_appended: bool,
     ) -> None:
-        """The new id is not in the log: back to the old one. If it is, the next attempt replaces it."""
+        """The new id is not in the log: back to the old one. If it is, the next attempt replaces
+        it.
+        """
         member = group.members.get(stored.new_member_id)
         if member is None or member.awaiting_join is not stored.parked:
             return

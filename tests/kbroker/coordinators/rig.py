@@ -170,7 +170,9 @@ class Stored:
 
 
 class ShardRig:
-    """One shard, driven by hand: time passes with `advance`, records are committed at once unless `hold`."""
+    """One shard, driven by hand: time passes with `advance`, records are committed at once unless
+    `hold`.
+    """
 
     def __init__(self, **settings: object) -> None:
         self.config = config(**{"group_initial_rebalance_delay_ms": 0, **settings})
@@ -316,7 +318,9 @@ class ShardRig:
         return None if value is None else value.offset
 
     def stable(self, count: int = 1) -> list[str]:
-        """A stable group of that many dynamic members, the leader first; each is assigned its own id."""
+        """A stable group of that many dynamic members, the leader first; each is assigned its own
+        id.
+        """
         first = self.join_dynamic()
         self.advance(0)
         assert first.response is not None, self.state

@@ -42,9 +42,11 @@ def test_the_partition_of_a_group_is_kafkas() -> None:
             ["sticky", "range", "roundrobin", "cooperative-sticky"],
         ),
         (
-            [f"p{i}" for i in range(30)],  # a table that has grown
-            "p0 p1 p2 p3 p4 p5 p6 p7 p8 p9 p10 p12 p11 p14 p13 p16 p15 p18 p17 p19 p21 p20 p23 "
-            "p22 p25 p24 p27 p26 p29 p28".split(),
+            [f"p{i}" for i in range(20)],  # a table that has grown
+            [
+                f"p{i}"
+                for i in (0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 11, 14, 13, 16, 15, 18, 17, 19)
+            ],
         ),
     ],
 )

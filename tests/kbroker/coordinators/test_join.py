@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from kbroker.coordinators.group.join import PENDING_JOINS_MAX
 from kbroker.wire.errors import ErrorCode
-from kbroker.wire.messages.join_group import JoinGroupResponse
 from kbroker.wire.messages.leave_group import MemberIdentity
 
 from .rig import GROUP, ShardRig, join_request, subscription, sync_request
+
+if TYPE_CHECKING:
+    from kbroker.wire.messages.join_group import JoinGroupResponse
 
 
 def answered(response: JoinGroupResponse | None) -> JoinGroupResponse:

@@ -1,8 +1,9 @@
 """Random members, coming, going, late and silent; the log may commit late or not at all.
 
-Invariants: there is one generation at a time, and it only grows; all members of a generation are told the same of it,
-and exactly its leader is told its members; every assignment is the one that the generation's leader gave; who is told
-an assignment is told once it is stored; the log alone says what the live shard says.
+Invariants: there is one generation at a time, and it only grows; all members of a generation are
+told the same of it, and exactly its leader is told its members; every assignment is the one that
+the generation's leader gave; who is told an assignment is told once it is stored; the log alone
+says what the live shard says.
 """
 
 from __future__ import annotations
@@ -218,7 +219,8 @@ class GroupMachine(RuleBasedStateMachine):
         else:
             assert consumer.members == []
         if consumer.instance_id is None and not consumer.is_leader:
-            # A static leader may change its id without a new generation, and old hands keep the old leader's.
+            # A static leader may change its id without a new generation, and old hands keep the
+            # old leader's.
             told = self.told.setdefault(
                 response.generation_id, (response.leader, response.protocol_name)
             )

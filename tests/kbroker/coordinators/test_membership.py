@@ -179,7 +179,7 @@ def test_heartbeats_of_an_unknown_group() -> None:
 
 def test_heartbeats_while_the_assignment_is_awaited_are_fine() -> None:
     rig = ShardRig()
-    leader, follower = completing(rig)
+    _leader, follower = completing(rig)
     assert rig.heartbeat(follower, 3) == ErrorCode.NONE
 
 
@@ -292,7 +292,7 @@ def test_a_pending_member_can_leave() -> None:
 
 def test_who_waits_and_is_removed_is_told() -> None:
     rig = ShardRig()
-    leader, follower = completing(rig)
+    _leader, follower = completing(rig)
     waiting = rig.sync(sync_request(follower, 3))
     rig.leave(MemberIdentity(member_id=follower))
     assert waiting.response is not None
@@ -310,7 +310,7 @@ def test_leaving_an_unknown_group_is_an_error_of_each_member() -> None:
 
 def test_a_stable_group_is_described_with_its_members() -> None:
     rig = ShardRig()
-    leader, follower = rig.stable(2)
+    leader, _follower = rig.stable(2)
     described = rig.shard.describe(GROUP, 6)
     assert (described.group_state, described.protocol_type) == ("Stable", "consumer")
     assert described.protocol_data == "range"

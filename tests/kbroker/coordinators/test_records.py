@@ -1,4 +1,6 @@
-"""What is written must be what Kafka 4.3 writes, byte for byte, and what it ever wrote must be read."""
+"""What is written must be what Kafka 4.3 writes, byte for byte, and what it ever wrote must be
+read.
+"""
 
 from __future__ import annotations
 
