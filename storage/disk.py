@@ -26,6 +26,9 @@ TEMPORARY_SUFFIX = ".tmp"
 # too.
 _sync = getattr(os, "fdatasync", os.fsync)
 
+_RWF_NOWAIT = getattr(os, "RWF_NOWAIT", 0)
+_PROBE_BYTES = 128 * 1024  # what the kernel reads ahead, so what is there or not as a whole
+
 
 class File(Protocol):
     """One open file. It stays open for as long as something refers to it, also after an unlink."""
@@ -61,6 +64,14 @@ class File(Protocol):
 
     def fsync(self) -> None:
         """Return when the bytes written so far survive a power loss. May run in a thread."""
+        ...
+
+    def is_resident(self, position: int, size: int) -> bool:
+        """Whether a read would probably not wait for the disk: a few pages of it are looked at."""
+        ...
+
+    def warm(self, position: int, size: int) -> None:
+        """Read it into the page cache. Blocks; for a thread."""
         ...
 
     def fileno(self) -> int:
@@ -175,6 +186,14 @@ class FileRange:
     def __len__(self) -> int:
         return self.size
 
+    def is_resident(self) -> bool:
+        """Whether sending it would probably not wait for the disk."""
+        return self.file.is_resident(self.position, self.size)
+
+    def warm(self) -> None:
+        """Read it into the page cache. Blocks; for a thread. DiskError."""
+        self.file.warm(self.position, self.size)
+
     def read(self) -> bytes:
         """The bytes themselves, for a transport that cannot send from a file."""
         return self.file.read_at(self.position, self.size)
@@ -254,6 +273,28 @@ class OsFile:
             _sync(self._fd)
         except OSError as error:
             raise disk_error(self.path, error) from error
+
+    def is_resident(self, position: int, size: int) -> bool:
+        if not _RWF_NOWAIT:
+            return True
+        probe = [bytearray(1)]
+        last = position + size - 1
+        for at in (*range(position, last, _PROBE_BYTES), last):
+            try:
+                os.preadv(self._fd, probe, at, _RWF_NOWAIT)
+            except BlockingIOError:
+                return False
+            except OSError:
+                return True  # a file system that cannot tell
+        return True
+
+    def warm(self, position: int, size: int) -> None:
+        end = min(position + size, self.size)
+        while position < end:
+            chunk = self.read_at(position, min(_PROBE_BYTES, end - position))
+            if not chunk:
+                return
+            position += len(chunk)
 
     def fileno(self) -> int:
         return self._fd

@@ -113,6 +113,11 @@ class Durability:
         self.recovery_point = min(self.recovery_point, end_offset)
         self._indexed_to = min(self._indexed_to, active_base_offset)
 
+    def note_start(self, offset: int) -> None:
+        """The log is empty, and that is synced; its next record gets `offset`."""
+        self._history += 1
+        self.recovery_point = self._indexed_to = offset
+
     def sync_before_roll(self, segment: LogSegment, base_offset: int) -> None:
         """A segment is to start at `base_offset`, behind `segment`.
 

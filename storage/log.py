@@ -583,7 +583,7 @@ class Log:
             # If one came back it could hide from recovery that the segment before was cut.
             self._disk.fsync_dir(self.directory)
         active = self.segments.active
-        active.truncate_to(offset, now_ms)
+        offset = active.truncate_to(offset, now_ms)
         self._durability.note_end(offset, active.base_offset)
         self.log_start_offset = min(self.log_start_offset, offset)
         self.log_end_offset = offset
@@ -617,9 +617,9 @@ class Log:
             self._add_segment(offset, now_ms)
             self.log_start_offset = offset if log_start_offset is None else log_start_offset
             self.log_end_offset = offset
-            self._durability.note_end(offset, offset)
             self._is_tail_known = True
             self._disk.fsync_dir(self.directory)
+            self._durability.note_start(offset)
         except DiskError as error:
             self.fail(error)
             raise

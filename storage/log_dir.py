@@ -132,8 +132,6 @@ class LogDir:
             key in self._recovery_points or key in self._log_start_offsets
         ):
             # What the checkpoints say was of a log that is gone: a crash must not apply it here.
-            self._recovery_points.pop(key, None)
-            self._log_start_offsets.pop(key, None)
             self.write_offset_checkpoints()
         log = open_log(
             self._disk,

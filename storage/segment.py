@@ -106,6 +106,7 @@ class LogSegment:
         self._is_sane = True
         if self._config.preallocate:
             self._file.reserve(self._config.segment_bytes)
+            self.is_written = True  # a close has to give back what was reserved
         # Kafka takes a log file without its offset index for a crashed one.
         self._disk.open(self.path(names.OFFSET_INDEX), create=True)
         self._disk.open(self.path(names.TIME_INDEX), create=True)
@@ -117,6 +118,7 @@ class LogSegment:
             self._file = self._disk.open(self.path(names.LOG))
             if self._size < 0:
                 self._size = self._file.size
+            self._file.size = self._size  # behind it there is only what was reserved
             if not self._is_sane:
                 self._check_indexes()
         return self._file
@@ -323,21 +325,24 @@ class LogSegment:
             self.file.truncate(self.size)
 
     def truncate_to(self, offset: int, now_ms: int) -> int:
-        """Drop the batches that end at or above `offset`; how many bytes went."""
+        """Drop the batches that end at or above `offset`; the end offset of what is left.
+
+        That is `offset`, or the base offset of a batch that held `offset` further in.
+        """
         found = self.locate(offset)
         self.offset_index.truncate_to(offset)
         self.time_index.truncate_to(offset)
         self.txn_index.truncate_to(offset)
-        removed = 0
         if found is not None:
-            removed = self.size - found[0]
+            base_offset = BatchHeader(self.file.read_at(found[0], HEADER)).base_offset
+            offset = min(offset, base_offset)
             self.cut(found[0])
         if not self._size:
             self.created_ms = now_ms
             self._first_timestamp = None
         self._bytes_since_index_entry = 0
         self._max_timestamp = self._scanned_max_timestamp()
-        return removed
+        return offset
 
     def release(self) -> None:
         """Let go of the files without writing: the disk has failed, or they are to go."""

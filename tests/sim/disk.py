@@ -131,6 +131,12 @@ class SimFile:
                 kept[at] = inode.seen[at]
         inode.durable = bytes(kept)
 
+    def is_resident(self, position: int, size: int) -> bool:
+        return True
+
+    def warm(self, position: int, size: int) -> None:
+        self._call("read_at")
+
     def fileno(self) -> int:
         raise OSError(errno.ENOTSUP, "a simulated file has no descriptor")
 

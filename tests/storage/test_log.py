@@ -1,0 +1,658 @@
+from __future__ import annotations
+
+import errno
+import struct
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from kbroker.storage import names
+from kbroker.storage.batch import (
+    BatchHeader,
+    ControlType,
+    control_key,
+    end_transaction_value,
+    records,
+    set_base_offset,
+)
+from kbroker.storage.builder import NewRecord, build_batch
+from kbroker.storage.compression import Codec
+from kbroker.storage.errors import (
+    CorruptBatch,
+    DiskError,
+    InvalidRecord,
+    OffsetOutOfRange,
+    OffsetsOutOfOrder,
+    OutOfOrderSequence,
+    RecordBatchTooLarge,
+    RecordTooLarge,
+    UnexpectedAppendOffset,
+)
+from kbroker.storage.leader_epochs import EpochEndOffset
+from kbroker.storage.origin import Origin
+from kbroker.storage.timestamp_search import TimestampOffset
+from kbroker.storage.txn_index import AbortedTransaction
+from tests.storage.logs import (
+    DIRECTORY,
+    NOW_MS,
+    SMALL,
+    append,
+    base_offsets,
+    batch_of,
+    fill,
+    new_disk,
+    offsets,
+    open_at,
+)
+
+if TYPE_CHECKING:
+    from kbroker.storage.log import AppendInfo, Log
+    from kbroker.storage.log_config import LogConfig
+
+ONE = len(batch_of())
+
+
+# Appending.
+
+
+def test_an_append_assigns_offsets_and_epoch_in_place() -> None:
+    log = open_at(new_disk())
+    first = append(log, 3, leader_epoch=4)
+    second = append(log, 2, leader_epoch=5)
+    assert (first.first_offset, first.last_offset) == (0, 2)
+    assert (second.first_offset, second.last_offset) == (3, 4)
+    assert log.log_end_offset == 5
+    headers = [BatchHeader(batch) for batch in log.batches(0)]
+    assert [(h.base_offset, h.leader_epoch, h.last_offset) for h in headers] == [
+        (0, 4, 2),
+        (3, 5, 4),
+    ]
+    assert log.last_append_bytes == len(batch_of(2))
+    assert log.size == len(batch_of(3)) + len(batch_of(2))
+
+
+def test_a_read_only_batch_is_copied() -> None:
+    log = open_at(new_disk())
+    append(log)
+    batch = bytes(batch_of())
+    info = log.append(memoryview(batch), leader_epoch=0, now_ms=NOW_MS)
+    assert info.first_offset == 1
+    assert BatchHeader(batch).base_offset == 0
+
+
+def test_log_append_time_is_stamped_and_told() -> None:
+    log = open_at(new_disk(), replace(SMALL, message_timestamp_type="LogAppendTime"))
+    info = append(log, 2, now_ms=NOW_MS + 5, timestamp=7)
+    assert info.append_time_ms == NOW_MS + 5
+    (batch,) = log.batches(0)
+    assert {record.timestamp for record in records(batch)} == {NOW_MS + 5}
+    assert append(open_at(new_disk())).append_time_ms == -1
+
+
+def test_the_topics_codec_is_applied() -> None:
+    log = open_at(new_disk(), replace(SMALL, compression_type="gzip"))
+    append(log, 3)
+    (batch,) = log.batches(0)
+    assert BatchHeader(batch).codec is Codec.GZIP
+    assert len(list(records(batch))) == 3
+
+
+@pytest.mark.parametrize(
+    ("config", "error"),
+    [
+        (replace(SMALL, max_message_bytes=ONE - 1), RecordTooLarge),
+        (replace(SMALL, segment_bytes=ONE - 1), RecordBatchTooLarge),
+    ],
+)
+def test_what_is_too_large_is_refused(config: LogConfig, error: type[Exception]) -> None:
+    log = open_at(new_disk(), config)
+    with pytest.raises(error):
+        append(log)
+    assert log.log_end_offset == log.size == 0
+
+
+def test_a_corrupt_batch_is_refused_and_leaves_no_trace() -> None:
+    log = open_at(new_disk())
+    batch = batch_of()
+    batch[-1] ^= 1
+    with pytest.raises(CorruptBatch):
+        log.append(batch, leader_epoch=9, now_ms=NOW_MS)
+    assert log.log_end_offset == log.size == 0
+    assert log.epochs.latest_epoch is None
+
+
+def test_a_repeated_sequence_is_answered_with_its_first_offsets() -> None:
+    log = open_at(new_disk())
+    for sequence in range(0, 12, 2):
+        append(log, 2, producer_id=7, sequence=sequence)
+    size = log.size
+    info = append(log, 2, producer_id=7, sequence=2)
+    assert (info.duplicate, info.first_offset, info.last_offset) == (True, 2, 3)
+    assert (log.log_end_offset, log.size) == (12, size)
+    # Only five batches are remembered.
+    with pytest.raises(OutOfOrderSequence):
+        append(log, 2, producer_id=7, sequence=0)
+    with pytest.raises(OutOfOrderSequence):
+        append(log, 2, producer_id=7, sequence=50)
+
+
+def test_a_coordinator_appends_without_the_clients_rules() -> None:
+    log = open_at(new_disk())
+    batch = batch_of(2, base_offset=99)
+    log.append(batch, leader_epoch=0, now_ms=NOW_MS, origin=Origin.COORDINATOR)
+    assert log.log_end_offset == 2
+    with pytest.raises(InvalidRecord):
+        log.append(batch_of(base_offset=99), leader_epoch=0, now_ms=NOW_MS)
+
+
+# Batches that come with offsets.
+
+
+def given(*batches: tuple[int, int, int], tail: bytes = b"") -> memoryview:
+    """(base offset, count, epoch) each."""
+    return memoryview(
+        b"".join(
+            bytes(batch_of(count, base_offset=base, leader_epoch=epoch))
+            for base, count, epoch in batches
+        )
+        + tail
+    )
+
+
+def replicate(log: Log, content: memoryview, origin: Origin = Origin.REPLICATION) -> AppendInfo:
+    return log.append(content, leader_epoch=3, now_ms=NOW_MS, origin=origin)
+
+
+def test_a_follower_takes_the_leaders_offsets_gaps_and_epochs() -> None:
+    log = open_at(new_disk())
+    info = log.append(
+        given((5, 2, 1), (7, 1, 2), (20, 3, 2), tail=b"x" * 30),
+        leader_epoch=-1,
+        now_ms=NOW_MS,
+        origin=Origin.REPLICATION,
+    )
+    assert (info.first_offset, info.last_offset) == (5, 22)
+    assert log.log_end_offset == 23
+    assert log.epochs.entries == [(1, 5), (2, 7)]
+    assert [BatchHeader(batch).base_offset for batch in log.batches(0)] == [5, 7, 20]
+    assert offsets(log.read(12, 10_000)) == [20]
+
+
+@pytest.mark.parametrize(
+    ("content", "origin", "error"),
+    [
+        (given((1, 1, 3)), Origin.REPLICATION, UnexpectedAppendOffset),
+        (given((9, 2, 3), (10, 1, 3)), Origin.REPLICATION, OffsetsOutOfOrder),
+        (given((9, 1, 2)), Origin.RAFT_LEADER, InvalidRecord),
+    ],
+    ids=["below the end", "overlapping", "of another epoch"],
+)
+def test_given_offsets_must_fit(
+    content: memoryview, origin: Origin, error: type[Exception]
+) -> None:
+    log = open_at(new_disk())
+    fill(log, 2)
+    with pytest.raises(error):
+        replicate(log, content, origin)
+    assert log.log_end_offset == 2
+
+
+def test_a_follower_checks_the_crc() -> None:
+    content = bytearray(given((0, 1, 0)))
+    content[-1] ^= 1
+    with pytest.raises(CorruptBatch):
+        replicate(open_at(new_disk()), memoryview(content))
+
+
+def test_no_whole_batch_appends_nothing() -> None:
+    log = open_at(new_disk())
+    info = log.append(
+        memoryview(b"short"), leader_epoch=0, now_ms=NOW_MS, origin=Origin.REPLICATION
+    )
+    assert (info.first_offset, info.last_offset) == (0, -1)
+
+
+# Rolling.
+
+
+def test_a_segment_rolls_before_it_gets_too_large() -> None:
+    log = open_at(new_disk(), replace(SMALL, segment_bytes=3 * ONE))
+    rolled = [append(log).rolled for _ in range(7)]
+    assert rolled == [False, False, False, True, False, False, True]
+    assert base_offsets(log) == [0, 3, 6]
+    assert [segment.size for segment in log.segments] == [3 * ONE, 3 * ONE, ONE]
+
+
+def test_a_segment_rolls_by_the_records_time_less_its_jitter() -> None:
+    config = replace(SMALL, segment_bytes=100_000, segment_ms=1000)
+    log = open_at(new_disk(), config)
+    append(log, timestamp=NOW_MS)
+    append(log, timestamp=NOW_MS + 1000)
+    append(log, timestamp=NOW_MS + 1001)
+    assert base_offsets(log) == [0, 2]
+    jittery = open_at(new_disk(), replace(config, segment_jitter_ms=900))
+    jitter_ms = jittery.segments.active.roll_jitter_ms
+    assert 0 < jitter_ms < 900
+    append(jittery, timestamp=NOW_MS)
+    append(jittery, timestamp=NOW_MS + 1001 - jitter_ms)
+    assert base_offsets(jittery) == [0, 1]
+
+
+def test_a_segment_rolls_when_offsets_no_longer_fit_its_index() -> None:
+    log = open_at(new_disk(), replace(SMALL, segment_bytes=100_000))
+    far = (1 << 31) - 1
+    replicate(log, given((0, 1, 0)))
+    replicate(log, given((far, 1, 0)))
+    assert base_offsets(log) == [0]
+    replicate(log, given((far + 1, 1, 0)))
+    assert base_offsets(log) == [0, far + 1]
+
+
+def test_a_segment_rolls_when_an_index_is_full() -> None:
+    config = replace(
+        SMALL, segment_bytes=100_000, index_interval_bytes=0, segment_index_bytes=5 * 12
+    )
+    log = open_at(new_disk(), config)
+    for i in range(20):
+        append(log, timestamp=NOW_MS + i)
+    assert len(base_offsets(log)) > 2
+    for i in range(20):
+        assert offsets(log.read(i, 1)) == [i]
+
+
+def test_an_empty_segment_does_not_roll() -> None:
+    log = open_at(new_disk())
+    assert not log.roll(NOW_MS)
+    append(log)
+    assert log.roll(NOW_MS)
+    assert not log.roll(NOW_MS)
+    assert base_offsets(log) == [0, 1]
+
+
+def test_a_roll_takes_a_producer_snapshot() -> None:
+    disk = new_disk()
+    log = open_at(disk)
+    append(log, producer_id=7, sequence=0)
+    log.roll(NOW_MS)
+    assert disk.exists(f"{DIRECTORY}/{names.file_name(1, names.SNAPSHOT)}")
+
+
+# Reading.
+
+
+def test_an_offset_within_a_batch_gets_the_whole_batch() -> None:
+    log = open_at(new_disk())
+    fill(log, 4, count=5)
+    assert offsets(log.read(7, 10_000))[0] == 5
+
+
+def test_reading_goes_on_to_the_next_segment() -> None:
+    log = open_at(new_disk(), replace(SMALL, segment_bytes=2 * ONE))
+    fill(log, 5)
+    assert [offsets(log.read(offset, 10_000)) for offset in range(6)] == [
+        [0, 1],
+        [1],
+        [2, 3],
+        [3],
+        [4],
+        [],
+    ]
+
+
+@pytest.mark.parametrize("offset", [-1, 4, 11])
+def test_offsets_outside_of_the_log_are_refused(offset: int) -> None:
+    log = open_at(new_disk())
+    fill(log, 10)
+    log.increment_log_start_offset(5)
+    with pytest.raises(OffsetOutOfRange) as raised:
+        log.read(offset, 1000)
+    assert (raised.value.log_start_offset, raised.value.log_end_offset) == (5, 10)
+    assert log.read(10, 1000).records is None
+    assert offsets(log.read(5, 1))[0] == 5
+
+
+@pytest.mark.parametrize(
+    ("max_bytes", "min_one", "size"),
+    [
+        (0, False, 0),
+        (ONE - 1, False, 0),
+        (0, True, ONE),
+        (ONE - 1, True, ONE),
+        (ONE, False, ONE),
+        (2 * ONE + 10, True, 2 * ONE + 10),
+        (100 * ONE, True, 4 * ONE),
+    ],
+)
+def test_the_first_batch_comes_whole_or_not_at_all(
+    max_bytes: int, min_one: bool, size: int
+) -> None:
+    log = open_at(new_disk())
+    fill(log, 4)
+    found = log.read(0, max_bytes, min_one=min_one).records
+    assert (0 if found is None else len(found)) == size
+
+
+def test_nothing_is_read_at_or_above_the_end_offset() -> None:
+    log = open_at(new_disk(), replace(SMALL, segment_bytes=4 * len(batch_of(2))))
+    fill(log, 10, count=2)
+    for end_offset in range(0, 21, 2):
+        for offset in range(end_offset):
+            found = offsets(log.read(offset, 10_000, end_offset=end_offset))
+            assert found[0] == offset // 2 * 2
+            assert found[-1] + 2 <= end_offset
+        assert log.read(end_offset, 10_000, end_offset=end_offset).records is None
+    # An end within a batch leaves that batch out.
+    assert offsets(log.read(0, 10_000, end_offset=5)) == [0, 2]
+    assert log.read(4, 10_000, end_offset=5).records is None
+    assert log.read(8, 10_000, end_offset=3).records is None
+
+
+def test_what_was_read_outlives_the_segment() -> None:
+    disk = new_disk()
+    log = open_at(disk, replace(SMALL, segment_bytes=2 * ONE, retention_ms=1))
+    fill(log, 5)
+    found = log.read(0, 10_000)
+    assert log.delete_old_segments(NOW_MS + 100_000) == 3
+    for deletion in log._deletions.take_expired(NOW_MS + 10_000_000):
+        deletion.run(disk)
+    assert offsets(found) == [0, 1]
+
+
+def test_batches_come_in_order_between_two_offsets() -> None:
+    log = open_at(new_disk())
+    fill(log, 20, count=3)
+    found = [BatchHeader(batch).base_offset for batch in log.batches(10, 40)]
+    assert found == list(range(9, 39, 3))
+    assert list(log.batches(60)) == []
+
+
+# Timestamps.
+
+
+@pytest.mark.parametrize("codec", list(Codec))
+def test_the_first_record_at_or_after_a_timestamp_is_found_within_its_batch(codec: Codec) -> None:
+    log = open_at(new_disk(), replace(SMALL, segment_bytes=600, index_interval_bytes=1))
+    stamps = [100, 103, 101, 200, 150, 210, 205, 300]
+    for base in range(0, 8, 2):
+        new = [NewRecord(stamp, None, b"v" * 50) for stamp in stamps[base : base + 2]]
+        batch = memoryview(build_batch(new, codec=codec))
+        log.append(batch, leader_epoch=base // 4, now_ms=NOW_MS)
+    for wanted in range(90, 301):
+        offset = next(i for i, stamp in enumerate(stamps) if stamp >= wanted)
+        expected = TimestampOffset(offset, stamps[offset], offset // 4)
+        assert log.offset_for_timestamp(wanted) == expected
+    assert log.offset_for_timestamp(301) is None
+    assert log.offset_for_timestamp(300, end_offset=7) is None
+    assert log.offset_of_max_timestamp() == TimestampOffset(7, 300, 1)
+    assert log.offset_of_max_timestamp(end_offset=7) is None
+
+
+def test_a_search_by_timestamp_begins_at_the_log_start() -> None:
+    log = open_at(new_disk())
+    for i in range(6):
+        append(log, timestamp=1000 + i)
+    log.increment_log_start_offset(3)
+    assert log.offset_for_timestamp(0) == TimestampOffset(3, 1003, 0)
+
+
+def test_the_first_of_equal_largest_timestamps_is_found() -> None:
+    log = open_at(new_disk())
+    assert log.offset_of_max_timestamp() is None
+    append(log, 3, timestamp=500)
+    append(log, 3, timestamp=900)
+    append(log, 3, timestamp=900)
+    assert log.offset_of_max_timestamp() == TimestampOffset(3, 900, 0)
+
+
+# Epochs.
+
+
+def test_each_epoch_ends_where_the_next_begins() -> None:
+    log = open_at(new_disk())
+    for epoch in (1, 1, 3, 7):
+        append(log, 2, leader_epoch=epoch)
+    assert log.end_offset_for_epoch(1) == EpochEndOffset(1, 4)
+    assert log.end_offset_for_epoch(2) == EpochEndOffset(1, 4)
+    assert log.end_offset_for_epoch(7) == EpochEndOffset(7, 8)
+    assert log.end_offset_for_epoch(8) == EpochEndOffset(-1, -1)
+    log.assign_epoch(9)
+    assert log.end_offset_for_epoch(9) == EpochEndOffset(9, 8)
+    assert log.epoch_for_offset(5) == 3
+
+
+# Flushing.
+
+
+def test_a_flush_moves_the_recovery_point_to_where_it_began() -> None:
+    log = open_at(new_disk())
+    fill(log, 3)
+    plan = log.begin_flush()
+    fill(log, 2)
+    plan.run()
+    assert log.recovery_point == 0
+    log.finish_flush(plan, NOW_MS + 9)
+    assert (log.recovery_point, log.unflushed_records) == (3, 2)
+    assert log.last_flush_ms == NOW_MS + 9
+    log.flush()
+    assert log.unflushed_records == 0
+
+
+def test_an_active_segment_costs_one_fsync_and_idle_logs_none() -> None:
+    disk = new_disk()
+    log = open_at(disk)
+    append(log)
+    log.flush()
+    append(log)
+    before = len(disk.trace)
+    log.flush()
+    assert [call.split()[1] for call in disk.trace[before:]] == ["append", "fsync"][1:]
+    before = len(disk.trace)
+    log.flush()
+    assert len(disk.trace) == before
+
+
+def test_a_rolled_segment_is_synced_with_its_indexes() -> None:
+    disk = new_disk()
+    log = open_at(disk, replace(SMALL, segment_bytes=2 * ONE))
+    fill(log, 3)
+    before = len(disk.trace)
+    log.flush()
+    synced = {call.split()[2].rsplit("/", 1)[1] for call in disk.trace[before:] if "fsync " in call}
+    assert {
+        names.file_name(0, names.LOG),
+        names.file_name(0, names.OFFSET_INDEX),
+        names.file_name(0, names.TIME_INDEX),
+        names.file_name(2, names.LOG),
+        names.file_name(2, names.SNAPSHOT),
+    } <= synced
+
+
+def test_a_flush_that_began_before_a_truncation_proves_nothing() -> None:
+    log = open_at(new_disk())
+    fill(log, 5)
+    plan = log.begin_flush()
+    plan.run()
+    log.truncate_to(2, NOW_MS)
+    fill(log, 5)
+    log.finish_flush(plan)
+    assert log.recovery_point <= 2
+
+
+def test_a_failed_fsync_takes_the_log_offline_for_good() -> None:
+    disk = new_disk()
+    log = open_at(disk)
+    append(log)
+    plan = log.begin_flush()
+    disk.fail_next("fsync", path_part=".log")
+    with pytest.raises(DiskError) as raised:
+        plan.run()
+    log.fail(raised.value)
+    assert log.is_offline
+    for call in (
+        lambda: append(log),
+        lambda: log.read(0, 100),
+        log.begin_flush,
+        lambda: log.batches(0),
+        lambda: log.truncate_to(0, NOW_MS),
+        lambda: log.delete_old_segments(NOW_MS),
+    ):
+        with pytest.raises(DiskError, match="t-0"):
+            call()
+
+
+def test_a_full_disk_takes_the_log_offline_with_its_records_whole() -> None:
+    disk = new_disk()
+    log = open_at(disk)
+    fill(log, 3)
+    disk.fail_next("append", errno.ENOSPC, ".log")
+    with pytest.raises(DiskError, match="No space left"):
+        append(log)
+    assert log.is_offline
+    again = open_at(disk, log_start_offset=0)
+    assert again.log_end_offset == 3
+
+
+# Cutting.
+
+
+def test_truncating_drops_records_epochs_and_producers_behind() -> None:
+    log = open_at(new_disk(), replace(SMALL, segment_bytes=2 * ONE))
+    for i in range(10):
+        append(log, producer_id=7, sequence=i, leader_epoch=i // 3)
+    assert log.truncate_to(4, NOW_MS)
+    assert log.log_end_offset == 4
+    assert log.epochs.entries == [(0, 0), (1, 3)]
+    assert log.producers.producers[7].last_sequence == 3
+    assert base_offsets(log) == [0, 2, 4]
+    append(log, producer_id=7, sequence=4, leader_epoch=9)
+    assert [BatchHeader(batch).base_offset for batch in log.batches(0)] == [0, 1, 2, 3, 4]
+
+
+def test_truncating_to_the_end_or_behind_only_drops_epochs_without_records() -> None:
+    log = open_at(new_disk())
+    fill(log, 3)
+    log.assign_epoch(5)
+    assert not log.truncate_to(3, NOW_MS)
+    assert not log.truncate_to(7, NOW_MS)
+    assert log.epochs.entries == [(0, 0)]
+    assert log.log_end_offset == 3
+
+
+def test_truncating_below_the_log_starts_it_anew() -> None:
+    log = open_at(new_disk())
+    replicate(log, given((50, 3, 0)))
+    log.truncate_fully_and_start_at(100, NOW_MS)
+    assert (log.log_start_offset, log.log_end_offset) == (100, 100)
+    append(log)
+    assert log.truncate_to(20, NOW_MS)
+    assert (log.log_start_offset, log.log_end_offset) == (20, 20)
+    assert base_offsets(log) == [20]
+
+
+def test_starting_anew_forgets_everything() -> None:
+    disk = new_disk()
+    log = open_at(disk, replace(SMALL, segment_bytes=2 * ONE))
+    for i in range(5):
+        append(log, producer_id=7, sequence=i)
+    log.truncate_fully_and_start_at(40, NOW_MS, log_start_offset=30)
+    assert (log.log_start_offset, log.log_end_offset, log.recovery_point) == (30, 40, 40)
+    assert log.epochs.entries == []
+    assert not log.producers.producers
+    assert log.read(30, 1000).records is None
+    append(log, producer_id=7, sequence=77)
+    assert offsets(log.read(30, 1000)) == [40]
+    left = [name for name in disk.list_dir(DIRECTORY) if name.endswith(names.LOG)]
+    assert left == [names.file_name(40, names.LOG)]
+
+
+def test_the_log_start_only_moves_forward() -> None:
+    log = open_at(new_disk())
+    for i in range(6):
+        append(log, leader_epoch=i)
+    assert log.increment_log_start_offset(4)
+    assert not log.increment_log_start_offset(4)
+    assert not log.increment_log_start_offset(2)
+    assert log.log_start_offset == 4
+    assert log.epochs.entries == [(4, 4), (5, 5)]
+    with pytest.raises(OffsetOutOfRange):
+        log.increment_log_start_offset(7)
+
+
+# Transactions.
+
+
+def test_an_aborted_transaction_is_unstable_then_indexed() -> None:
+    disk = new_disk()
+    log = open_at(disk)
+    append(log)
+    batch = batch_of(2, producer_id=7, sequence=0, is_transactional=True)
+    log.append(batch, leader_epoch=0, now_ms=NOW_MS)
+    assert log.first_unstable_offset == 1
+    marker = build_batch(
+        [NewRecord(NOW_MS, control_key(ControlType.ABORT), end_transaction_value(3))],
+        producer_id=7,
+        producer_epoch=0,
+        is_control=True,
+        is_transactional=True,
+    )
+    log.append(memoryview(marker), leader_epoch=0, now_ms=NOW_MS, origin=Origin.COORDINATOR)
+    assert log.first_unstable_offset == 1
+    log.on_high_watermark(4)
+    assert log.first_unstable_offset is None
+    aborted = AbortedTransaction(7, 1, 3, 4)
+    fetched = log.read(0, 10_000)
+    assert log.aborted_transactions(0, fetched, 4) == [aborted]
+    path = f"{DIRECTORY}/{names.file_name(0, names.TXN_INDEX)}"
+    assert disk.read_file(path) == struct.pack(">hqqqq", 0, *aborted)
+    # After a crash the index follows from the markers.
+    log.close()
+    disk.unlink(path)
+    assert open_at(disk).aborted_transactions(0, fetched, 4) == [aborted]
+
+
+# Ends.
+
+
+def test_a_deleted_log_is_set_aside_and_removed_later() -> None:
+    disk = new_disk()
+    log = open_at(disk)
+    fill(log, 3)
+    found = log.read(0, 1000)
+    log.delete(NOW_MS, bytes(range(16)))
+    aside = f"/data/t-0.{bytes(range(16)).hex()}-delete"
+    assert disk.is_dir(aside)
+    assert not disk.exists(DIRECTORY)
+    with pytest.raises(DiskError):
+        append(log)
+    assert log._deletions.take_expired(NOW_MS + SMALL.file_delete_delay_ms - 1) == []
+    for deletion in log._deletions.take_expired(NOW_MS + SMALL.file_delete_delay_ms):
+        deletion.run(disk)
+    assert not disk.exists(aside)
+    assert offsets(found) == [0, 1, 2]
+
+
+def test_a_config_counts_from_the_next_append_on() -> None:
+    log = open_at(new_disk(), replace(SMALL, segment_bytes=100_000))
+    fill(log, 4)
+    log.update_config(replace(SMALL, segment_bytes=2 * ONE))
+    fill(log, 4)
+    assert base_offsets(log) == [0, 4, 6]
+
+
+def test_a_topic_id_is_written_once() -> None:
+    log = open_at(new_disk())
+    assert log.topic_id is None
+    log.assign_topic_id(bytes(range(16)))
+    log.assign_topic_id(bytes(range(16)))
+    assert log.topic_id == bytes(range(16))
+    with pytest.raises(AssertionError):
+        log.assign_topic_id(bytes(range(1, 17)))
+
+
+def test_set_base_offset_is_outside_of_the_crc() -> None:
+    batch = batch_of()
+    set_base_offset(batch, 12345)
+    log = open_at(new_disk())
+    replicate(log, batch)
+    assert log.log_end_offset == 12346

@@ -1,0 +1,301 @@
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from random import Random
+from typing import TYPE_CHECKING
+
+import pytest
+
+from kbroker.storage import names
+from kbroker.storage.checkpoints import (
+    CLEAN_SHUTDOWN,
+    LOG_START_OFFSET_CHECKPOINT,
+    META_PROPERTIES,
+    RECOVERY_POINT_CHECKPOINT,
+    MetaProperties,
+    read_offsets,
+)
+from kbroker.storage.disk import OsDisk
+from kbroker.storage.errors import CorruptFile, DiskError, LogDirLocked
+from kbroker.storage.log_dir import ForeignLogDir, LogDir, open_log_dir
+from tests.storage.logs import NOW_MS, SMALL, append, base_offsets, batch_of, fill, new_disk
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.sim.disk import SimDisk
+
+ID = bytes(range(16))
+OTHER_ID = bytes(range(1, 17))
+META = MetaProperties("cluster", 1, ID)
+PAIRS = replace(SMALL, segment_bytes=2 * len(batch_of()), retention_ms=-1)
+
+
+def start(disk: SimDisk, **expected: object) -> LogDir:
+    log_dir = open_log_dir(disk, "/data", rng=Random(1), now_ms=NOW_MS, **expected)  # type: ignore[arg-type]
+    if log_dir.meta is None:
+        log_dir.format(META)
+    return log_dir
+
+
+def test_a_fresh_directory_is_formatted_once() -> None:
+    disk = new_disk()
+    log_dir = open_log_dir(disk, "/data/new/deep", rng=Random(1), now_ms=NOW_MS)
+    assert log_dir.meta is None
+    assert not log_dir.is_clean
+    log_dir.format(META)
+    log_dir.close()
+    again = open_log_dir(disk, "/data/new/deep", rng=Random(1), now_ms=NOW_MS, node_id=1)
+    assert again.meta == META
+    assert again.is_clean
+
+
+def test_logs_come_back_after_a_clean_stop() -> None:
+    disk = new_disk()
+    log_dir = start(disk)
+    for index in range(3):
+        fill(log_dir.open_log("t", index, PAIRS, now_ms=NOW_MS, topic_id=ID), index * 2)
+    log_dir.logs["t", 2].increment_log_start_offset(1)
+    log_dir.close({("t", 2): 3})
+    assert disk.exists(f"/data/{CLEAN_SHUTDOWN}")
+    log_dir = start(disk)
+    assert log_dir.is_clean
+    assert not disk.exists(f"/data/{CLEAN_SHUTDOWN}")
+    assert log_dir.partitions() == [("t", 0), ("t", 1), ("t", 2)]
+    assert log_dir.topic_id("t", 1) == ID
+    assert log_dir.high_watermark("t", 2) == 3
+    assert log_dir.high_watermark("t", 1) == 0
+    log = log_dir.open_log("t", 2, PAIRS, now_ms=NOW_MS, topic_id=ID)
+    assert (log.log_start_offset, log.log_end_offset) == (1, 4)
+    # Those that are not opened this time keep what the checkpoints say.
+    log_dir.close()
+    assert read_offsets(disk, f"/data/{RECOVERY_POINT_CHECKPOINT}") == {
+        ("t", 0): 0,
+        ("t", 1): 2,
+        ("t", 2): 4,
+    }
+
+
+def test_a_directory_that_was_not_closed_is_not_clean() -> None:
+    disk = new_disk()
+    log_dir = start(disk)
+    fill(log_dir.open_log("t", 0, PAIRS, now_ms=NOW_MS), 3)
+    disk.locked.clear()  # the process died
+    log_dir.logs["t", 0].fail(DiskError("/data", "killed"))
+    log_dir = start(disk)
+    assert not log_dir.is_clean
+    assert log_dir.open_log("t", 0, PAIRS, now_ms=NOW_MS).log_end_offset == 3
+
+
+def test_a_directory_is_used_once() -> None:
+    disk = new_disk()
+    log_dir = start(disk)
+    with pytest.raises(LogDirLocked):
+        start(disk)
+    log_dir.close()
+    start(disk).close()
+
+
+@pytest.mark.parametrize(
+    ("expected", "reason"),
+    [({"node_id": 2}, "node 1"), ({"cluster_id": "another"}, "cluster cluster")],
+)
+def test_another_brokers_directory_is_refused(expected: dict[str, object], reason: str) -> None:
+    disk = new_disk()
+    start(disk).close()
+    before = disk.list_dir("/data")
+    with pytest.raises(ForeignLogDir, match=reason):
+        start(disk, **expected)
+    assert disk.list_dir("/data") == before
+    assert start(disk, node_id=1, cluster_id="cluster").is_clean
+
+
+def test_a_directory_of_something_else_is_refused_untouched() -> None:
+    disk = new_disk()
+    disk.open("/data/photo.jpg", create=True)
+    with pytest.raises(ForeignLogDir, match=r"photo\.jpg"):
+        start(disk)
+    assert disk.list_dir("/data") == ["photo.jpg"]
+
+
+def test_a_strange_directory_among_the_partitions_is_refused() -> None:
+    disk = new_disk()
+    start(disk).close()
+    disk.make_dir("/data/holiday")
+    with pytest.raises(ForeignLogDir, match="holiday"):
+        start(disk)
+    assert disk.exists(f"/data/{CLEAN_SHUTDOWN}")
+
+
+def test_what_a_file_system_or_an_unfinished_format_left_does_not_matter() -> None:
+    disk = new_disk()
+    disk.make_dir("/data/lost+found")
+    disk.open(f"/data/{META_PROPERTIES}.tmp", create=True)
+    start(disk).close()
+    assert start(disk).partitions() == []
+
+
+def test_a_damaged_meta_properties_is_an_error() -> None:
+    disk = new_disk()
+    disk.write_file_atomic(f"/data/{META_PROPERTIES}", b"version=1\n")
+    with pytest.raises(CorruptFile):
+        start(disk)
+    assert not disk.locked
+
+
+def test_a_damaged_checkpoint_is_as_none() -> None:
+    disk = new_disk()
+    log_dir = start(disk)
+    fill(log_dir.open_log("t", 0, PAIRS, now_ms=NOW_MS), 5)
+    log_dir.close()
+    disk.write_file_atomic(f"/data/{RECOVERY_POINT_CHECKPOINT}", b"0\nx\n")
+    assert start(disk).open_log("t", 0, PAIRS, now_ms=NOW_MS).log_end_offset == 5
+
+
+def test_checkpoints_are_written_where_they_changed() -> None:
+    disk = new_disk()
+    log_dir = start(disk)
+    log = log_dir.open_log("t", 0, PAIRS, now_ms=NOW_MS)
+    fill(log, 4)
+    log_dir.write_offset_checkpoints()
+    assert log_dir.offset_checkpoints() == []
+    log.flush()
+    # Below the end of the active segment, whose indexes are not synced.
+    log_dir.write_offset_checkpoints()
+    assert read_offsets(disk, f"/data/{RECOVERY_POINT_CHECKPOINT}") == {("t", 0): 3}
+    assert log_dir.offset_checkpoints() == []
+    log.increment_log_start_offset(1)
+    (write,) = log_dir.offset_checkpoints()
+    write()
+    assert read_offsets(disk, f"/data/{LOG_START_OFFSET_CHECKPOINT}") == {("t", 0): 1}
+    assert len(log_dir.high_watermark_checkpoint({("t", 0): 2})) == 1
+    assert log_dir.high_watermark_checkpoint({("t", 0): 2}) == []
+
+
+def test_a_deleted_partition_can_be_made_again() -> None:
+    disk = new_disk()
+    log_dir = start(disk)
+    log = log_dir.open_log("t", 0, PAIRS, now_ms=NOW_MS, topic_id=ID)
+    fill(log, 6)
+    log.increment_log_start_offset(5)
+    log.flush()
+    log_dir.write_offset_checkpoints()
+    log_dir.delete_log("t", 0, NOW_MS)
+    assert log_dir.partitions() == []
+    log = log_dir.open_log("t", 0, PAIRS, now_ms=NOW_MS, topic_id=OTHER_ID)
+    assert (log.log_start_offset, log.log_end_offset) == (0, 0)
+    assert log.topic_id == OTHER_ID
+    # What the checkpoints said of the old one must not count after a crash.
+    assert read_offsets(disk, f"/data/{RECOVERY_POINT_CHECKPOINT}") == {}
+    assert read_offsets(disk, f"/data/{LOG_START_OFFSET_CHECKPOINT}") == {}
+    for remove in log_dir.take_expired_deletions(NOW_MS + PAIRS.file_delete_delay_ms):
+        remove()
+    assert [name for name in disk.list_dir("/data") if name.startswith("t-")] == ["t-0"]
+
+
+def test_what_waited_to_be_deleted_is_deleted_after_a_restart() -> None:
+    disk = new_disk()
+    log_dir = start(disk)
+    log_dir.open_log("t", 0, PAIRS, now_ms=NOW_MS)
+    log_dir.delete_log("t", 0, NOW_MS)
+    log_dir.close()
+    log_dir = start(disk)
+    assert log_dir.partitions() == []
+    assert log_dir.take_expired_deletions(NOW_MS + 59_999) == []
+    for remove in log_dir.take_expired_deletions(NOW_MS + 60_000):
+        remove()
+    assert not any(name.endswith(names.DELETE_DIR) for name in disk.list_dir("/data"))
+
+
+def test_a_directory_of_another_topic_id_is_set_aside() -> None:
+    disk = new_disk()
+    log_dir = start(disk)
+    fill(log_dir.open_log("t", 0, PAIRS, now_ms=NOW_MS, topic_id=ID), 3)
+    log_dir.close()
+    log_dir = start(disk)
+    log = log_dir.open_log("t", 0, PAIRS, now_ms=NOW_MS, topic_id=OTHER_ID)
+    assert (log.log_end_offset, log.topic_id) == (0, OTHER_ID)
+    (stray,) = (name for name in disk.list_dir("/data") if name.endswith(names.STRAY_DIR))
+    assert disk.size(f"/data/{stray}/{names.file_name(0, names.LOG)}") > 0
+    log_dir.close()
+    assert start(disk).partitions() == [("t", 0)]
+
+
+def test_a_failed_log_keeps_the_directory_from_being_clean() -> None:
+    disk = new_disk()
+    log_dir = start(disk)
+    for index in range(2):
+        append(log_dir.open_log("t", index, PAIRS, now_ms=NOW_MS))
+    disk.fail_next("fsync", path_part="t-0/")
+    with pytest.raises(DiskError):
+        log_dir.close()
+    assert not disk.exists(f"/data/{CLEAN_SHUTDOWN}")
+    assert not disk.locked
+    log_dir = start(disk)
+    assert log_dir.open_log("t", 1, PAIRS, now_ms=NOW_MS).log_end_offset == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "parsed"),
+    [
+        ("t-0", ("t", 0, "")),
+        ("a-b.c_d-12", ("a-b.c_d", 12, "")),
+        (f"t-0.{ID.hex()}-delete", ("t", 0, "-delete")),
+        (f"a.b-3.{ID.hex()}-stray", ("a.b", 3, "-stray")),
+        (f"a-delete-3.{ID.hex()}-future", ("a-delete", 3, "-future")),
+        ("my-delete", None),
+        ("topic", None),
+        ("-1", None),
+        ("t-", None),
+        ("t-x", None),
+    ],
+)
+def test_names_of_partition_directories(name: str, parsed: tuple[str, int, str] | None) -> None:
+    assert names.parse_partition_dir(name) == parsed
+
+
+def test_a_long_topic_is_cut_in_the_name_of_a_marked_directory() -> None:
+    name = names.marked_dir("x" * 249, 12345, ID, names.DELETE_DIR)
+    assert len(name) == 255
+    parsed = names.parse_partition_dir(name)
+    assert parsed is not None
+    assert parsed.partition == 12345
+
+
+def test_on_the_real_disk(tmp_path: Path) -> None:
+    disk = OsDisk()
+    path = str(tmp_path / "data")
+    log_dir = open_log_dir(disk, path, rng=Random(1), now_ms=NOW_MS)
+    log_dir.format(META)
+    log = log_dir.open_log("t", 0, PAIRS, now_ms=NOW_MS, topic_id=ID)
+    for i in range(20):
+        append(log, 2, timestamp=NOW_MS + i)
+    found = log.read(5, 1000)
+    with pytest.raises(LogDirLocked):
+        open_log_dir(disk, path, rng=Random(1), now_ms=NOW_MS)
+    log_dir.close()
+    assert found.records is not None
+    assert os.fstat(found.records.file.fileno()).st_size > 0
+    log_dir = open_log_dir(disk, path, rng=Random(1), now_ms=NOW_MS, node_id=1)
+    log = log_dir.open_log("t", 0, PAIRS, now_ms=NOW_MS)
+    assert log.log_end_offset == 40
+    before = base_offsets(log)
+    log.truncate_to(13, NOW_MS)  # within the batch of 12 and 13
+    append(log, 2)
+    assert log.log_end_offset == 14
+    log_dir.close()
+    os.unlink(f"{path}/{CLEAN_SHUTDOWN}")
+    log_dir = open_log_dir(disk, path, rng=Random(1), now_ms=NOW_MS)
+    log = log_dir.open_log("t", 0, PAIRS, now_ms=NOW_MS)
+    assert log.log_end_offset == 14
+    assert len(base_offsets(log)) < len(before)
+    log_dir.close()
+
+
+def test_an_unreadable_directory_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(ForeignLogDir, match="not a directory"):
+        open_log_dir(OsDisk(), f"{tmp_path}/file", rng=Random(1), now_ms=NOW_MS)
+    with pytest.raises(DiskError):
+        open_log_dir(OsDisk(), f"{tmp_path}/file/below", rng=Random(1), now_ms=NOW_MS)
