@@ -5,47 +5,33 @@ the leader epochs and the producers' state. Offsets: `log_start_offset` is the f
 read, `log_end_offset` (exclusive) the next to be written, `recovery_point` (exclusive) up to where
 a power loss takes nothing. The high watermark is the partition's and comes in as an argument.
 
-Everything blocks and nothing is thread-safe, but for `FlushPlan.run`. Time comes in as an argument.
-After a failed write or fsync the log is offline: what is on the disk is unknown (a second fsync may
-report success for pages the first one dropped), so only a restart and its recovery may go on.
+`LogBase` has the state, rolling and flushing; here is what changes and finds records.
 """
 
 from __future__ import annotations
 
-import logging
-import os
 from typing import TYPE_CHECKING
 
 from . import names
 from .batch import NO_PRODUCER_ID, NO_TIMESTAMP, set_base_offset, set_leader_epoch
-from .checkpoints import PARTITION_METADATA, read_partition_metadata, write_partition_metadata
 from .errors import DiskError, OffsetOutOfRange, RecordBatchTooLarge
 from .given_batches import check_given
-from .leader_epochs import LeaderEpochCache
+from .log_base import LogBase
 from .log_reader import FetchSlice as FetchSlice
 from .log_reader import aborted_transactions, read_batches, read_slice
 from .origin import Origin
-from .producer_replay import replay_producers
-from .producer_state import Duplicate, ProducerState
+from .producer_state import Duplicate
 from .retention import delete_old_segments
-from .segment import LogSegment, new_segment
 from .timestamp_search import TimestampOffset, find_max_timestamp, find_timestamp
 from .txn_index import AbortedTransaction
 from .validation import prepare
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from random import Random
 
-    from .deletions import Deletions
-    from .disk import Disk
-    from .flush import Durability, FlushPlan
     from .leader_epochs import EpochEndOffset
-    from .log_config import LogConfig
     from .producer_state import CompletedTransaction
-    from .segments import Segments
-
-logger = logging.getLogger(__name__)
+    from .segment import LogSegment
 
 
 class AppendInfo:
@@ -78,157 +64,10 @@ class AppendInfo:
         self.rolled = rolled  # a segment was finished: time to flush it
 
 
-class Log:
+class Log(LogBase):
     """One partition's log. `recovery.open_log` makes it."""
 
-    __slots__ = (
-        "_deletions",
-        "_disk",
-        "_durability",
-        "_epochs",
-        "_is_tail_known",
-        "_now_ms",
-        "_offline",
-        "_producers",
-        "_rng",
-        "_topic_id",
-        "config",
-        "directory",
-        "last_append_bytes",
-        "last_flush_ms",
-        "log_end_offset",
-        "log_start_offset",
-        "partition",
-        "segments",
-        "topic",
-    )
-
-    def __init__(
-        self,
-        disk: Disk,
-        directory: str,
-        topic: str,
-        partition: int,
-        config: LogConfig,
-        segments: Segments,
-        *,
-        log_start_offset: int,
-        log_end_offset: int,
-        durability: Durability,
-        now_ms: int,
-        rng: Random,
-        deletions: Deletions,
-        is_tail_known: bool,
-        epochs: LeaderEpochCache | None,
-        producers: ProducerState | None,
-    ) -> None:
-        """Of what recovery found. `epochs` and `producers` are loaded when needed where None.
-
-        Without `is_tail_known` the end offset comes from the checkpoint of a clean stop, and is
-        compared with the segment when that is first used.
-        """
-        self._disk = disk
-        self.directory = directory
-        self.topic = topic
-        self.partition = partition
-        self.config = config
-        self.segments = segments
-        self.log_start_offset = log_start_offset
-        self.log_end_offset = log_end_offset
-        self.last_flush_ms = now_ms
-        self.last_append_bytes = 0
-        self._now_ms = now_ms
-        self._rng = rng
-        self._deletions = deletions
-        self._epochs = epochs
-        self._producers = producers
-        self._topic_id: bytes | None = None
-        self._is_tail_known = is_tail_known
-        self._offline: DiskError | None = None
-        self._durability = durability
-
-    def __repr__(self) -> str:
-        return f"Log({self.directory}, [{self.log_start_offset}, {self.log_end_offset}))"
-
-    # What it is.
-
-    @property
-    def log_dir(self) -> str:
-        """The log directory this partition's directory lies in."""
-        return os.path.dirname(self.directory)
-
-    @property
-    def size(self) -> int:
-        """Bytes of batches."""
-        return self.segments.size
-
-    @property
-    def recovery_point(self) -> int:
-        """Up to where (exclusive) a power loss takes nothing."""
-        return self._durability.recovery_point
-
-    def checkpoint_offset(self) -> int:
-        """The recovery point for the checkpoint, which the caller now writes."""
-        return self._durability.checkpoint_offset(self.segments, self.log_end_offset)
-
-    @property
-    def has_unsynced_names(self) -> bool:
-        """Whether a power loss may undo a file's creation or deletion."""
-        return self._durability.has_unsynced_names
-
-    @property
-    def unflushed_records(self) -> int:
-        """How many a power loss could take (flush.messages goes by it)."""
-        return self.log_end_offset - max(self.recovery_point, self.log_start_offset)
-
-    @property
-    def is_offline(self) -> bool:
-        """Whether the disk failed under it; everything then raises DiskError."""
-        return self._offline is not None
-
-    @property
-    def topic_id(self) -> bytes | None:
-        """As partition.metadata has it: 16 bytes, None where there is no such file."""
-        if self._topic_id is None:
-            self._topic_id = read_partition_metadata(self._disk, self._path(PARTITION_METADATA))
-        return self._topic_id
-
-    def assign_topic_id(self, topic_id: bytes) -> None:
-        """Write it down for a log that has none."""
-        assert self.topic_id in (None, topic_id), f"{self} already has another topic id"
-        if self._topic_id is None:
-            path = self._path(PARTITION_METADATA)
-            write_partition_metadata(self._disk, path, topic_id, sync=False)
-            self._topic_id = topic_id
-            self._note_unsynced(path)
-
-    @property
-    def epochs(self) -> LeaderEpochCache:
-        """Where each leader epoch starts."""
-        if self._epochs is None:
-            self._epochs = LeaderEpochCache(self._disk, self.directory)
-        return self._epochs
-
-    @property
-    def producers(self) -> ProducerState:
-        """Idempotent and transactional producers, up to the log end offset."""
-        if self._producers is None:
-            self._verify_tail()
-            producers = ProducerState(
-                self._disk,
-                self.directory,
-                expiration_ms=self.config.producer_id_expiration_ms,
-            )
-            producers.snapshots.delete_stray(segment.base_offset for segment in self.segments)
-            self._replay(producers)
-            self._producers = producers
-        return self._producers
-
-    def update_config(self, config: LogConfig) -> None:
-        """From the next decision on; an open segment keeps its index settings."""
-        self.config = config
-        if self._producers is not None:
-            self._producers.expiration_ms = config.producer_id_expiration_ms
+    __slots__ = ()
 
     # Appending.
 
@@ -363,59 +202,6 @@ class Log:
         if self.epochs.latest_epoch != leader_epoch:
             self.epochs.assign(leader_epoch, self.log_end_offset, write=False)
 
-    # Rolling.
-
-    def roll_if_needed(
-        self,
-        append_bytes: int,
-        max_timestamp: int,
-        last_offset: int,
-        now_ms: int,
-        *,
-        first_offset: int = 0,
-    ) -> bool:
-        """Begin a segment where such an append does not belong into the active one; whether so."""
-        active = self.segments.active
-        if not active.should_roll(self.config, append_bytes, max_timestamp, last_offset, now_ms):
-            return False
-        return self.roll(now_ms, first_offset=first_offset)
-
-    def roll(self, now_ms: int, *, first_offset: int = 0) -> bool:
-        """Begin a segment at the log end, or at `first_offset` if that is higher; whether so.
-
-        An empty active segment that would start there already stays.
-        """
-        base_offset = max(first_offset, self.log_end_offset)
-        active = self.segments.active
-        if active.base_offset == base_offset:
-            assert not active.size, f"{self} has records at its end offset"
-            return False
-        try:
-            active.deactivate()
-            self._durability.sync_before_roll(active, base_offset)
-            self._add_segment(base_offset, now_ms)
-            producers = self.producers
-            producers.map_end_offset = base_offset
-            snapshot = producers.take_snapshot(sync=False)
-            if snapshot is not None:
-                self._note_unsynced(snapshot)
-        except DiskError as error:
-            self.fail(error)
-            raise
-        return True
-
-    def _add_segment(self, base_offset: int, now_ms: int) -> None:
-        segment = new_segment(
-            self._disk, self.directory, base_offset, self.config, now_ms, self._rng
-        )
-        segment.create()
-        self.segments.add(segment)
-        self._durability.note_names(self.directory)
-
-    def _note_unsynced(self, path: str) -> None:
-        self._durability.note_file(path)
-        self._durability.note_names(self.directory)
-
     # Reading.
 
     def read(
@@ -509,47 +295,6 @@ class Log:
     def _is_below(self, offset: int, end_offset: int | None) -> bool:
         return offset < (self.log_end_offset if end_offset is None else end_offset)
 
-    # Flushing.
-
-    def begin_flush(self, up_to: int | None = None) -> FlushPlan:
-        """What must be synced for all offsets below `up_to` (None: all) to survive a power loss.
-
-        Between this and `finish_flush` the log may be used as usual. DiskError.
-        """
-        if self._offline is not None:
-            raise self._offline
-        end_offset = self.log_end_offset if up_to is None else min(up_to, self.log_end_offset)
-        try:
-            if self._epochs is not None:
-                # The file may lag behind the log only above the recovery point.
-                self._epochs.flush()
-            return self._durability.begin(self.segments, end_offset)
-        except DiskError as error:
-            self.fail(error)
-            raise
-
-    def finish_flush(self, plan: FlushPlan, now_ms: int | None = None) -> None:
-        """The plan has run: its offsets are safe, unless the log was truncated meanwhile."""
-        self._durability.finish(plan)
-        self.last_flush_ms = self._now_ms if now_ms is None else now_ms
-
-    def flush(self, now_ms: int | None = None) -> None:
-        """All three steps at once."""
-        plan = self.begin_flush()
-        try:
-            plan.run()
-        except DiskError as error:
-            self.fail(error)
-            raise
-        self.finish_flush(plan, now_ms)
-
-    def fail(self, error: DiskError) -> None:
-        """The disk failed: nothing is written or read here any more."""
-        if self._offline is None:
-            self._offline = DiskError(self.log_dir, f"{self.topic}-{self.partition}: {error}")
-            for segment in self.segments:
-                segment.release()
-
     # Cutting.
 
     def truncate_to(self, offset: int, now_ms: int) -> bool:
@@ -593,15 +338,6 @@ class Log:
         active.file.fsync()
         self._replay(producers)
         self._disk.fsync_dir(self.directory)
-
-    def _replay(self, producers: ProducerState) -> None:
-        replay_producers(
-            producers,
-            self.segments,
-            log_start_offset=self.log_start_offset,
-            end_offset=self.log_end_offset,
-            now_ms=self._now_ms,
-        )
 
     def truncate_fully_and_start_at(
         self, offset: int, now_ms: int, *, log_start_offset: int | None = None
@@ -728,30 +464,8 @@ class Log:
         self._deletions.add(path, now_ms + self.config.file_delete_delay_ms, is_dir=True)
         self._offline = DiskError(self.log_dir, f"{self.topic}-{self.partition} was deleted")
 
-    def _path(self, name: str) -> str:
-        return f"{self.directory}/{name}"
-
     def _too_large(self, size: int) -> RecordBatchTooLarge:
         return RecordBatchTooLarge(
             f"an append of {size} bytes to {self.topic}-{self.partition}, which exceeds the "
             f"segment size of {self.config.segment_bytes}"
         )
-
-    def _verify_tail(self) -> None:
-        """Look whether the log really ends where the checkpoint of the clean stop says."""
-        if self._is_tail_known:
-            return
-        self._is_tail_known = True
-        end_offset = self.segments.active.next_offset()
-        if end_offset == self.log_end_offset:
-            return
-        logger.warning(
-            "%s ends at %d, where its clean stop said %d",
-            self.directory,
-            end_offset,
-            self.log_end_offset,
-        )
-        self.log_end_offset = end_offset
-        self._durability.note_end(end_offset, self.segments.active.base_offset)
-        self.log_start_offset = min(self.log_start_offset, end_offset)
-        self.epochs.truncate_from_end(end_offset)

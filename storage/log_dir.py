@@ -223,11 +223,17 @@ class LogDir:
     def high_watermark_checkpoint(
         self, high_watermarks: Mapping[Partition, int]
     ) -> list[Callable[[], None]]:
-        """The write of the high watermarks, where they have changed; as `offset_checkpoints`."""
-        if high_watermarks == self._high_watermarks:
+        """The write of these and the other partitions' high watermarks, as `offset_checkpoints`."""
+        merged = {
+            key: offset
+            for key, offset in self._high_watermarks.items()
+            if key in self.logs or key in self._found
+        }
+        merged.update(high_watermarks)
+        if merged == self._high_watermarks:
             return []
-        self._high_watermarks = dict(high_watermarks)
-        return [self._checkpoint(REPLICATION_OFFSET_CHECKPOINT, self._high_watermarks)]
+        self._high_watermarks = merged
+        return [self._checkpoint(REPLICATION_OFFSET_CHECKPOINT, merged)]
 
     def _checkpoint(self, name: str, offsets: Mapping[Partition, int]) -> Callable[[], None]:
         content = dict(offsets)
