@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Final
 
 from .bootstrap import first_records, later_records
 from .features import CONTROLLER_REGISTRATION_SINCE, FRESH, METADATA_VERSION, SUPPORTED
+from .image_records import controller_record
 from .model import ControllerImage
 from .raft.roles import NEVER
 from .records import encode_records
-from .snapshot import controller_record
 from .state.brokers import (
     decide_broker_heartbeat,
     decide_fence_silent_brokers,

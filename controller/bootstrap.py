@@ -19,7 +19,6 @@ from .features import (
 )
 from .model import ResourceType
 from .records import decode_record
-from .snapshot import snapshot_batches
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -46,6 +45,8 @@ def bootstrap_records(features: Mapping[str, int] = FRESH) -> list[Message]:
 
 def bootstrap_batches() -> list[NewBatch]:
     """The contents of `bootstrap.checkpoint`."""
+    from .snapshot import snapshot_batches
+
     return list(
         snapshot_batches(
             bootstrap_records(),

@@ -32,7 +32,6 @@ from .raft.log import SnapshotId
 from .raft.node import RaftNode
 from .raft.roles import NEVER
 from .raft.voters import ReplicaKey
-from .snapshot import snapshot_batches, snapshot_records
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -221,6 +220,8 @@ class Controller:
 
 def _write(log: ReplicatedLog, image: MetadataImage, timestamp_ms: int, wall_ms: int) -> None:
     """In a thread: `image` is nobody else's."""
+    from .snapshot import snapshot_batches, snapshot_records
+
     writer = log.create_snapshot(SnapshotId(image.offset + 1, image.epoch), wall_ms)
     try:
         for batch in snapshot_batches(

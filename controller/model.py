@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Final
+from typing import Final, NamedTuple
 
 NO_LEADER: Final = -1
 
@@ -70,8 +70,7 @@ class TopicImage:
     partitions: dict[int, PartitionImage] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class EndpointImage:
+class EndpointImage(NamedTuple):
     """A listener as registered; `security_protocol` is Kafka's code (0 PLAINTEXT, 1 SSL, ...)."""
 
     host: str

@@ -12,23 +12,13 @@ from typing import TYPE_CHECKING, Final
 from kbroker.wire.codec import encode
 from kbroker.wire.records.config_record import ConfigRecord
 from kbroker.wire.records.feature_level_record import FeatureLevelRecord
-from kbroker.wire.records.partition_record import PartitionRecord
 from kbroker.wire.records.producer_ids_record import ProducerIdsRecord
-from kbroker.wire.records.register_broker_record import (
-    BrokerEndpoint,
-    BrokerFeature,
-    RegisterBrokerRecord,
-)
-from kbroker.wire.records.register_controller_record import (
-    ControllerEndpoint,
-    ControllerFeature,
-    RegisterControllerRecord,
-)
 from kbroker.wire.records.snapshot_footer_record import SnapshotFooterRecord
 from kbroker.wire.records.snapshot_header_record import SnapshotHeaderRecord
 from kbroker.wire.records.topic_record import TopicRecord
 
 from .features import METADATA_VERSION
+from .image_records import broker_record, controller_record, partition_record
 from .raft.control import ControlType
 from .raft.log import NewBatch
 from .records import encode_records
@@ -38,7 +28,7 @@ if TYPE_CHECKING:
 
     from kbroker.wire.message import Message
 
-    from .image import BrokerImage, ControllerImage, MetadataImage, PartitionImage
+    from .image import MetadataImage
 
 RECORDS_A_BATCH: Final = 1024
 
@@ -75,75 +65,6 @@ def snapshot_records(image: MetadataImage) -> Iterator[Message]:
     yield from kept.scram.values()
     yield from kept.tokens.values()
     yield from kept.zk_migration.values()
-
-
-def controller_record(controller: ControllerImage) -> RegisterControllerRecord:
-    return RegisterControllerRecord(
-        controller_id=controller.controller_id,
-        incarnation_id=controller.incarnation_id,
-        zk_migration_ready=controller.zk_migration_ready,
-        end_points=[
-            ControllerEndpoint(
-                name=name,
-                host=endpoint.host,
-                port=endpoint.port,
-                security_protocol=endpoint.security_protocol,
-            )
-            for name, endpoint in controller.endpoints.items()
-        ],
-        features=[
-            ControllerFeature(name=name, min_supported_version=low, max_supported_version=high)
-            for name, (low, high) in controller.features.items()
-        ],
-    )
-
-
-def broker_record(broker: BrokerImage) -> RegisterBrokerRecord:
-    return RegisterBrokerRecord(
-        broker_id=broker.broker_id,
-        is_migrating_zk_broker=broker.is_migrating,
-        incarnation_id=broker.incarnation_id,
-        broker_epoch=broker.epoch,
-        end_points=[
-            BrokerEndpoint(
-                name=name,
-                host=endpoint.host,
-                port=endpoint.port,
-                security_protocol=endpoint.security_protocol,
-            )
-            for name, endpoint in broker.endpoints.items()
-        ],
-        features=[
-            BrokerFeature(name=name, min_supported_version=low, max_supported_version=high)
-            for name, (low, high) in broker.features.items()
-        ],
-        rack=broker.rack,
-        fenced=broker.fenced,
-        in_controlled_shutdown=broker.in_controlled_shutdown,
-        log_dirs=broker.log_dirs,
-        cordoned_log_dirs=broker.cordoned_log_dirs,
-    )
-
-
-def partition_record(
-    topic_id: bytes, partition_id: int, partition: PartitionImage
-) -> PartitionRecord:
-    return PartitionRecord(
-        partition_id=partition_id,
-        topic_id=topic_id,
-        replicas=partition.replicas,
-        isr=partition.isr,
-        removing_replicas=partition.removing_replicas,
-        adding_replicas=partition.adding_replicas,
-        leader=partition.leader,
-        leader_recovery_state=partition.leader_recovery_state,
-        leader_epoch=partition.leader_epoch,
-        partition_epoch=partition.partition_epoch,
-        directories=partition.directories,
-        # An empty list of eligible leaders is not written at all.
-        eligible_leader_replicas=partition.elr or None,
-        last_known_elr=partition.last_known_elr or None,
-    )
 
 
 def snapshot_batches(

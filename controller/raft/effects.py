@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,13 +14,11 @@ if TYPE_CHECKING:
     from .voters import ReplicaKey
 
 
-@dataclass(frozen=True, slots=True)
-class Tick:
+class Tick(NamedTuple):
     """Time has passed; look at the deadlines."""
 
 
-@dataclass(frozen=True, slots=True)
-class Append:
+class Append(NamedTuple):
     """The leader's state machine has a batch of records for the log; they take the offsets from
     `end_offset` on.
     """
@@ -28,31 +26,27 @@ class Append:
     values: Sequence[bytes]
 
 
-@dataclass(frozen=True, slots=True)
-class Flushed:
+class Flushed(NamedTuple):
     """The local log is durable up to `end_offset`."""
 
     end_offset: int
 
 
-@dataclass(frozen=True, slots=True)
-class Receive:
+class Receive(NamedTuple):
     """A message from another node of the quorum."""
 
     source: ReplicaKey
     message: Message
 
 
-@dataclass(frozen=True, slots=True)
-class Resign:
+class Resign(NamedTuple):
     """Give up leadership, to stop this node without a gap."""
 
 
 Event: TypeAlias = Tick | Append | Flushed | Receive | Resign
 
 
-@dataclass(frozen=True, slots=True)
-class Outbound:
+class Outbound(NamedTuple):
     """A message for a node."""
 
     to: int

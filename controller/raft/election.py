@@ -6,15 +6,13 @@ Kept in the quorum-state file (QuorumStateData). Source: org.apache.kafka.raft.E
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from .voters import ReplicaKey
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ElectionState:
+class ElectionState(NamedTuple):
     """Invariants: epoch never falls; within an epoch `voted` and `leader_id`, once set, never
     change.
     """

@@ -7,7 +7,6 @@ Source: org.apache.kafka.raft.ReplicatedLog, LeaderEpochFileCache.
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
@@ -143,8 +142,7 @@ class SnapshotId(NamedTuple):
     epoch: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogBatch:
+class LogBatch(NamedTuple):
     """One record batch, as read back: values only, for metadata records have no keys and no
     headers.
 
@@ -164,8 +162,7 @@ class LogBatch:
         return bool(self.control_types)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewBatch:
+class NewBatch(NamedTuple):
     """A batch to append or to put into a snapshot; what the driver is told to write."""
 
     base_offset: int

@@ -7,9 +7,8 @@ node's epoch and the leader it knows of, by which everyone who lags learns of th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from .log import LogPosition
 
@@ -29,8 +28,7 @@ class Refusal(Enum):
     SNAPSHOT_NEEDED = "SNAPSHOT_NEEDED"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Vote:
+class Vote(NamedTuple):
     epoch: int
     candidate: ReplicaKey
     voter: ReplicaKey
@@ -38,8 +36,7 @@ class Vote:
     pre_vote: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VoteReply:
+class VoteReply(NamedTuple):
     epoch: int
     leader_id: int | None
     granted: bool
@@ -47,36 +44,31 @@ class VoteReply:
     refusal: Refusal = Refusal.NONE
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BeginQuorumEpoch:
+class BeginQuorumEpoch(NamedTuple):
     epoch: int
     leader_id: int
     voter: ReplicaKey
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BeginQuorumEpochReply:
+class BeginQuorumEpochReply(NamedTuple):
     epoch: int
     leader_id: int | None
     refusal: Refusal = Refusal.NONE
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EndQuorumEpoch:
+class EndQuorumEpoch(NamedTuple):
     epoch: int
     leader_id: int
     successors: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EndQuorumEpochReply:
+class EndQuorumEpochReply(NamedTuple):
     epoch: int
     leader_id: int | None
     refusal: Refusal = Refusal.NONE
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fetch:
+class Fetch(NamedTuple):
     """A replica asks for records from `offset` on. With it, it promises that all before `offset` is
     durable.
     """
@@ -92,8 +84,7 @@ class Fetch:
         return LogPosition(self.last_epoch, self.offset)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FetchedBatch:
+class FetchedBatch(NamedTuple):
     """A batch of a fetch reply: where it lies; its bytes travel beside."""
 
     epoch: int
@@ -101,8 +92,7 @@ class FetchedBatch:
     end_offset: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FetchReply:
+class FetchReply(NamedTuple):
     """`read_from` asks the sending driver to put log bytes from that offset into `records`.
 
     `batches` says what those bytes hold; the receiving driver fills it in when it has checked them.

@@ -6,8 +6,7 @@ change of one goes through RaftNode._become, which checks MOVES and persists wha
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     from .voters import ReplicaKey
@@ -17,8 +16,7 @@ NEVER = 1 << 62
 """A deadline that does not come, milliseconds."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unattached:
+class Unattached(NamedTuple):
     """Knows an epoch, follows nobody. `voted` is its binding vote of this epoch; observers have no
     deadline.
     """
@@ -29,8 +27,7 @@ class Unattached:
     voted: ReplicaKey | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prospective:
+class Prospective(NamedTuple):
     """Asks whether it could win, in the current epoch and without a binding vote (pre-vote)."""
 
     epoch: int
@@ -41,8 +38,7 @@ class Prospective:
     rejected: frozenset[int] = frozenset()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
+class Candidate(NamedTuple):
     """Stands for election in an epoch of its own making, having voted for itself."""
 
     epoch: int
@@ -52,8 +48,7 @@ class Candidate:
     rejected: frozenset[int] = frozenset()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Leader:
+class Leader(NamedTuple):
     """Won its epoch. It may commit older records only once one of its own, at `start_offset`, is
     replicated.
     """
@@ -64,8 +59,7 @@ class Leader:
     deadline_ms: int = NEVER
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Follower:
+class Follower(NamedTuple):
     """Replicates from a leader; `has_fetched` once that leader has answered, which ends its
     sympathy for pre-votes.
     """
@@ -77,8 +71,7 @@ class Follower:
     has_fetched: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Resigned:
+class Resigned(NamedTuple):
     """Led this epoch and gave up; will not vote in it again."""
 
     epoch: int

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from kbroker.controller.image_records import partition_record
 from kbroker.controller.model import PartitionImage
-from kbroker.controller.snapshot import partition_record
 from kbroker.wire.errors import ErrorCode, RequestError
 
 from .placement import PlacementError, default_directory, place_replicas

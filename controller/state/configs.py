@@ -1,4 +1,4 @@
-"""IncrementalAlterConfigs, and the topic settings that elections go by.
+"""IncrementalAlterConfigs.
 
 Source: ConfigurationControlManager, ControllerConfigurationValidator,
 QuorumController.ConfigResourceExistenceChecker. What only the asked broker can judge (its own id,
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from .config_schema import ConfigSchema
 
 VALUE_LENGTH_MAX: Final = 32_767
-UNCLEAN_ELECTION: Final = "unclean.leader.election.enable"
 
 
 class Operation(IntEnum):
@@ -224,20 +223,3 @@ def _check_existence(image: MetadataImage, resource_type: int, name: str) -> Non
             raise RequestError(
                 ErrorCode.BROKER_ID_NOT_REGISTERED, f"No node with id {node_id} found."
             )
-
-
-def topic_min_isr(
-    image: MetadataImage, schema: ConfigSchema, topic: str, replication_factor: int
-) -> int:
-    """How many in-sync replicas the topic wants, no more than it has replicas."""
-    value = schema.topic_value(_topic_values(image, topic), MIN_INSYNC_REPLICAS)
-    return min(int(value), replication_factor)
-
-
-def allows_unclean_election(image: MetadataImage, schema: ConfigSchema, topic: str) -> bool:
-    """Whether the topic is rather kept online than complete."""
-    return schema.topic_value(_topic_values(image, topic), UNCLEAN_ELECTION).lower() == "true"
-
-
-def _topic_values(image: MetadataImage, topic: str) -> dict[str, str]:
-    return image.configs.get((ResourceType.TOPIC, topic), {})

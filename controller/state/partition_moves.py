@@ -10,11 +10,8 @@ from typing import TYPE_CHECKING
 
 from kbroker.controller.features import ELIGIBLE_LEADER_REPLICAS, ELR_SINCE
 
-from .configs import allows_unclean_election, topic_min_isr
-from .elections import Change, Election, change_partition, leader_acceptor
-
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from kbroker.controller.image import MetadataImage
     from kbroker.wire.records.partition_change_record import PartitionChangeRecord
@@ -92,12 +89,18 @@ def _with_in_elr(image: MetadataImage, broker_id: int) -> list[tuple[bytes, int]
 def _update(
     image: MetadataImage,
     schema: ConfigSchema,
-    partitions: Iterable[tuple[bytes, int]],
+    partitions: Sequence[tuple[bytes, int]],
     *,
     leaves: int = NOBODY,
     arrives: int = NOBODY,
     killed: int = NOBODY,
 ) -> list[PartitionChangeRecord]:
+    if not partitions:
+        return []
+    # A first start has no partitions, and need not wait for this.
+    from .elections import Change, Election, change_partition, leader_acceptor
+    from .topic_settings import allows_unclean_election, topic_min_isr
+
     def may_lead(broker_id: int) -> bool:
         # The image does not show yet that the broker arrives or leaves.
         if broker_id in (leaves, killed):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import heapq
 import random
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from kbroker.controller.raft.effects import Append, Effects, Event, Flushed, Receive, Resign, Tick
 from kbroker.controller.raft.log import EpochLog
@@ -170,7 +170,7 @@ class Quorum:
             FetchedBatch(epoch=e.epoch, base_offset=e.base_offset, end_offset=e.end_offset)
             for e in entries or ()
         )
-        return Receive(event.source, replace(reply, batches=batches))
+        return Receive(event.source, reply._replace(batches=batches))
 
     def _carry_out(self, node_id: int, effects: Effects) -> None:
         disk = self.disks[node_id]
@@ -199,7 +199,7 @@ class Quorum:
     def _send(self, source: int, to: int, message: Message) -> None:
         if isinstance(message, FetchReply) and message.read_from is not None:
             entries = [e for e in self.disks[source].entries if e.end_offset > message.read_from]
-            message = replace(message, records=tuple(entries[:BATCHES_A_REPLY_MAX]))  # type: ignore[arg-type]
+            message = message._replace(records=tuple(entries[:BATCHES_A_REPLY_MAX]))  # type: ignore[arg-type]
         copies = 2 if self.rng.random() < self.loss / 2 else 1
         for _ in range(copies):
             if (source, to) in self.cut or self.rng.random() < self.loss:
