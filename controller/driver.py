@@ -206,13 +206,13 @@ class Driver:
         while True:
             await self._flush_wanted.wait()
             self._flush_wanted = trio.Event()
-            plan = self._log.begin_flush()
+            flush = self._log.begin_flush()
             try:
-                await trio.to_thread.run_sync(plan.run, limiter=self._limiter)
+                await trio.to_thread.run_sync(flush.run, limiter=self._limiter)
             except Exception as error:
-                self._log.fail_flush(error)
+                flush.fail(error)
                 raise
-            self._post(Flushed(self._log.finish_flush(plan)))
+            self._post(Flushed(flush.finish()))
 
     async def _apply(self) -> None:
         while True:

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from kbroker.controller.raft.voters import VoterSet
     from kbroker.storage.batch import BatchHeader
     from kbroker.storage.disk import Disk, File
-    from kbroker.storage.flush import FlushPlan
     from kbroker.storage.log import Log
     from kbroker.storage.log_dir import LogDir
     from kbroker.wire.message import Message
@@ -236,16 +235,8 @@ class MetadataLog:
         self._log.truncate_to(offset, now_ms)
         self._log_dir.write_offset_checkpoints()
 
-    def begin_flush(self) -> FlushPlan:
-        return self._log.begin_flush()
-
-    def finish_flush(self, plan: FlushPlan) -> int:
-        self._log.finish_flush(plan)
-        return self._log.recovery_point
-
-    def fail_flush(self, error: Exception) -> None:
-        if isinstance(error, DiskError):
-            self._log.fail(error)
+    def begin_flush(self) -> MetadataFlush:
+        return MetadataFlush(self._log)
 
     # The quorum state
 
@@ -334,6 +325,25 @@ class MetadataLog:
 
     def _snapshot_path(self, snapshot: SnapshotId) -> str:
         return f"{self._path}/{snapshot_name(snapshot)}"
+
+
+class MetadataFlush:
+    """One sync of the log, begun with this object."""
+
+    def __init__(self, log: Log) -> None:
+        self._log = log
+        self._plan = log.begin_flush()
+
+    def run(self) -> None:
+        self._plan.run()
+
+    def finish(self) -> int:
+        self._log.finish_flush(self._plan)
+        return self._log.recovery_point
+
+    def fail(self, error: Exception) -> None:
+        if isinstance(error, DiskError):
+            self._log.fail(error)
 
 
 class SnapshotFile:

@@ -175,10 +175,18 @@ class NewBatch(NamedTuple):
         return self.base_offset + len(self.values)
 
 
-class FlushPlan(Protocol):
-    """A flush that was begun: `run` blocks and may be called in a thread while appends go on."""
+class Flush(Protocol):
+    """A flush that was begun. `run` blocks, and may be called in a thread while appends go on."""
 
     def run(self) -> None: ...
+
+    def finish(self) -> int:
+        """After `run`: the offset up to which the log is now durable."""
+        ...
+
+    def fail(self, error: Exception) -> None:
+        """After `run` raised: nothing may be written any more."""
+        ...
 
 
 class SnapshotWriter(Protocol):
@@ -198,7 +206,7 @@ class SnapshotWriter(Protocol):
 class ReplicatedLog(Protocol):
     """The quorum's log and the files around it. Calls block; all belong to one task.
 
-    `FlushPlan.run` and a SnapshotWriter may live in a thread. A failed write raises; the quorum
+    `Flush.run` and a SnapshotWriter may live in a thread. A failed write raises; the quorum
     then stops, for it cannot know what is on the disk.
     """
 
@@ -235,15 +243,7 @@ class ReplicatedLog(Protocol):
 
     def truncate_to(self, offset: int, now_ms: int) -> None: ...
 
-    def begin_flush(self) -> FlushPlan: ...
-
-    def finish_flush(self, plan: FlushPlan) -> int:
-        """Note that `plan` has run. Returns the offset up to which the log is now durable."""
-        ...
-
-    def fail_flush(self, error: Exception) -> None:
-        """Note that a plan's `run` raised: nothing may be written any more."""
-        ...
+    def begin_flush(self) -> Flush: ...
 
     def read_election_state(self) -> ElectionState | None: ...
 
