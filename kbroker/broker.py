@@ -16,7 +16,7 @@ import random
 import shutil
 import tempfile
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Self
 
 import trio
 
@@ -68,8 +68,6 @@ if TYPE_CHECKING:
     from kbroker.server.transport import Network
     from kbroker.storage.disk import Disk
     from kbroker.wire.api_keys import ApiKey
-
-E = TypeVar("E", bound=BaseException)
 
 GRACE_S = 1.0  # for requests in flight when the broker stops
 LEAVE_S = 0.5  # for the controlled shutdown
@@ -135,8 +133,8 @@ class Broker:
         try:
             await self._lifetime.__aenter__()
         except BaseExceptionGroup as group:
-            refused = _first(group, StartupError)
-            raise (refused or group) from None
+            refused = [each for each in _leaves(group) if isinstance(each, StartupError)]
+            raise (refused[0] if refused else group) from None
         return self
 
     async def __aexit__(
@@ -146,7 +144,12 @@ class Broker:
         traceback: TracebackType | None,
     ) -> bool | None:
         assert self._lifetime is not None
-        return await self._lifetime.__aexit__(kind, error, traceback)
+        try:
+            return await self._lifetime.__aexit__(kind, error, traceback)
+        except BaseExceptionGroup as group:
+            if error is not None and all(each is error for each in _leaves(group)):
+                return False  # what the body raised, without the nurseries it came through
+            raise
 
     def intercept(self, key: ApiKey, hook: Intercept | None) -> None:
         """Let `hook(request, ctx, proceed)` answer, delay or drop every request of an API."""
@@ -360,13 +363,10 @@ def _ignored_settings(config: BrokerConfig) -> Iterator[str]:
         yield f"configuration keys without effect here: {', '.join(sorted(config.without_effect))}"
 
 
-def _first(group: BaseExceptionGroup[BaseException], kind: type[E]) -> E | None:
-    """The first exception of a kind in a tree of groups."""
+def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+    """The exceptions in a tree of groups."""
     for each in group.exceptions:
-        if isinstance(each, kind):
-            return each
         if isinstance(each, BaseExceptionGroup):
-            found = _first(each, kind)
-            if found is not None:
-                return found
-    return None
+            yield from _leaves(each)
+        else:
+            yield each

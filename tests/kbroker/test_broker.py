@@ -1,0 +1,307 @@
+"""A broker as a whole: what is there after a restart, what survives a crash, how it ends."""
+
+from __future__ import annotations
+
+import os
+import random
+from typing import TYPE_CHECKING
+
+import pytest
+import trio
+
+from kbroker.apis import APIS
+from kbroker.broker import Broker, BrokerSettings, StartupError, TopicSpec
+from kbroker.clock import SystemClock
+from kbroker.config import BrokerConfig
+from kbroker.storage.batch import batches, records
+from kbroker.storage.builder import NewRecord, build_batch
+from kbroker.wire.api_keys import API_TABLE
+from kbroker.wire.errors import ErrorCode
+from kbroker.wire.messages.api_versions import ApiVersionsRequest, ApiVersionsResponse
+from kbroker.wire.messages.delete_topics import (
+    DeleteTopicsRequest,
+    DeleteTopicsResponse,
+    DeleteTopicState,
+)
+from kbroker.wire.messages.find_coordinator import (
+    FindCoordinatorRequest,
+    FindCoordinatorResponse,
+)
+from kbroker.wire.messages.init_producer_id import InitProducerIdRequest, InitProducerIdResponse
+from kbroker.wire.messages.metadata import (
+    MetadataRequest,
+    MetadataRequestTopic,
+    MetadataResponse,
+)
+from kbroker.wire.messages.offset_commit import (
+    OffsetCommitRequest,
+    OffsetCommitRequestPartition,
+    OffsetCommitRequestTopic,
+    OffsetCommitResponse,
+)
+from kbroker.wire.messages.offset_fetch import (
+    OffsetFetchRequest,
+    OffsetFetchRequestGroup,
+    OffsetFetchResponse,
+)
+from tests.sim.broker import DATA, Client, Machine
+from tests.sim.disk import PowerLoss
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CRASH_SEEDS = int(os.environ.get("KBROKER_CRASH_SEEDS", "25"))
+
+
+def one(value: bytes, producer: tuple[int, int, int] = (-1, -1, -1)) -> bytes:
+    producer_id, epoch, sequence = producer
+    return build_batch(
+        [NewRecord(SystemClock().wall_ms(), b"key", value)],
+        producer_id=producer_id,
+        producer_epoch=epoch,
+        base_sequence=sequence,
+    )
+
+
+async def values(client: Client, topic: str) -> list[bytes | None]:
+    """All of them: a fetch ends with its segment, so ask until nothing comes."""
+    found: list[bytes | None] = []
+    while view := await client.fetch(topic, len(found)):
+        found += [record.value for _, batch in batches(view) for record in records(batch)]
+    return found
+
+
+def test_every_api_is_served_at_versions_that_exist() -> None:
+    for api in APIS:
+        defined = API_TABLE[api.key]
+        last = defined.max_version - 1 if defined.latest_version_unstable else defined.max_version
+        assert (api.min_version, api.max_version) == (defined.min_version, last), api.name
+        assert api.advertised_min_version in (api.min_version, 0)
+
+
+async def test_what_is_advertised_is_the_api_table() -> None:
+    async with Machine().broker() as client:
+        response = await client.call(
+            ApiVersionsRequest(client_software_name="t", client_software_version="1"),
+            ApiVersionsResponse,
+        )
+    assert [(a.api_key, a.min_version, a.max_version) for a in response.api_keys] == [
+        (a.key, a.advertised_min_version, a.max_version) for a in APIS
+    ]
+    assert {f.name for f in response.finalized_features} >= {"metadata.version", "group.version"}
+
+
+async def test_records_topics_and_ids_are_there_after_a_restart() -> None:
+    machine = Machine()
+    async with machine.broker(TopicSpec("t", 2, {"retention.ms": "-1"})) as client:
+        for i in range(20):
+            assert await client.produce("t", one(b"%d" % i)) == (ErrorCode.NONE, i)
+        before = await metadata(client, "t")
+    async with machine.broker() as client:
+        after = await metadata(client, "t")
+        assert await values(client, "t") == [b"%d" % i for i in range(20)]
+        assert await client.produce("t", one(b"20")) == (ErrorCode.NONE, 20)
+    assert before.cluster_id == after.cluster_id
+    assert before.topics[0].topic_id == after.topics[0].topic_id
+    assert [p.partition_index for p in after.topics[0].partitions] == [0, 1]
+
+
+async def metadata(client: Client, topic: str, *, create: bool = False) -> MetadataResponse:
+    return await client.call(
+        MetadataRequest(
+            topics=[MetadataRequestTopic(name=topic)], allow_auto_topic_creation=create
+        ),
+        MetadataResponse,
+    )
+
+
+async def test_a_topic_is_there_as_soon_as_it_is_said_to_be() -> None:
+    async with Machine().broker() as client:
+        response = await metadata(client, "auto", create=True)
+        assert response.topics[0].error_code == 0
+        assert response.topics[0].partitions[0].leader_id == response.brokers[0].node_id
+        assert await client.produce("auto", one(b"x")) == (ErrorCode.NONE, 0)
+
+
+async def test_a_topic_deleted_and_made_again_is_empty() -> None:
+    machine = Machine()
+    async with machine.broker(TopicSpec("t", 1)) as client:
+        await client.produce("t", one(b"old"))
+        response = await client.call(
+            DeleteTopicsRequest(topics=[DeleteTopicState(name="t")], timeout_ms=1000),
+            DeleteTopicsResponse,
+        )
+        assert response.responses[0].error_code == 0
+        assert (await client.produce("t", one(b"x")))[0] is ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+        await metadata(client, "t", create=True)
+        assert await client.produce("t", one(b"new")) == (ErrorCode.NONE, 0)
+    async with machine.broker() as client:
+        assert await values(client, "t") == [b"new"]
+
+
+async def test_committed_offsets_are_there_after_a_restart() -> None:
+    machine = Machine()
+    async with machine.broker(TopicSpec("t", 1)) as client:
+        await find_coordinator(client)
+        commit = OffsetCommitRequest(
+            group_id="g",
+            generation_id_or_member_epoch=-1,
+            topics=[
+                OffsetCommitRequestTopic(
+                    name="t",
+                    partitions=[
+                        OffsetCommitRequestPartition(
+                            partition_index=0,
+                            committed_offset=42,
+                            committed_leader_epoch=0,
+                            committed_metadata="note",
+                        )
+                    ],
+                )
+            ],
+        )
+        response = await client.call(commit, OffsetCommitResponse, 9)
+        assert response.topics[0].partitions[0].error_code == 0
+    async with machine.broker() as client:
+        fetched = await client.call(
+            OffsetFetchRequest(groups=[OffsetFetchRequestGroup(group_id="g", topics=None)]),
+            OffsetFetchResponse,
+            9,
+        )
+    partition = fetched.groups[0].topics[0].partitions[0]
+    assert (partition.committed_offset, partition.metadata, partition.committed_leader_epoch) == (
+        42,
+        "note",
+        0,
+    )
+
+
+async def find_coordinator(client: Client) -> None:
+    response = await client.call(
+        FindCoordinatorRequest(key_type=0, coordinator_keys=["g"]), FindCoordinatorResponse
+    )
+    assert response.coordinators[0].error_code == 0
+
+
+@pytest.mark.parametrize("clean", [True, False], ids=["stopped", "killed"])
+async def test_an_idempotent_producer_goes_on_after_a_restart(clean: bool) -> None:
+    machine = Machine()
+    async with machine.broker(TopicSpec("t", 1)) as client:
+        given = await client.call(
+            InitProducerIdRequest(transactional_id=None), InitProducerIdResponse, 5
+        )
+        producer = (given.producer_id, given.producer_epoch)
+        for i in range(3):
+            await client.produce("t", one(b"%d" % i, (*producer, i)))
+        if not clean:
+            with trio.CancelScope() as killed:
+                killed.cancel()
+                await trio.lowlevel.checkpoint()
+    async with machine.broker() as client:
+        assert await client.produce("t", one(b"2", (*producer, 2))) == (ErrorCode.NONE, 2)
+        assert await client.produce("t", one(b"3", (*producer, 3))) == (ErrorCode.NONE, 3)
+        gap = await client.produce("t", one(b"5", (*producer, 5)))
+        assert gap[0] is ErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER
+        again = await client.call(
+            InitProducerIdRequest(transactional_id=None), InitProducerIdResponse, 5
+        )
+        assert again.producer_id != given.producer_id
+        assert await values(client, "t") == [b"0", b"1", b"2", b"3"]
+
+
+@pytest.mark.parametrize("seed", range(CRASH_SEEDS))
+async def test_a_power_loss_takes_nothing_that_was_acknowledged(seed: int) -> None:
+    """With flush.messages=1 every acknowledged record is there, once, in order, after any crash."""
+    machine = Machine(seed)
+    rng = random.Random(seed)
+    acknowledged: list[bytes] = []
+    producer: tuple[int, int] | None = None
+    for _ in range(3):
+        machine.disk.crash_at = None
+        with trio.CancelScope() as life:
+            try:
+                async with machine.broker(
+                    TopicSpec("t", 1, {"flush.messages": "1", "internal.segment.bytes": "2000"})
+                ) as client:
+                    if producer is None:
+                        given = await client.call(
+                            InitProducerIdRequest(transactional_id=None), InitProducerIdResponse, 5
+                        )
+                        producer = (given.producer_id, given.producer_epoch)
+                    machine.disk.crash_at = machine.disk.calls + rng.randrange(5, 120)
+                    for _ in range(40):
+                        sequence = len(acknowledged)
+                        value = b"%d" % sequence
+                        code, offset = await client.produce("t", one(value, (*producer, sequence)))
+                        assert code is ErrorCode.NONE
+                        assert offset == sequence
+                        acknowledged.append(value)
+                    life.cancel()
+                    await trio.lowlevel.checkpoint()
+            except* (PowerLoss, AssertionError, StartupError):
+                if not machine.disk.trace or machine.disk.crash_at is None:
+                    raise
+        machine.disk.power_loss(rng)
+    machine.disk.crash_at = None
+    async with machine.broker() as client:
+        found = await values(client, "t") if acknowledged else []
+        assert found[: len(acknowledged)] == acknowledged
+        assert len(found) <= len(acknowledged) + 1
+
+
+async def test_a_taken_address_is_one_sentence(tmp_path: Path) -> None:
+    config = BrokerConfig({"listeners": "PLAINTEXT://127.0.0.1:0"})
+    async with Broker(BrokerSettings(config=config, data_dir=str(tmp_path / "a"))) as broker:
+        taken = BrokerConfig({"listeners": f"PLAINTEXT://127.0.0.1:{broker.addresses[0][1]}"})
+        with pytest.raises(StartupError, match="cannot listen on 127.0.0.1"):
+            async with Broker(BrokerSettings(config=taken, data_dir=str(tmp_path / "b"))):
+                pass
+        again = BrokerConfig({"listeners": "PLAINTEXT://127.0.0.1:0"})
+        with pytest.raises(StartupError, match="in use by another process"):
+            async with Broker(BrokerSettings(config=again, data_dir=str(tmp_path / "a"))):
+                pass
+
+
+async def test_a_foreign_directory_is_refused_and_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("mine")
+    config = BrokerConfig({"listeners": "PLAINTEXT://127.0.0.1:0"})
+    with pytest.raises(StartupError, match="thesis.txt"):
+        async with Broker(BrokerSettings(config=config, data_dir=str(tmp_path))):
+            pass
+    assert sorted(os.listdir(tmp_path)) == ["thesis.txt"]
+
+
+async def test_another_nodes_directory_is_refused() -> None:
+    machine = Machine()
+    async with machine.broker():
+        pass
+    with pytest.raises(StartupError, match="node"):
+        async with machine.broker(settings={"node.id": "7"}):
+            pass
+
+
+async def test_a_temporary_directory_is_gone_at_the_end() -> None:
+    import glob
+    import tempfile
+
+    before = set(glob.glob(f"{tempfile.gettempdir()}/kbroker-*"))
+    config = BrokerConfig({"listeners": "PLAINTEXT://127.0.0.1:0"})
+    async with Broker(BrokerSettings(config=config)):
+        assert set(glob.glob(f"{tempfile.gettempdir()}/kbroker-*")) - before
+    assert set(glob.glob(f"{tempfile.gettempdir()}/kbroker-*")) == before
+
+
+async def test_brokers_of_one_process_know_nothing_of_each_other() -> None:
+    first, second = Machine(1), Machine(2)
+    async with first.broker(TopicSpec("t", 1)) as one_client, second.broker() as other_client:
+        await one_client.produce("t", one(b"x"))
+        code, _ = await other_client.produce("t", one(b"y"))
+    assert code is ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+    assert first.disk.is_dir(f"{DATA}/t-0")
+    assert not second.disk.is_dir(f"{DATA}/t-0")
+
+
+async def test_an_invalid_topic_on_the_command_line_is_one_sentence() -> None:
+    with pytest.raises(StartupError, match=r"topic a/b:.*invalid"):
+        async with Machine().broker(TopicSpec("a/b", 1)):
+            pass
