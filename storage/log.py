@@ -257,6 +257,10 @@ class Log(LogBase):
         offset = self.producers.first_unstable_offset
         return offset if offset is None else max(offset, self.log_start_offset)
 
+    def remove_expired_producers(self, now_ms: int) -> int:
+        """Forget the producers that `producer.id.expiration.ms` rules out; how many. Cheap."""
+        return 0 if self._producers is None else self._producers.remove_expired(now_ms)
+
     def on_high_watermark(self, high_watermark: int) -> None:
         """Transactions decided below the high watermark (exclusive) are stable now."""
         if self._producers is not None:

@@ -82,10 +82,8 @@ def open_log(
         end_offset = recovery_point = log_start_offset
     elif clean and recovery_point is not None and recovery_point >= loader.last_base_offset:
         end_offset = recovery_point
-        loader.checked_from = loader.last_base_offset
     elif clean:
         end_offset = recovery_point = loader.read_end_offset()
-        loader.checked_from = loader.last_base_offset
     else:
         end_offset = loader.recover(recovery_point or 0, log_start_offset)
         recovery_point = min(recovery_point or 0, end_offset)
@@ -100,10 +98,11 @@ def open_log(
         end_offset = recovery_point = log_start_offset
     segments = Segments(loader.segments)
     durability = Durability(
-        disk, recovery_point, indexed_to=loader.checked_from, written_down=written_down
+        disk, recovery_point, indexed_to=loader.indexed_to, written_down=written_down
     )
-    if is_new:
+    if is_new or not clean:
         durability.note_names(directory)
+    if is_new:
         durability.note_names(log_dir)
     log = Log(
         disk,
@@ -143,8 +142,8 @@ class _Loader:
         self.producers: ProducerState | None = None
         # Where a segment begins whose indexes only a recovery can mend.
         self.suspect_offset: int | None = None
-        # Segments from here on may have been cut and indexed anew, which is not synced.
-        self.checked_from = 0
+        # Segments from here on may have been cut or indexed anew, which is not synced.
+        self.indexed_to = 0
 
     @property
     def last_base_offset(self) -> int:
@@ -170,6 +169,7 @@ class _Loader:
                 continue
             if found[0] not in bases:
                 self._disk.unlink(self._path(file))  # an index without its log
+        self.indexed_to = max(bases, default=0)
         for base_offset in sorted(bases):
             segment = self._segment(base_offset)
             self.segments.append(segment)
@@ -188,6 +188,7 @@ class _Loader:
                     self._suspect(segment)
 
     def _rebuild_indexes(self, segment: LogSegment) -> None:
+        self.indexed_to = min(self.indexed_to, segment.base_offset)
         try:
             segment.rebuild_indexes()
         except CorruptBatch:
@@ -259,13 +260,13 @@ class _Loader:
         producers = self.producers = ProducerState(
             self._disk, self._directory, expiration_ms=self._config.producer_id_expiration_ms
         )
+        end_offset = suspects[0].base_offset
+        self.indexed_to = min(self.indexed_to, end_offset)
         try:
-            self._replay(log_start_offset, suspects[0].base_offset)
+            self._replay(log_start_offset, end_offset)
         except CorruptBatch as error:
-            logger.warning("%s: %s: checking all of it", self._directory, error)
-            suspects = list(self.segments)
-            producers.truncate_fully_and_start_at(suspects[0].base_offset)
-        end_offset = self.checked_from = suspects[0].base_offset
+            # No crash does this to what was synced: leave it for somebody to look at.
+            raise CorruptFile(self._directory, f"below the recovery point: {error}") from error
         for slot, segment in enumerate(suspects):
             if slot:
                 if segment.base_offset != end_offset and not self._config.compacts:
@@ -283,7 +284,6 @@ class _Loader:
         producers.snapshots.delete_stray(segment.base_offset for segment in self.segments)
         epochs.truncate_from_end(end_offset)
         epochs.truncate_from_start(log_start_offset)
-        self._disk.fsync_dir(self._directory)
         return end_offset
 
     def _replay(self, log_start_offset: int, end_offset: int) -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from kbroker.storage import names
 from kbroker.storage.batch import BatchHeader, set_base_offset, set_leader_epoch
 from kbroker.storage.checkpoints import LEADER_EPOCH_CHECKPOINT, PARTITION_METADATA
-from kbroker.storage.errors import StorageError
+from kbroker.storage.errors import CorruptFile, StorageError
 from kbroker.storage.recovery import UnknownLogDirectory
 from tests.storage.logs import (
     DIRECTORY,
@@ -221,15 +221,15 @@ def test_a_damaged_topic_id_goes_after_a_crash_and_is_an_error_after_a_clean_sto
     assert open_at(disk, PAIRS).topic_id is None
 
 
-def test_damage_below_the_recovery_point_has_everything_checked() -> None:
+def test_damage_below_the_recovery_point_is_left_for_somebody_to_look_at() -> None:
     disk = closed(7)
     # No snapshot tells of the producers there, and the batches cannot be walked.
     for offset in (2, 4, 6, 7):
         disk.unlink(path(offset, names.SNAPSHOT))
     overwrite(disk, path(2, names.LOG), 8, b"\0\0\0\0")
-    log = open_at(disk, PAIRS, recovery_point=6)
-    assert log.log_end_offset == 2
-    assert log.producers.producers[7].last_sequence == 1
+    with pytest.raises(CorruptFile, match="below the recovery point"):
+        open_at(disk, PAIRS, recovery_point=6)
+    assert disk.exists(path(6, names.LOG))
 
 
 def test_a_log_that_ends_below_its_start_starts_afresh() -> None:
