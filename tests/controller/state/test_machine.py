@@ -1,0 +1,213 @@
+"""Any sequence of requests keeps the metadata sound, and replay gives the same state again."""
+
+from __future__ import annotations
+
+import random
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from kbroker.controller.image import MetadataImage
+from kbroker.controller.records import decode_record, encode_record
+from kbroker.controller.snapshot import snapshot_records
+from kbroker.controller.state.brokers import decide_broker_heartbeat, decide_fence_silent_brokers
+from kbroker.controller.state.configs import decide_incremental_alter_configs
+from kbroker.controller.state.create_partitions import decide_create_partitions
+from kbroker.controller.state.create_topics import decide_create_topics
+from kbroker.controller.state.delete_topics import decide_delete_topics
+from kbroker.wire.errors import RequestError
+from kbroker.wire.messages.broker_heartbeat import BrokerHeartbeatRequest
+from kbroker.wire.messages.create_partitions import CreatePartitionsRequest, CreatePartitionsTopic
+from kbroker.wire.messages.create_topics import CreateTopicsRequest
+from kbroker.wire.messages.delete_topics import DeleteTopicsRequest
+from kbroker.wire.messages.incremental_alter_configs import (
+    AlterableConfig,
+    AlterConfigsResource,
+    IncrementalAlterConfigsRequest,
+)
+from tests.controller.parts import SCHEMA, SETTINGS, Cluster, topic
+
+if TYPE_CHECKING:
+    from kbroker.wire.message import Message
+
+NAMES = st.sampled_from(["a", "b", "c.d", "c_d", "", "bad name"])
+BROKERS = st.integers(1, 4)
+
+
+class Controller(RuleBasedStateMachine):
+    """Decides, checks that deciding changed nothing, replays through bytes as the log would."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cluster = Cluster(brokers=0)
+        self.follower = MetadataImage()
+        self.follower.apply(self.cluster.log, 0, 1)
+        self.followed = len(self.cluster.log)
+        self.incarnation = 0
+
+    def take(self, records: tuple[Message, ...], before: MetadataImage) -> None:
+        assert self.cluster.image == before, "a decision changed the image"
+        self.cluster.commit(records)
+
+    @rule(
+        name=NAMES,
+        partitions=st.integers(-2, 4),
+        replicas=st.integers(-2, 4),
+        seed=st.integers(0, 99),
+        value=st.sampled_from([None, "true", "2", "nonsense"]),
+    )
+    def create(
+        self, name: str, partitions: int, replicas: int, seed: int, value: str | None
+    ) -> None:
+        before = self.cluster.image.copy()
+        key = "min.insync.replicas" if value == "2" else "unclean.leader.election.enable"
+        asked = topic(name, partitions, replicas, configs={} if value is None else {key: value})
+        result = decide_create_topics(
+            self.cluster.image,
+            CreateTopicsRequest(topics=[asked, topic("x", 1, 9)]),
+            settings=SETTINGS,
+            schema=SCHEMA,
+            rng=random.Random(seed),
+        )
+        assert len(result.response.topics) == 2
+        self.take(result.records, before)
+
+    @rule(name=NAMES)
+    def delete(self, name: str) -> None:
+        before = self.cluster.image.copy()
+        result = decide_delete_topics(
+            self.cluster.image,
+            DeleteTopicsRequest(topic_names=[name]),
+            settings=SETTINGS,
+            rng=random.Random(1),
+        )
+        self.take(result.records, before)
+
+    @rule(name=NAMES, count=st.integers(-1, 7), seed=st.integers(0, 99))
+    def grow(self, name: str, count: int, seed: int) -> None:
+        before = self.cluster.image.copy()
+        result = decide_create_partitions(
+            self.cluster.image,
+            CreatePartitionsRequest(
+                topics=[CreatePartitionsTopic(name=name, count=count, assignments=None)]
+            ),
+            rng=random.Random(seed),
+        )
+        self.take(result.records, before)
+
+    @rule(
+        name=NAMES,
+        operation=st.integers(0, 4),
+        value=st.sampled_from(["1", "compact", None]),
+        key=st.sampled_from(["min.insync.replicas", "cleanup.policy", "nope"]),
+    )
+    def alter(self, name: str, operation: int, value: str | None, key: str) -> None:
+        before = self.cluster.image.copy()
+        result = decide_incremental_alter_configs(
+            self.cluster.image,
+            IncrementalAlterConfigsRequest(
+                resources=[
+                    AlterConfigsResource(
+                        resource_type=2,
+                        resource_name=name,
+                        configs=[
+                            AlterableConfig(name=key, config_operation=operation, value=value)
+                        ],
+                    )
+                ]
+            ),
+            schema=SCHEMA,
+        )
+        self.take(result.records, before)
+
+    @rule(broker_id=BROKERS, clean=st.booleans())
+    def register(self, broker_id: int, clean: bool) -> None:
+        self.incarnation += 1
+        known = self.cluster.image.brokers.get(broker_id)
+        epoch = known.epoch if known is not None and clean else -1
+        self.cluster.register(broker_id, incarnation=self.incarnation, previous_epoch=epoch)
+
+    @rule(broker_id=BROKERS, fence=st.booleans(), stop=st.booleans(), behind=st.booleans())
+    def heartbeat(self, broker_id: int, fence: bool, stop: bool, behind: bool) -> None:
+        before = self.cluster.image.copy()
+        known = self.cluster.image.brokers.get(broker_id)
+        offset = 0 if behind else self.cluster.image.offset
+        request = BrokerHeartbeatRequest(
+            broker_id=broker_id,
+            broker_epoch=-1 if known is None else known.epoch,
+            current_metadata_offset=offset,
+            want_fence=fence,
+            want_shut_down=stop,
+        )
+        with suppress(RequestError):
+            result = decide_broker_heartbeat(
+                self.cluster.image, request, schema=SCHEMA, sessions=self.cluster.sessions
+            )
+            self.take(result.records, before)
+            self.cluster.sessions.touch(
+                broker_id, request.broker_epoch, offset, self.cluster.now_ms
+            )
+
+    @precondition(lambda self: self.cluster.image.brokers)
+    @rule(wait_ms=st.integers(1, 9_000))
+    def time_passes(self, wait_ms: int) -> None:
+        self.cluster.now_ms += wait_ms
+        before = self.cluster.image.copy()
+        result = decide_fence_silent_brokers(
+            self.cluster.image,
+            schema=SCHEMA,
+            sessions=self.cluster.sessions,
+            now_ms=self.cluster.now_ms,
+        )
+        self.take(result.records, before)
+
+    @rule()
+    def load_a_snapshot(self) -> None:
+        loaded = MetadataImage()
+        version = self.cluster.image.metadata_version
+        records = [
+            decode_record(encode_record(r, version)) for r in snapshot_records(self.cluster.image)
+        ]
+        loaded.apply(records, 0, 1)
+        loaded.offset = self.cluster.image.offset
+        assert loaded == self.cluster.image
+
+    @invariant()
+    def a_follower_that_replays_the_bytes_has_the_same_image(self) -> None:
+        new = self.cluster.log[self.followed :]
+        values = [encode_record(record, 30) for record in new]
+        if values:
+            self.follower.apply(map(decode_record, values), self.follower.offset + 1, 1)
+        self.followed = len(self.cluster.log)
+        assert self.follower == self.cluster.image
+
+    @invariant()
+    def leaders_and_replicas_are_sound(self) -> None:
+        image = self.cluster.image
+        replicas: dict[int, int] = {}
+        leaders: dict[int, int] = {}
+        for each in image.topics.values():
+            assert sorted(each.partitions) == list(range(len(each.partitions)))
+            for index, partition in each.partitions.items():
+                assert len(set(partition.replicas)) == len(partition.replicas)
+                assert set(partition.isr) <= set(partition.replicas)
+                assert set(partition.elr) <= set(partition.replicas)
+                assert not set(partition.elr) & set(partition.isr)
+                if partition.leader == -1:
+                    assert (each.topic_id, index) in image.leaderless
+                else:
+                    assert partition.leader in partition.isr
+                    assert image.is_active(partition.leader)
+                    leaders[partition.leader] = leaders.get(partition.leader, 0) + 1
+                for replica in partition.replicas:
+                    replicas[replica] = replicas.get(replica, 0) + 1
+        assert {k: n for k, n in image.replica_counts.items() if n} == replicas
+        assert {k: n for k, n in image.leader_counts.items() if n} == leaders
+        assert all(topic_id in image.topics_by_id for topic_id, _ in image.leaderless)
+
+
+Controller.TestCase.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+TestController = Controller.TestCase
