@@ -12,7 +12,7 @@ import os
 from typing import TYPE_CHECKING
 
 from .checkpoints import PARTITION_METADATA, read_partition_metadata, write_partition_metadata
-from .errors import DiskError
+from .errors import CorruptBatch, DiskError
 from .leader_epochs import LeaderEpochCache
 from .producer_replay import replay_producers
 from .producer_state import ProducerState
@@ -212,7 +212,13 @@ class LogBase:
         try:
             active.deactivate()
             self._durability.sync_before_roll(active, base_offset)
+            # Each mapping holds a descriptor; it comes back when it is needed.
+            active.release_indexes()
             self._add_segment(base_offset, now_ms)
+            if not active.size:
+                # Given offsets are far ahead. An empty segment would look like one that lost all.
+                self.segments.remove(active)
+                active.unlink()
             producers = self.producers
             producers.map_end_offset = base_offset
             snapshot = producers.take_snapshot(sync=False)
@@ -283,7 +289,12 @@ class LogBase:
         if self._is_tail_known:
             return
         self._is_tail_known = True
-        end_offset = self.segments.active.next_offset()
+        try:
+            end_offset = self.segments.active.next_offset()
+        except CorruptBatch as error:
+            failure = DiskError(self.directory, f"{error}, after a clean stop")
+            self.fail(failure)
+            raise failure from error
         if end_offset == self.log_end_offset:
             return
         logger.warning(

@@ -9,7 +9,7 @@ from what is left. Offsets below the recovery point were synced before it moved 
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from . import names
 from .batch import MAGIC, BatchHeader, verify_crc
@@ -124,6 +124,14 @@ def open_log(
     if topic_id is not None and log.topic_id is None:
         log.assign_topic_id(topic_id)
     return log
+
+
+class _Checked(NamedTuple):
+    """What is left of a segment. `is_dense`: no offset is missing in it."""
+
+    end_offset: int  # exclusive
+    is_whole: bool  # nothing was cut off
+    is_dense: bool
 
 
 class _Loader:
@@ -267,17 +275,18 @@ class _Loader:
         except CorruptBatch as error:
             # No crash does this to what was synced: leave it for somebody to look at.
             raise CorruptFile(self._directory, f"below the recovery point: {error}") from error
+        checked = None
         for slot, segment in enumerate(suspects):
-            if slot:
-                if segment.base_offset != end_offset and not self._config.compacts:
-                    # The end of the segment before never reached the disk, whole batches of it.
+            if checked is not None:
+                if self._lacks_batches(checked, segment):
                     logger.warning("%s: offset %d is missing", segment.path(names.LOG), end_offset)
                     self._drop(suspects[slot:])
                     break
                 producers.map_end_offset = segment.base_offset
                 producers.take_snapshot()
-            end_offset, is_whole = self._recover_segment(segment, log_start_offset)
-            if not is_whole:
+            checked = self._recover_segment(segment, log_start_offset)
+            end_offset = checked.end_offset
+            if not checked.is_whole:
                 self._drop(suspects[slot + 1 :])
                 break
         producers.map_end_offset = end_offset
@@ -285,6 +294,14 @@ class _Loader:
         epochs.truncate_from_end(end_offset)
         epochs.truncate_from_start(log_start_offset)
         return end_offset
+
+    def _lacks_batches(self, checked: _Checked, behind: LogSegment) -> bool:
+        """Whether the end of a segment never reached the disk, whole batches of it.
+
+        Compaction makes gaps too, but hardly between segments alone; and what it left is synced.
+        """
+        is_gap = behind.base_offset != checked.end_offset
+        return is_gap and checked.is_dense and not self._config.compacts
 
     def _replay(self, log_start_offset: int, end_offset: int) -> None:
         assert self.producers is not None
@@ -296,14 +313,15 @@ class _Loader:
             now_ms=self._now_ms,
         )
 
-    def _recover_segment(self, segment: LogSegment, log_start_offset: int) -> tuple[int, bool]:
-        """(end offset, whether all of its bytes are right) after the rest has been cut off."""
+    def _recover_segment(self, segment: LogSegment, log_start_offset: int) -> _Checked:
+        """Cut off what is not right, index the rest anew."""
         assert self.epochs is not None
         assert self.producers is not None
         segment.reset_indexes()
         segment.txn_index.reset()
         end_offset = segment.base_offset
         end_position = 0
+        is_dense = True
         leader_epoch = -1
         size = segment.file.size
         try:
@@ -316,6 +334,8 @@ class _Loader:
                     leader_epoch = header.leader_epoch
                     self._assign_epoch(self.epochs, header)
                 segment.reindex(position, header)
+                is_dense &= header.base_offset == end_offset
+                is_dense &= header.record_count == header.last_offset_delta + 1
                 end_offset = header.next_offset
                 end_position = position + header.size_bytes
         except (CorruptBatch, InvalidRecord) as error:
@@ -329,7 +349,7 @@ class _Loader:
         if end_position < size:
             segment.cut(end_position)
         segment.deactivate()
-        return end_offset, end_position == size
+        return _Checked(end_offset, end_position == size, is_dense)
 
     def _update_producers(
         self, segment: LogSegment, header: BatchHeader, batch: memoryview

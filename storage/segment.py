@@ -346,10 +346,14 @@ class LogSegment:
 
     def release(self) -> None:
         """Let go of the files without writing: the disk has failed, or they are to go."""
+        self.release_indexes()
+        self._file = None
+
+    def release_indexes(self) -> None:
+        """Unmap the indexes; they load again when they are used."""
         self.offset_index.release()
         self.time_index.release()
         self.txn_index.release()
-        self._file = None
 
     def index_paths(self) -> list[str]:
         """What a flush must sync beside the log file, if it is there."""

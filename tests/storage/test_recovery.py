@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from kbroker.storage import names
 from kbroker.storage.batch import BatchHeader, set_base_offset, set_leader_epoch
 from kbroker.storage.checkpoints import LEADER_EPOCH_CHECKPOINT, PARTITION_METADATA
-from kbroker.storage.errors import CorruptFile, StorageError
+from kbroker.storage.errors import CorruptFile, DiskError, StorageError
+from kbroker.storage.origin import Origin
 from kbroker.storage.recovery import UnknownLogDirectory
 from tests.storage.logs import (
     DIRECTORY,
@@ -161,6 +162,37 @@ def test_missing_batches_between_segments_end_the_log() -> None:
     log = open_at(disk, replace(PAIRS, cleanup_policy=frozenset(("compact",))))
     assert log.log_end_offset == 7
     assert offsets(log.read(3, 10_000)) == [4, 5]
+
+
+def test_a_gap_behind_a_segment_that_has_gaps_itself_is_no_loss() -> None:
+    disk = new_disk()
+    log = open_at(disk, PAIRS)
+    for base in (0, 5, 20, 25, 40):
+        batch = batch_of(base_offset=base, leader_epoch=0)
+        log.append(batch, leader_epoch=0, now_ms=NOW_MS, origin=Origin.REPLICATION)
+    log.close()
+    log = open_at(disk, PAIRS)
+    assert log.log_end_offset == 41
+    assert base_offsets(log) == [0, 20, 40]
+
+
+def test_offsets_far_ahead_leave_no_empty_segment_behind() -> None:
+    disk = new_disk()
+    log = open_at(disk, PAIRS)
+    batch = batch_of(base_offset=2**40, leader_epoch=0)
+    log.append(batch, leader_epoch=0, now_ms=NOW_MS, origin=Origin.REPLICATION)
+    assert base_offsets(log) == [2**40]
+    log.close()
+    assert open_at(disk, PAIRS).log_end_offset == 2**40 + 1
+
+
+def test_a_torn_end_after_a_clean_stop_takes_the_log_offline() -> None:
+    disk = closed(7)
+    disk.open(path(6, names.LOG)).truncate(ONE - 5)
+    log = open_at(disk, PAIRS, clean=True, recovery_point=7)
+    with pytest.raises(DiskError, match="after a clean stop"):
+        append(log)
+    assert log.is_offline
 
 
 @pytest.mark.parametrize("suffix", [names.OFFSET_INDEX, names.TIME_INDEX])
