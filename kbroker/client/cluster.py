@@ -132,6 +132,8 @@ class Cluster:
             broker.node_id: (broker.host, broker.port) for broker in response.brokers
         }
         self.controller_id = response.controller_id
+        if topics is None:
+            self.topics.clear()
         for topic in response.topics:
             if topic.error_code != ErrorCode.NONE or topic.name is None:
                 self.topics.pop(topic.name or "", None)

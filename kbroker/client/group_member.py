@@ -69,8 +69,11 @@ _REJOIN = (
 class GroupConsumer:
     """One member. `must_rejoin` says that the group is being shared out anew."""
 
-    def __init__(self, cluster: Cluster, group_id: str, topic: str, start_at: int) -> None:
+    def __init__(
+        self, cluster: Cluster, group_id: str, topic: str, start_at: int, heartbeat_s: float
+    ) -> None:
         self.must_rejoin = True
+        self._heartbeat_s = heartbeat_s
         self._cluster = cluster
         self._group_id = group_id
         self._topic = topic
@@ -204,7 +207,7 @@ class GroupConsumer:
     async def heartbeats(self) -> None:
         """Until cancelled: keeps the membership, and notices rebalances."""
         while True:
-            await trio.sleep(HEARTBEAT_S)
+            await trio.sleep(self._heartbeat_s)
             if self.must_rejoin:
                 continue
             try:
@@ -245,10 +248,10 @@ LEAVE_TIMEOUT_S = 2.0
 
 @asynccontextmanager
 async def joined(
-    cluster: Cluster, group_id: str, topic: str, start_at: int
+    cluster: Cluster, group_id: str, topic: str, start_at: int, heartbeat_s: float = HEARTBEAT_S
 ) -> AsyncIterator[GroupConsumer]:
     """A member that sends heartbeats inside the block and leaves the group at its end."""
-    member = GroupConsumer(cluster, group_id, topic, start_at)
+    member = GroupConsumer(cluster, group_id, topic, start_at, heartbeat_s)
     async with trio.open_nursery() as nursery:
         nursery.start_soon(member.heartbeats)
         try:

@@ -1,0 +1,53 @@
+"""Topics through the client."""
+
+from __future__ import annotations
+
+import pytest
+
+from kbroker.broker import TopicSpec
+from kbroker.client.admin import CreatedTopic, create_topic, delete_topic, topic_overrides
+from kbroker.client.errors import BrokerError, ClientError
+
+from .rig import cluster_of
+
+
+async def test_a_topic_is_created_described_and_deleted() -> None:
+    async with cluster_of() as (cluster, _):
+        created = await create_topic(cluster, "t", 3, None, {"retention.ms": "5"})
+        assert created == CreatedTopic(3, 1)
+        assert len((await cluster.topic("t")).partitions) == 3
+        assert await topic_overrides(cluster, ["t"]) == {"t": {"retention.ms": "5"}}
+        await delete_topic(cluster, "t")
+        await cluster.refresh(None)
+        assert cluster.topics == {}
+
+
+async def test_the_brokers_defaults() -> None:
+    async with cluster_of(settings={"num.partitions": "4"}) as (cluster, _):
+        assert await create_topic(cluster, "t", None, None, {}) == CreatedTopic(4, 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "partitions", "replicas", "configs", "sentence"),
+    [
+        ("t", 1, None, {}, "Topic 't' already exists"),
+        ("a b", 1, None, {}, "Topic name is invalid: 'a b' contains"),
+        ("u", 1, 5, {}, "INVALID_REPLICATION_FACTOR"),
+        ("u", 1, None, {"nope": "1"}, "Unknown topic config name: nope"),
+        ("u", 1, None, {"retention.ms": "x"}, "Not a number of type LONG"),
+    ],
+)
+async def test_what_the_broker_refuses_is_one_sentence(
+    name: str, partitions: int, replicas: int | None, configs: dict[str, str], sentence: str
+) -> None:
+    async with cluster_of(TopicSpec("t")) as (cluster, _):
+        with pytest.raises(BrokerError) as raised:
+            await create_topic(cluster, name, partitions, replicas, configs)
+        assert str(raised.value).startswith(f"Topic '{name}' is not created: ")
+        assert sentence in str(raised.value)
+
+
+async def test_a_topic_that_is_not_there_cannot_be_deleted() -> None:
+    async with cluster_of() as (cluster, _):
+        with pytest.raises(ClientError, match=r"There is no topic 'nope'\."):
+            await delete_topic(cluster, "nope")

@@ -1,0 +1,166 @@
+"""A connection negotiates versions and turns what goes wrong into sentences."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING
+
+import pytest
+import trio
+
+from kbroker.client.connection import Connection
+from kbroker.client.errors import BrokerError, ClientError, Disconnected, check, is_retriable
+from kbroker.wire import codec, frame
+from kbroker.wire.api_keys import ApiKey
+from kbroker.wire.errors import ErrorCode
+from kbroker.wire.messages.api_versions import ApiVersion, ApiVersionsResponse
+from kbroker.wire.messages.heartbeat import HeartbeatRequest, HeartbeatResponse
+from kbroker.wire.messages.metadata import MetadataRequest, MetadataResponse
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from kbroker.client.connection import Stream
+
+
+class Peer:
+    """A broker's end: answers frame by frame with what `answer(key, version, id)` returns."""
+
+    def __init__(self, answer: Callable[[int, int, int], bytes]) -> None:
+        self._answer = answer
+        self._sent = b""
+        self.versions: list[tuple[int, int]] = []
+        self.is_closed = False
+
+    async def send_all(self, data: bytes) -> None:
+        await trio.lowlevel.checkpoint()
+        header = frame.parse_request_header(memoryview(data)[4:])
+        self.versions.append((header.api_key, header.api_version))
+        body = self._answer(header.api_key, header.api_version, header.correlation_id)
+        self._sent += body
+
+    async def receive_some(self, max_bytes: int | None = None) -> bytes:
+        await trio.lowlevel.checkpoint()
+        piece, self._sent = self._sent[:7], self._sent[7:]  # pieces of an awkward size
+        return piece
+
+    async def aclose(self) -> None:
+        await trio.lowlevel.checkpoint()
+        self.is_closed = True
+
+
+def framed(content: bytes) -> bytes:
+    return struct.pack(">i", len(content)) + content
+
+
+def api_versions(
+    correlation_id: int, version: int, served: dict[int, tuple[int, int]], code: int = 0
+) -> bytes:
+    response = ApiVersionsResponse(
+        error_code=code,
+        api_keys=[
+            ApiVersion(api_key=key, min_version=low, max_version=high)
+            for key, (low, high) in served.items()
+        ],
+    )
+    header = frame.response_header(ApiKey.API_VERSIONS, version, correlation_id)
+    return framed(header + codec.encode(response, version))
+
+
+async def open_to(peer: Peer) -> Connection:
+    async def connect(host: str, port: int) -> Stream:
+        await trio.lowlevel.checkpoint()
+        return peer
+
+    return await Connection.open("broker", 9092, connect)
+
+
+async def test_the_highest_common_version_is_used() -> None:
+    def answer(key: int, version: int, correlation_id: int) -> bytes:
+        if key == ApiKey.API_VERSIONS:
+            return api_versions(correlation_id, version, {ApiKey.HEARTBEAT: (0, 2)})
+        header = frame.response_header(key, version, correlation_id)
+        return framed(header + codec.encode(HeartbeatResponse(error_code=27), version))
+
+    peer = Peer(answer)
+    connection = await open_to(peer)
+    response = await connection.ask(HeartbeatRequest(group_id="g"), HeartbeatResponse)
+    assert response.error_code == 27
+    assert peer.versions == [(ApiKey.API_VERSIONS, 3), (ApiKey.HEARTBEAT, 2)]
+
+
+async def test_an_older_broker_is_asked_again_with_version_0() -> None:
+    def answer(key: int, version: int, correlation_id: int) -> bytes:
+        if version:
+            return api_versions(correlation_id, 0, {}, ErrorCode.UNSUPPORTED_VERSION)
+        return api_versions(correlation_id, 0, {ApiKey.METADATA: (0, 9)})
+
+    connection = await open_to(Peer(answer))
+    assert connection.serves(ApiKey.METADATA)
+    assert not connection.serves(ApiKey.HEARTBEAT)
+
+
+async def test_an_api_that_the_broker_lacks_is_named() -> None:
+    peer = Peer(lambda key, version, id_: api_versions(id_, version, {ApiKey.METADATA: (99, 99)}))
+    connection = await open_to(peer)
+    with pytest.raises(ClientError, match="does not serve Metadata at a version from 4 to 12"):
+        await connection.ask(MetadataRequest(), MetadataResponse)
+
+
+@pytest.mark.parametrize(
+    ("bytes_", "error", "sentence"),
+    [
+        (b"", Disconnected, "closed the connection"),
+        (b"\0\0\0\x10\0\0", Disconnected, "closed the connection"),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", ClientError, "does not speak Kafka's protocol"),
+        (framed(b"\0\0\0\1\xff"), ClientError, "does not speak Kafka's protocol"),
+        (framed(b"\0\0\0\7"), ClientError, "another request than it was asked"),
+    ],
+)
+async def test_what_is_no_answer_is_one_sentence(
+    bytes_: bytes, error: type[ClientError], sentence: str
+) -> None:
+    peer = Peer(lambda key, version, correlation_id: bytes_)
+    with pytest.raises(error, match=sentence):
+        await open_to(peer)
+    assert peer.is_closed
+
+
+async def test_a_broker_that_says_nothing_is_given_up(autojump_clock: object) -> None:
+    class Silent(Peer):
+        async def receive_some(self, max_bytes: int | None = None) -> bytes:
+            await trio.sleep_forever()
+            raise AssertionError
+
+    peer = Silent(lambda key, version, correlation_id: b"")
+    with pytest.raises(Disconnected, match="has not answered ApiVersions within 30 s"):
+        await open_to(peer)
+    assert peer.is_closed
+
+
+@pytest.mark.parametrize(
+    ("failure", "sentence"),
+    [
+        (ConnectionRefusedError(111, "Connection refused"), "broker:9092: Connection refused."),
+        (OSError("all attempts failed"), "broker:9092: all attempts failed."),
+    ],
+)
+async def test_why_nobody_answers(failure: OSError, sentence: str) -> None:
+    async def connect(host: str, port: int) -> Stream:
+        await trio.lowlevel.checkpoint()
+        raise failure
+
+    with pytest.raises(Disconnected) as raised:
+        await Connection.open("broker", 9092, connect)
+    assert str(raised.value) == f"No broker answers at {sentence}"
+
+
+def test_error_codes_become_sentences() -> None:
+    check(0, "x")
+    with pytest.raises(BrokerError) as raised:
+        check(ErrorCode.NOT_LEADER_OR_FOLLOWER, "Partition t-0")
+    assert str(raised.value).startswith("Partition t-0: ")
+    assert str(raised.value).endswith("(NOT_LEADER_OR_FOLLOWER).")
+    assert is_retriable(raised.value)
+    with pytest.raises(BrokerError, match="UNKNOWN_SERVER_ERROR"):
+        check(9999, "x")
