@@ -1,0 +1,176 @@
+"""The forms of arguments, and the one sentence of each mistake."""
+
+from __future__ import annotations
+
+import argparse
+
+import pytest
+
+from kbroker.cli import COMMANDS, main
+from kbroker.commands import consume, serve
+from kbroker.commands.arguments import (
+    TopicArgument,
+    UserError,
+    address_text,
+    parse_address,
+    parse_topic,
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("orders", TopicArgument("orders", None, {})),
+        ("orders:3", TopicArgument("orders", 3, {})),
+        ("orders::a=b", TopicArgument("orders", None, {"a": "b"})),
+        ("orders:3:a=b,c=d", TopicArgument("orders", 3, {"a": "b", "c": "d"})),
+        (
+            "orders:1:cleanup.policy=compact,delete,x=y=z",
+            TopicArgument("orders", 1, {"cleanup.policy": "compact,delete", "x": "y=z"}),
+        ),
+    ],
+)
+def test_topics(text: str, expected: TopicArgument) -> None:
+    assert parse_topic(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", "--topic : a topic needs a name"),
+        (":3", "--topic :3: a topic needs a name"),
+        ("a:x", "'x' is no number of partitions"),
+        ("a:0", "'0' is no number of partitions"),
+        ("a:1:compact", "'compact' is not of the form KEY=VALUE"),
+        ("a:1:=x", "'=x' is not of the form KEY=VALUE"),
+    ],
+)
+def test_topics_that_cannot_be(text: str, sentence: str) -> None:
+    with pytest.raises(UserError) as raised:
+        parse_topic(text)
+    assert sentence in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "port"),
+    [
+        ("127.0.0.1:9092", "127.0.0.1", 9092),
+        ("[::1]:0", "::1", 0),
+        (":9092", "", 9092),
+        ("kafka.example:65535", "kafka.example", 65535),
+    ],
+)
+def test_addresses(text: str, host: str, port: int) -> None:
+    assert parse_address(text, "--listen") == (host, port)
+    assert address_text(host, port) == text
+
+
+@pytest.mark.parametrize("text", ["", "a", "a:", "a:x", "a:65536", "a:-1", "::1:9092"])
+def test_addresses_that_cannot_be(text: str) -> None:
+    with pytest.raises(UserError, match="--listen"):
+        parse_address(text, "--listen")
+
+
+def serve_keys(*words: str) -> dict[str, str]:
+    """What `kbroker serve` makes of its options, as the broker's static configuration."""
+    parser = argparse.ArgumentParser()
+    serve.add_arguments(parser)
+    settings = serve._settings(parser.parse_args(words))
+    return settings.config.static
+
+
+def test_serve_listens_on_loopback_unless_told() -> None:
+    assert serve_keys()["listeners"] == "PLAINTEXT://127.0.0.1:9092"
+    assert serve_keys("--listen", "[::1]:0")["listeners"] == "PLAINTEXT://[::1]:0"
+    assert serve_keys("--set", "listeners=PLAINTEXT://:1")["listeners"] == "PLAINTEXT://:1"
+
+
+def test_serve_reads_the_file_then_set_then_its_own_options(tmp_path: object) -> None:
+    path = f"{tmp_path}/server.properties"
+    with open(path, "w") as file:
+        file.write("listeners=PLAINTEXT://:1\nnum.partitions=2\nlog.retention.hours=5\n")
+    keys = serve_keys(
+        "--config", path, "--set", "num.partitions=3", "--listen", "h:2", "--data", "/d"
+    )
+    assert keys["listeners"] == "PLAINTEXT://h:2"
+    assert keys["num.partitions"] == "3"
+    assert keys["log.retention.hours"] == "5"
+    assert keys["log.dirs"] == "/d"
+
+
+def test_advertise() -> None:
+    assert "advertised.listeners" not in serve_keys()
+    assert serve_keys("--advertise", "a:1")["advertised.listeners"] == "PLAINTEXT://a:1"
+    keys = serve_keys("--set", "advertised.listeners=PLAINTEXT://a:1", "--advertise", "auto")
+    assert "advertised.listeners" not in keys
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        ([], "A command is missing: one of serve, run,"),
+        (["foo"], "There is no command 'foo'"),
+        (["serve", "--foo"], "Unrecognized arguments: --foo"),
+        (["serve", "--lis", "a:1"], "Unrecognized arguments: --lis a:1"),
+        (["serve", "--listen"], "Argument --listen: expected one argument"),
+        (["serve", "--listen", "a"], "--listen a: it must be HOST:PORT."),
+        (["serve", "--set", "x"], "--set x: it must be KEY=VALUE."),
+        (
+            ["serve", "--set", "num.partitions=x"],
+            "Invalid value x for configuration num.partitions",
+        ),
+        (["serve", "--config", "/nope"], "Cannot read /nope: No such file or directory."),
+        (["serve", "--topic", "a:b"], "'b' is no number of partitions."),
+        (["serve", "--set", "listeners=SSL://:1"], "The listener SSL asks for SSL"),
+        (["run"], "A command to run is missing"),
+        (["run", "--"], "A command to run is missing"),
+        (["topics"], "The following arguments are required: ACTION"),
+        (["topics", "create", "t", "--partitions", "0"], "--partitions 0: it must be 1 or more."),
+        (["topics", "create", "t", "--config", "x"], "--config x: it must be KEY=VALUE."),
+        (["topics", "list", "--bootstrap", "x"], "--bootstrap x: it must be HOST:PORT."),
+        (["produce"], "The following arguments are required: TOPIC"),
+        (["produce", "t", "--key", "a", "--key-separator", ":"], "exclude each other"),
+        (["produce", "t", "--acks", "2"], "Argument --acks: invalid choice: '2'"),
+        (["consume", "t", "--max", "0"], "--max 0: it must be 1 or more."),
+        (["consume", "t", "--timeout", "-1"], "--timeout -1.0: it must be a number of seconds."),
+        (["consume", "t", "--group", "g", "--offset", "1"], "--offset and --partition go with no"),
+        (["consume", "t", "--since", "x"], "--since x: it must be a time"),
+        (["groups", "describe"], "The following arguments are required: GROUP"),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_status_1(
+    words: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("kbroker: ")
+    assert sentence in captured.err
+    assert captured.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as raised:
+        main([command, "--help"])
+    assert raised.value.code == 0
+    assert f"kbroker {command}" in capsys.readouterr().out
+
+
+def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    out = capsys.readouterr().out
+    for command in COMMANDS:
+        assert command in out
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("1700000000000", 1_700_000_000_000),
+        ("2023-11-14T22:13:20Z", 1_700_000_000_000),
+        ("2023-11-14T23:13:20+01:00", 1_700_000_000_000),
+    ],
+)
+def test_times(text: str, expected: int) -> None:
+    assert consume.parse_time_ms(text) == expected
