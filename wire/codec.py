@@ -44,9 +44,9 @@ def encode_chunks(message: Message, version: int) -> list[bytes | Blob]:
     return chunk_encoder(type(message), version)(message)
 
 
-def decoder(cls: type[M], version: int) -> Callable[[Buffer, int], M]:
-    """`decode` for one class and version."""
-    made: Callable[[Buffer, int], M] = _decoder(cast("Hashable", cls), version)
+def decoder(cls: type[M], version: int, exact: bool = True) -> Callable[[Buffer, int], M]:
+    """`decode` for one class and version. Not `exact`: what follows the message is left alone."""
+    made: Callable[[Buffer, int], M] = _decoder(cast("Hashable", cls), version, exact)
     return made
 
 
@@ -57,11 +57,12 @@ def chunk_encoder(cls: type[M], version: int) -> Callable[[M], list[bytes | Blob
 
 
 @cache
-def _decoder(cls: type[Message], version: int) -> Any:
+def _decoder(cls: type[Message], version: int, exact: bool) -> Any:
     from .compile_decoder import decoder_source, has_records
 
     check_version(cls, version)
-    read = decoder_source(cls, version).function("decode", f"<{cls.__name__} {version} decoder>")
+    source = decoder_source(cls, version, exact)
+    read = source.function("decode", f"<{cls.__name__} {version} decoder>")
     wanted = memoryview if has_records(cls) else bytes
 
     def decode(buffer: Buffer, position: int = 0) -> Message:

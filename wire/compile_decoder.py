@@ -31,17 +31,17 @@ if TYPE_CHECKING:
     from .schema import Field
 
 
-def decoder_source(cls: type[Message], version: int) -> Source:
-    """Defines `decode(buffer, position) -> message`.
+def decoder_source(cls: type[Message], version: int, exact: bool = True) -> Source:
+    """Defines `decode(buffer, position) -> message`, whose message ends the buffer if `exact`.
 
     `buffer` is bytes, or for classes with records (`has_records`) a memoryview. Raises
     ProtocolError, struct.error, IndexError, UnicodeDecodeError.
     """
-    return _DecoderText(cls, version).source
+    return _DecoderText(cls, version, exact).source
 
 
 class _DecoderText:
-    def __init__(self, cls: type[Message], version: int) -> None:
+    def __init__(self, cls: type[Message], version: int, exact: bool) -> None:
         self.version = version
         # Slices of bytes decode faster than those of a memoryview, so only records call for one.
         self.is_view = has_records(cls)
@@ -56,8 +56,9 @@ class _DecoderText:
             source.line("end = len(b)")
             self.struct(cls, "m", is_flexible(cls, version))
             self.flush()
-            source.line("if p != end:")
-            source.line(f"    bad_end({cls.__name__!r}, end - p)")
+            if exact:
+                source.line("if p != end:")
+                source.line(f"    bad_end({cls.__name__!r}, end - p)")
             source.line("return m")
         source.name("bad_end", _bad_end)
 

@@ -50,7 +50,8 @@ class _Route:
 
     def __init__(self, api: Api, version: int) -> None:
         self.api = api
-        self.decode = codec.decoder(api.request, version)
+        # Kafka reads no further than the request's end, and librdkafka 2.x sends more (Metadata).
+        self.decode = codec.decoder(api.request, version, exact=False)
         self.encode_chunks = codec.chunk_encoder(api.response, version)
         self.header = frame.response_header_suffix(api.key, version)
 
