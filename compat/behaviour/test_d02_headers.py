@@ -46,3 +46,12 @@ def test_unknown_tags_in_header_and_body_are_skipped(raw: RawClient) -> None:
     assert body[-1:] == b"\0"
     frame = raw.exchange(header + body[:-1] + UNKNOWN_TAG)
     assert decode(MetadataResponse, 12, frame, 5).brokers
+
+
+def test_what_follows_the_request_is_left_alone(raw: RawClient) -> None:
+    """librdkafka sends such bytes after a Metadata request for all topics."""
+    for version in (1, 12, 13):
+        header = struct.pack(">hhih", 3, version, 9, -1) + (b"\0" if version >= 9 else b"")
+        body = encode(MetadataRequest(topics=[]), version)
+        frame = raw.exchange(header + body + b"\1\2\3")
+        assert decode(MetadataResponse, version, frame, 5 if version >= 9 else 4).brokers
