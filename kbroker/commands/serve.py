@@ -20,6 +20,7 @@ from .local import broker_settings, listener, start_logging
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import AsyncIterator
 
 LISTEN_DEFAULT = "127.0.0.1:9092"
 
@@ -60,8 +61,8 @@ def run(arguments: argparse.Namespace) -> int:
     settings = _settings(arguments)
     try:
         trio.run(_serve, settings)
-    except StartupError as error:
-        raise UserError(str(error)) from error
+    except* StartupError as group:
+        raise UserError(str(group.exceptions[0])) from None
     return 0
 
 
@@ -87,11 +88,25 @@ def _settings(arguments: argparse.Namespace) -> BrokerSettings:
 
 
 async def _serve(settings: BrokerSettings) -> None:
-    # A signal that comes during the start is kept, and stops the broker as soon as it runs.
+    """Until SIGTERM or SIGINT; one that comes while the broker starts gives the start up."""
+    start = trio.CancelScope()
+    serving, stop = trio.Event(), trio.Event()
+
+    async def watch(signals: AsyncIterator[int]) -> None:
+        async for number in signals:
+            logging.getLogger("kbroker").info("%s: stopping", signal.Signals(number).name)
+            stop.set()
+            if not serving.is_set():
+                start.cancel()
+            return
+
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        async with Broker(settings) as broker:
-            addresses = ",".join(address_text(host, port) for host, port in broker.addresses)
-            print(f"ready: {addresses}", flush=True)
-            async for number in signals:
-                logging.getLogger("kbroker").info("%s: stopping", signal.Signals(number).name)
-                break
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(watch, signals)
+            with start:
+                async with Broker(settings) as broker:
+                    serving.set()
+                    addresses = (address_text(host, port) for host, port in broker.addresses)
+                    print(f"ready: {','.join(addresses)}", flush=True)
+                    await stop.wait()
+            nursery.cancel_scope.cancel()
