@@ -119,6 +119,17 @@ class BrokerConfig(ServerKeys, ControllerKeys, LogKeys, CoordinatorKeys, Securit
         """What Kafka checks between keys (KafkaConfig.validateValues)."""
         if self.node_id != self.broker_id:
             raise ConfigError("You must set `node.id` to the same value as `broker.id`.")
+        if set(self.process_roles) != {"broker", "controller"}:
+            raise ConfigError(
+                f"process.roles={','.join(self.process_roles)} is not supported yet: "
+                "a node is broker and controller."
+            )
+        voters = {voter.partition("@")[0] for voter in self.controller_quorum_voters}
+        if voters and voters != {str(self.node_id)}:
+            raise ConfigError(
+                f"controller.quorum.voters={','.join(self.controller_quorum_voters)} is not "
+                f"supported yet: node {self.node_id} is a quorum of one."
+            )
         if self.authorizer_class_name:
             raise ConfigError(
                 f"authorizer.class.name={self.authorizer_class_name} is not supported yet: "

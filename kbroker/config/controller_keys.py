@@ -120,7 +120,6 @@ class ControllerKeys(Keyed):
         "metadata.log.dir",
         STRING,
         None,
-        doc="Directory of the metadata log; the first log directory where it is not set.",
     )
     metadata_log_max_record_bytes_between_snapshots = Key(
         "metadata.log.max.record.bytes.between.snapshots",

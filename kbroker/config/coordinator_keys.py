@@ -275,7 +275,6 @@ class CoordinatorKeys(Keyed):
         600_000,
         at_least(1),
         internal=True,
-        doc="How often forgotten producers are searched for.",
     )
     producer_id_expiration_ms = Key(
         "producer.id.expiration.ms",

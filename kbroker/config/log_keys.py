@@ -65,7 +65,6 @@ class LogKeys(Keyed):
         15_000,
         at_least(0),
         scope=CLUSTER_WIDE,
-        doc="How long the cleaner sleeps when there is nothing to clean.",
     )
     log_cleaner_dedupe_buffer_size = Key(
         "log.cleaner.dedupe.buffer.size", LONG, 134_217_728, scope=CLUSTER_WIDE
@@ -76,11 +75,8 @@ class LogKeys(Keyed):
         86_400_000,
         at_least(0),
         scope=CLUSTER_WIDE,
-        doc="How long tombstones of compacted topics stay readable.",
     )
-    log_cleaner_enable = Key(
-        "log.cleaner.enable", BOOLEAN, True, doc="Whether the log cleaner runs."
-    )
+    log_cleaner_enable = Key("log.cleaner.enable", BOOLEAN, True)
     log_cleaner_io_buffer_load_factor = Key(
         "log.cleaner.io.buffer.load.factor", DOUBLE, 0.9, scope=CLUSTER_WIDE
     )
@@ -96,7 +92,6 @@ class LogKeys(Keyed):
         LONG_MAX,
         at_least(1),
         scope=CLUSTER_WIDE,
-        doc="Longest time a record may stay uncompacted.",
     )
     log_cleaner_min_cleanable_ratio = Key(
         "log.cleaner.min.cleanable.ratio",
@@ -104,7 +99,6 @@ class LogKeys(Keyed):
         0.5,
         between(0, 1),
         scope=CLUSTER_WIDE,
-        doc="Share of uncleaned bytes at which a compacted log is cleaned.",
     )
     log_cleaner_min_compaction_lag_ms = Key(
         "log.cleaner.min.compaction.lag.ms",
@@ -112,7 +106,6 @@ class LogKeys(Keyed):
         0,
         at_least(0),
         scope=CLUSTER_WIDE,
-        doc="Shortest time a record stays uncompacted.",
     )
     log_cleaner_threads = Key("log.cleaner.threads", INT, 1, at_least(0), scope=CLUSTER_WIDE)
     log_cleanup_policy = Key[Strings](
@@ -171,7 +164,6 @@ class LogKeys(Keyed):
         INT,
         60_000,
         at_least(0),
-        doc="How often log start offsets are written to their checkpoint.",
     )
     log_index_interval_bytes = Key(
         "log.index.interval.bytes",

@@ -23,7 +23,13 @@ from .validators import at_least, between, list_of, non_null, one_of, one_of_any
 class SecurityKeys(Keyed):
     """TLS, SASL, delegation tokens, authorization."""
 
-    authorizer_class_name = Key("authorizer.class.name", STRING, "", non_null)
+    authorizer_class_name = Key(
+        "authorizer.class.name",
+        STRING,
+        "",
+        non_null,
+        doc="The authorizer; a start that sets one is refused, for there is none yet.",
+    )
     connections_max_reauth_ms = Key("connections.max.reauth.ms", LONG, 0)
     delegation_token_expiry_check_interval_ms = Key(
         "delegation.token.expiry.check.interval.ms", LONG, 3_600_000, at_least(1)

@@ -66,7 +66,6 @@ class ServerKeys(Keyed):
         "inter.broker.listener.name",
         STRING,
         None,
-        doc="The listener that brokers use among themselves.",
     )
     kafka_metrics_polling_interval_secs = Key(
         "kafka.metrics.polling.interval.secs", INT, 10, at_least(1)
@@ -152,7 +151,6 @@ class ServerKeys(Keyed):
         INT,
         500,
         at_least(1),
-        doc="Requests of one connection that may be in progress before reading pauses.",
     )
     quota_window_num = Key("quota.window.num", INT, 11, at_least(1))
     quota_window_size_seconds = Key("quota.window.size.seconds", INT, 1, at_least(1))
@@ -173,7 +171,6 @@ class ServerKeys(Keyed):
         "replica.lag.time.max.ms",
         LONG,
         30_000,
-        doc="A follower that has not caught up for this long leaves the ISR.",
     )
     replica_selector_class = Key[str | None]("replica.selector.class", STRING, None)
     replica_socket_receive_buffer_bytes = Key("replica.socket.receive.buffer.bytes", INT, 65_536)

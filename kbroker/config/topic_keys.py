@@ -56,7 +56,6 @@ class TopicKeys(Keyed):
         86_400_000,
         at_least(0),
         synonyms=(Synonym("log.cleaner.delete.retention.ms"),),
-        doc="How long tombstones of compacted topics stay readable.",
     )
     file_delete_delay_ms = Key(
         "file.delete.delay.ms",
@@ -122,7 +121,6 @@ class TopicKeys(Keyed):
         LONG_MAX,
         at_least(1),
         synonyms=(Synonym("log.cleaner.max.compaction.lag.ms"),),
-        doc="Longest time a record may stay uncompacted.",
     )
     max_message_bytes = Key(
         "max.message.bytes",
@@ -162,7 +160,6 @@ class TopicKeys(Keyed):
         0.5,
         between(0, 1),
         synonyms=(Synonym("log.cleaner.min.cleanable.ratio"),),
-        doc="Share of uncleaned bytes at which a compacted log is cleaned.",
     )
     min_compaction_lag_ms = Key(
         "min.compaction.lag.ms",
@@ -170,7 +167,6 @@ class TopicKeys(Keyed):
         0,
         at_least(0),
         synonyms=(Synonym("log.cleaner.min.compaction.lag.ms"),),
-        doc="Shortest time a record stays uncompacted.",
     )
     min_insync_replicas = Key(
         "min.insync.replicas",

@@ -81,6 +81,14 @@ def test_settings_are_parsed() -> None:
         ),
         ({"log.roll.ms": "0"}, "log.roll.ms must be greater than or equal to 1"),
         (
+            {"process.roles": "broker"},
+            "process.roles=broker is not supported yet: a node is broker and controller.",
+        ),
+        (
+            {"controller.quorum.voters": "1@a:1,2@b:2"},
+            "controller.quorum.voters=1@a:1,2@b:2 is not supported yet: node 1 is a quorum of one.",
+        ),
+        (
             {"authorizer.class.name": "Foo"},
             "authorizer.class.name=Foo is not supported yet: "
             "without an authorizer everybody may do everything.",
