@@ -30,7 +30,9 @@ class Api:
 
     @property
     def versions(self) -> str:
-        return f"{self.advertised_min_version}-{self.max_version}"
+        """As advertised: `0-13`, or `0` alone."""
+        low, high = self.advertised_min_version, self.max_version
+        return f"{low}-{high}" if low < high else str(high)
 
 
 RequestT = TypeVar("RequestT", bound="Message")
