@@ -127,23 +127,20 @@ class ConfigSchema:
                 return _invalid_request("Unable to parse broker name as a base 10 number.")
             if int(name) < 0:
                 return _invalid_request("Invalid negative broker ID.")
-        fixed = [
-            key
-            for key in values
-            if key in BROKER_KEYS
-            and (BROKER_KEYS[key].scope is READ_ONLY or key in _FIXED_AT_START)
-        ]
-        if fixed:
-            return _invalid_request(
-                f"Cannot update these configs dynamically: [{', '.join(fixed)}]"
-            )
-        if name == CLUSTER_DEFAULT:
-            own = [k for k in values if k in BROKER_KEYS and BROKER_KEYS[k].scope is PER_BROKER]
+        known = [key for key in values if key in BROKER_KEYS]
+        fixed = [key for key in known if BROKER_KEYS[key].scope is READ_ONLY]
+        if not fixed and name == CLUSTER_DEFAULT:
+            own = [key for key in known if BROKER_KEYS[key].scope is PER_BROKER]
             if own:
                 return _invalid_request(
                     "Cannot update these configs at default cluster level, broker id must be "
                     f"specified: [{', '.join(own)}]"
                 )
+        fixed = fixed or [key for key in known if key in _FIXED_AT_START]
+        if fixed:
+            return _invalid_request(
+                f"Cannot update these configs dynamically: [{', '.join(fixed)}]"
+            )
         trial = BrokerConfig(self._broker.static)
         try:
             if name == CLUSTER_DEFAULT:
