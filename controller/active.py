@@ -9,6 +9,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final
 
+from kbroker.wire.errors import ErrorCode, RequestError
+
 from .bootstrap import first_records, later_records
 from .features import CONTROLLER_REGISTRATION_SINCE, FRESH, METADATA_VERSION, SUPPORTED
 from .image_records import controller_record
@@ -58,6 +60,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+# As many records as Kafka's controller puts into a batch (MAX_RECORDS_PER_BATCH).
+RECORDS_A_BATCH_MAX: Final = 10_000
 # Brokers fenced in one turn of the quorum's pump; the next turn follows at once.
 FENCED_A_TURN_MAX: Final = 100
 
@@ -106,12 +110,38 @@ class ActiveController:
             self.write([controller_record(me)])
 
     def write(self, records: Sequence[Message]) -> None:
-        """Append and replay. Encoding comes first: what cannot be written must not be replayed."""
+        """Append and replay, in as many batches as it takes: a crash may leave the first of
+        them.
+        """
+        values = self._encode(records)
+        start, size = 0, 0
+        for index, value in enumerate(values):
+            size += len(value)
+            if size > self._driver.batch_bytes_max or index - start == RECORDS_A_BATCH_MAX:
+                self._append(records[start:index], values[start:index])
+                start, size = index, len(value)
+        self._append(records[start:], values[start:])
+
+    def write_atomically(self, records: Sequence[Message]) -> None:
+        """Append and replay in one batch, or not at all: RequestError if they do not fit."""
+        values = self._encode(records)
+        size, most = sum(map(len, values)), self._driver.batch_bytes_max
+        if size > most:
+            raise RequestError(
+                ErrorCode.RECORD_LIST_TOO_LARGE,
+                f"The total record(s) size of {size} exceeds the maximum allowed batch size of "
+                f"{most}",
+            )
+        self._append(records, values)
+
+    def _encode(self, records: Sequence[Message]) -> tuple[bytes, ...]:
+        """First of all: what cannot be written must not be replayed."""
+        # The very first batch is written at the level that it brings with it.
+        return encode_records(records, self.image.metadata_version or FRESH[METADATA_VERSION])
+
+    def _append(self, records: Sequence[Message], values: Sequence[bytes]) -> None:
         if not records:
             return
-        # The very first batch is written at the level that it brings with it.
-        version = self.image.metadata_version or FRESH[METADATA_VERSION]
-        values = encode_records(records, version)
         offset, epoch = self._driver.end_offset, self._driver.node.epoch
         self._driver.append(records, values)
         self.image.apply(records, offset, epoch)

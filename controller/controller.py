@@ -149,12 +149,15 @@ class Controller:
         name = type(request).__name__
         try:
             result: Result[Message] = _DECISIONS[name](active, request)
+            if name in _REFUSALS:
+                active.write(result.records)
+            else:
+                active.write_atomically(result.records)
         except RequestError as error:
             if name not in _REFUSALS:
                 raise
             logger.info("%s refused: %s", name, error)
             return _REFUSALS[name](error_code=error.code)
-        active.write(result.records)
         # A read waits too, for whatever it has seen that is not committed yet.
         await self._driver.wait_applied(self._driver.end_offset - 1)
         return result.response
@@ -248,7 +251,8 @@ _DECISIONS: Final[Mapping[str, Callable[[ActiveController, Any], Result[Any]]]] 
     "IncrementalAlterConfigsRequest": ActiveController.incremental_alter_configs,
 }
 
-# What these answer to a RequestError; it has no other place for one.
+# What these answer to a RequestError. Their records say of many partitions what follows from one
+# broker's state, and may go into several batches.
 _REFUSALS: Final[Mapping[str, Callable[..., Message]]] = {
     "BrokerHeartbeatRequest": BrokerHeartbeatResponse,
     "BrokerRegistrationRequest": BrokerRegistrationResponse,

@@ -121,6 +121,11 @@ class Driver:
         assert records
         self._carry_out(self.node.step(Append(values), self.now_ms()), records)
 
+    @property
+    def batch_bytes_max(self) -> int:
+        """How large the values of one batch may be together."""
+        return self._log.batch_bytes_max
+
     async def wait_applied(self, offset: int) -> None:
         """Return when every record up to `offset` is committed and the listeners have it.
 

@@ -9,6 +9,7 @@ Source: KafkaMetadataLog, FileQuorumStateStore, Snapshots, FileRawSnapshotWriter
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
@@ -80,6 +81,8 @@ def format_log_dir(
         directory_id=random_uuid(rng),
     )
     log_dir.format(meta)
+    # The directory itself may be new.
+    disk.fsync_dir(os.path.dirname(os.path.abspath(log_dir.path)))
     return meta
 
 
@@ -207,6 +210,11 @@ class MetadataLog:
     @property
     def end_offset(self) -> int:
         return self._log.log_end_offset
+
+    @property
+    def batch_bytes_max(self) -> int:
+        # A record's own fields take up to half as much again as the small values of a full batch.
+        return min(self._config.batch_bytes_max, self._config.segment_bytes) // 2
 
     def epochs(self) -> list[EpochStart]:
         return [EpochStart(epoch, start) for epoch, start in self._log.epochs.entries]

@@ -221,6 +221,11 @@ class ReplicatedLog(Protocol):
     @property
     def end_offset(self) -> int: ...
 
+    @property
+    def batch_bytes_max(self) -> int:
+        """How large the values of one batch may be together."""
+        ...
+
     def epochs(self) -> list[EpochStart]:
         """Where each leader epoch begins, from the start offset on."""
         ...

@@ -186,7 +186,7 @@ class Machine:
         self.log_config = MetadataLogConfig()
         self.settings: dict[str, object] = {}
 
-    def open(self) -> Controller:
+    def open(self, voters: VoterSet | None = None) -> Controller:
         disk = self.disk
         directory = open_log_dir(disk, DATA, rng=self.rng, now_ms=self.wall_ms)
         self.directory = directory
@@ -206,7 +206,7 @@ class Machine:
             ),
             SCHEMA,
             bootstrap=read_bootstrap(disk, DATA),
-            voters=VoterSet.of(ReplicaKey(1)),
+            voters=voters or VoterSet.of(ReplicaKey(1)),
             rng=self.rng,
             wall_ms=self._wall_ms,
         )
