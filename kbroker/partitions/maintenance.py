@@ -65,6 +65,11 @@ class Maintenance:
                 lambda: config.replica_high_watermark_checkpoint_interval_ms,
                 self._checkpoint_high_watermarks,
             )
+            nursery.start_soon(
+                self._every,
+                lambda: config.producer_id_expiration_check_interval_ms,
+                self._expire_producers,
+            )
             task_status.started()
 
     async def _every(
@@ -109,6 +114,12 @@ class Maintenance:
             ):
                 self._request_flush(partition)
         await trio.lowlevel.checkpoint()
+
+    async def _expire_producers(self) -> None:
+        now_ms = self._clock.wall_ms()
+        for partition in self._table:
+            partition.log.remove_expired_producers(now_ms)
+            await trio.lowlevel.checkpoint()
 
     async def _checkpoint_offsets(self) -> None:
         await self._in_thread(self._store.offset_checkpoints())
