@@ -275,6 +275,7 @@ class CoordinatorKeys(Keyed):
         600_000,
         at_least(1),
         internal=True,
+        doc="How often idle producers are looked for.",
     )
     producer_id_expiration_ms = Key(
         "producer.id.expiration.ms",
