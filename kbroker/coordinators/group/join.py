@@ -85,7 +85,7 @@ class Joins:
         if is_new_group and not result.records:
             # So that the group is there after a restart, as its member may come back then.
             result.records.append(empty_group_record(group))
-            result.then = GroupCreated(group.group_id)
+            result.then = GroupCreated(group)
         return result
 
     def _accepts(self, group: ClassicGroup, member_id: str) -> bool:
@@ -190,8 +190,7 @@ class Joins:
         )
         self._rebalances.put_off_session(replacement, result.now)
         stored = StaticMemberStored(
-            group_id=group.group_id,
-            instance_id=request.group_instance_id,
+            group=group,
             old_member_id=member.member_id,
             new_member_id=member_id,
             old_leader_id=old_leader_id,
@@ -275,8 +274,9 @@ class Joins:
     # --- what became of the records
 
     def static_member_stored(
-        self, stored: StaticMemberStored, group: ClassicGroup, result: Result[JoinGroupResponse]
+        self, stored: StaticMemberStored, result: Result[JoinGroupResponse]
     ) -> None:
+        group = stored.group
         member = group.members.get(stored.new_member_id)
         if member is None or member.awaiting_join is not stored.parked:
             return
@@ -293,7 +293,6 @@ class Joins:
     def static_member_failed(
         self,
         stored: StaticMemberStored,
-        group: ClassicGroup,
         error: ErrorCode,
         result: Result[JoinGroupResponse],
         *,
@@ -302,6 +301,7 @@ class Joins:
         """The new id is not in the log: back to the old one. If it is, the next attempt replaces
         it.
         """
+        group = stored.group
         member = group.members.get(stored.new_member_id)
         if member is None or member.awaiting_join is not stored.parked:
             return

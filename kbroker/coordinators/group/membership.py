@@ -78,9 +78,7 @@ class Memberships:
                 ", ".join(missing),
             )
         result.records.append(group_record(group, assignment))
-        result.then = AssignmentStored(
-            group.group_id, group.generation_id, request.member_id, assignment
-        )
+        result.then = AssignmentStored(group, group.generation_id, assignment)
 
     # --- Heartbeat
 

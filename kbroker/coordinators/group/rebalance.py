@@ -192,11 +192,10 @@ class Rebalances:
 
     # --- the sync phase
 
-    def assignment_stored(
-        self, stored: AssignmentStored, group: ClassicGroup, result: Result[Any]
-    ) -> None:
+    def assignment_stored(self, stored: AssignmentStored, result: Result[Any]) -> None:
         """The assignment is committed. A rebalance since then has made it void."""
-        if not self._still_completing(stored, group):
+        group = stored.group
+        if not _still_completing(stored):
             return
         for member in group.members.values():
             member.assignment = stored.assignment.get(member.member_id, b"")
@@ -204,19 +203,13 @@ class Rebalances:
         group.transition(GroupState.STABLE, result.now.wall_ms)
 
     def assignment_failed(
-        self, stored: AssignmentStored, group: ClassicGroup, error: ErrorCode, result: Result[Any]
+        self, stored: AssignmentStored, error: ErrorCode, result: Result[Any]
     ) -> None:
-        if not self._still_completing(stored, group):
+        if not _still_completing(stored):
             return
-        self._reset_assignment(group, error, result)
-        self.prepare_or_complete(group, f"storing the assignment failed: {error.name}", result)
-
-    @staticmethod
-    def _still_completing(stored: AssignmentStored, group: ClassicGroup) -> bool:
-        return (
-            group.state is GroupState.COMPLETING_REBALANCE
-            and group.generation_id == stored.generation_id
-        )
+        self._reset_assignment(stored.group, error, result)
+        reason = f"storing the assignment failed: {error.name}"
+        self.prepare_or_complete(stored.group, reason, result)
 
     def _reset_assignment(self, group: ClassicGroup, error: ErrorCode, result: Result[Any]) -> None:
         for member in group.members.values():
@@ -292,6 +285,14 @@ class Rebalances:
             if member is not None:
                 self._timers.cancel(member.session)
         self.prepare(group, f"no SyncGroup from {', '.join(late)}", result)
+
+
+def _still_completing(stored: AssignmentStored) -> bool:
+    group = stored.group
+    return (
+        group.state is GroupState.COMPLETING_REBALANCE
+        and group.generation_id == stored.generation_id
+    )
 
 
 def joined(group: ClassicGroup, member_id: str, *, with_members: bool) -> JoinGroupResponse:

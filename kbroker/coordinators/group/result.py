@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from kbroker.wire.messages.join_group import JoinGroupResponse
     from kbroker.wire.messages.sync_group import SyncGroupResponse
 
+    from .classic_group import ClassicGroup
     from .records import Record
 
 ResponseT = TypeVar("ResponseT")
@@ -43,20 +44,22 @@ class Parked(Generic[ParkedT]):
         self.response = response
 
 
+# Each holds its group itself: one of the same name may have been made since.
+
+
 @dataclass(frozen=True, slots=True)
 class GroupCreated:
     """A group that a JoinGroup created is in the log."""
 
-    group_id: str
+    group: ClassicGroup
 
 
 @dataclass(frozen=True, slots=True)
 class AssignmentStored:
     """The leader's assignment is in the log: the generation can become stable."""
 
-    group_id: str
+    group: ClassicGroup
     generation_id: int
-    leader_id: str
     assignment: dict[str, bytes]
 
 
@@ -64,8 +67,7 @@ class AssignmentStored:
 class StaticMemberStored:
     """A static member's new id is in the log, and needs no rebalance (KIP-345)."""
 
-    group_id: str
-    instance_id: str
+    group: ClassicGroup
     old_member_id: str
     new_member_id: str
     old_leader_id: str

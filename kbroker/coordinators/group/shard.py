@@ -256,13 +256,14 @@ class GroupShard:
 
     def committed(self, then: Committed, now: Now) -> Result[Any]:
         result: Result[Any] = Result(now)
-        group = self.groups.get(then.group_id)
-        if group is not None:
+        if self.groups.get(then.group.group_id) is then.group:
             match then:
                 case AssignmentStored():
-                    self._rebalances.assignment_stored(then, group, result)
+                    self._rebalances.assignment_stored(then, result)
                 case StaticMemberStored():
-                    self._joins.static_member_stored(then, group, result)
+                    self._joins.static_member_stored(then, result)
+                case GroupCreated():
+                    pass
         return result
 
     def failed(
@@ -272,20 +273,19 @@ class GroupShard:
         are not committed in time, so that nobody can rely on them.
         """
         result: Result[Any] = Result(now)
-        group = self.groups.get(then.group_id)
-        if group is not None:
-            match then:
-                case AssignmentStored():
-                    self._rebalances.assignment_failed(then, group, error, result)
-                case StaticMemberStored():
-                    self._joins.static_member_failed(
-                        then, group, error, result, is_appended=is_appended
-                    )
-                case GroupCreated() if not is_appended:
-                    self._forget(group)
-                    for member in group.members.values():
-                        response = JoinGroupResponse(error_code=error)
-                        self._rebalances.answer_join(group, member, response, result)
+        group = then.group
+        if self.groups.get(group.group_id) is not group:
+            return result
+        match then:
+            case AssignmentStored():
+                self._rebalances.assignment_failed(then, error, result)
+            case StaticMemberStored():
+                self._joins.static_member_failed(then, error, result, is_appended=is_appended)
+            case GroupCreated() if not is_appended:
+                self._forget(group)
+                for member in group.members.values():
+                    response = JoinGroupResponse(error_code=error)
+                    self._rebalances.answer_join(group, member, response, result)
         return result
 
     # --- the log

@@ -151,6 +151,22 @@ def test_a_follower_whose_leader_never_syncs_joins_anew() -> None:
     assert rig.shard.groups[GROUP].leader_id == follower
 
 
+def test_an_assignment_of_a_group_that_was_deleted_is_not_its_namesakes() -> None:
+    rig = ShardRig()
+    joined = rig.join_dynamic()
+    rig.advance(0)
+    assert joined.response is not None
+    rig.hold = True
+    rig.sync(sync_request(joined.response.member_id, 1, {joined.response.member_id: b"all"}))
+    rig.leave(MemberIdentity(member_id=joined.response.member_id))
+    rig.apply(rig.shard.decide_delete_groups([GROUP], rig.now))
+    rig.join(join_request(), api_version=3)
+    rig.advance(0)
+    assert rig.shard.groups[GROUP].generation_id == 1
+    rig.commit()
+    assert rig.state == "CompletingRebalance"
+
+
 # --- Heartbeat and sessions
 
 
