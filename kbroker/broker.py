@@ -267,12 +267,13 @@ class Broker:
                 await state.start(groups.run)
                 await state.start(controller.run)
                 await lifecycle.register(self._registration(node))
+                # From here on: what follows may take longer than the broker's session lasts.
+                await state.start(lifecycle.run)
                 node.broker_epoch = producer_ids.broker_epoch = lifecycle.broker_epoch
                 node.store.set_strays_aside()
                 for topic in self._settings.topics:
                     await self._create_topic(controller.channel, topic)
                 await groups.wait_loaded()
-                await state.start(lifecycle.run)
                 await logs.start(maintenance.run)
                 async with trio.open_nursery() as clients:
                     try:

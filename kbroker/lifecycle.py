@@ -43,6 +43,7 @@ class Lifecycle:
         self._node_id = node_id
         self._interval_ms = interval_ms
         self._applied_offset = applied_offset
+        self._beating = trio.CancelScope()
         self.broker_epoch = -1
 
     async def register(self, request: BrokerRegistrationRequest) -> None:
@@ -60,20 +61,22 @@ class Lifecycle:
                 await trio.sleep(CATCH_UP_POLL_S)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        """Heartbeat until cancelled."""
+        """Heartbeat until cancelled, or until this broker leaves."""
         task_status.started()
-        while True:
-            await trio.sleep(self._interval_ms() / 1000)
-            try:
-                response = await self._heartbeat(want_shut_down=False)
-            except RequestError as error:
-                log.warning("heartbeat refused: %s", error)
-                continue
-            if response.is_fenced:
-                log.warning("the controller has fenced this broker")
+        with self._beating:
+            while True:
+                await trio.sleep(self._interval_ms() / 1000)
+                try:
+                    response = await self._heartbeat(want_shut_down=False)
+                except RequestError as error:
+                    log.warning("heartbeat refused: %s", error)
+                    continue
+                if response.is_fenced:
+                    log.warning("the controller has fenced this broker")
 
     async def leave(self, timeout_s: float) -> None:
         """Controlled shutdown: the controller moves leaders away before it lets this broker go."""
+        self._beating.cancel()  # a heartbeat that wants to stay would take the wish to leave back
         with trio.move_on_after(timeout_s):
             while True:
                 try:
