@@ -308,7 +308,14 @@ class GroupRuntime:
             slot = self._slots.get(deadline.owner.index)
             if slot is None or slot.shard is not deadline.owner:
                 continue
-            result = deadline.owner.on_timer(deadline.event, now)
+            try:
+                result = deadline.owner.on_timer(deadline.event, now)
+            except AssertionError:
+                raise
+            except Exception:
+                # One group's trouble is not every other's.
+                log.exception("__consumer_offsets-%d: %s failed", slot.index, deadline.event)
+                continue
             if result.then is not None or len(result.records) <= RECORDS_PER_BATCH_MAX:
                 self.apply(slot, result)
             else:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _INT16 = Struct(">h")
 
-LEGACY_OFFSET_COMMIT: Final = 0
+LEGACY_OFFSET_COMMIT: Final = 0  # of the oldest logs; its key has the same fields
 OFFSET_COMMIT: Final = 1
 GROUP_METADATA: Final = 2
 
@@ -104,37 +104,34 @@ def encode(record: Record) -> tuple[bytes, bytes | None]:
 def decode(key: bytes | memoryview, value: bytes | memoryview | None) -> Record:
     """The record of a key and value. Raises UnknownRecord, ProtocolError."""
     record_type, body = _split(key)
-    match record_type:
-        case 0 | 1:
-            # Kafka's LegacyOffsetCommitKey (type 0) has the same fields.
-            offset_key = codec.decode(OffsetCommitKey, KEY_VERSION, body)
-            if value is None:
-                return OffsetRemoved(offset_key.group, offset_key.topic, offset_key.partition)
-            version, body = _split(value)
-            _check_version(OffsetCommitValue, version)
-            stored = codec.decode(OffsetCommitValue, version, body)
-            return OffsetStored(
-                offset_key.group,
-                offset_key.topic,
-                offset_key.partition,
-                CommittedOffset(
-                    stored.offset,
-                    stored.leader_epoch,
-                    stored.metadata,
-                    stored.commit_timestamp,
-                    stored.expire_timestamp,
-                    stored.topic_id,
-                ),
-            )
-        case 2:
-            group_id = codec.decode(GroupMetadataKey, KEY_VERSION, body).group
-            if value is None:
-                return GroupRemoved(group_id)
-            version, body = _split(value)
-            _check_version(GroupMetadataValue, version)
-            return GroupStored(group_id, codec.decode(GroupMetadataValue, version, body))
-        case _:
-            raise UnknownRecord(record_type, f"record type {record_type}")
+    if record_type in (OFFSET_COMMIT, LEGACY_OFFSET_COMMIT):
+        return _decode_offset(body, value)
+    if record_type != GROUP_METADATA:
+        raise UnknownRecord(record_type, f"record type {record_type}")
+    group_id = codec.decode(GroupMetadataKey, KEY_VERSION, body).group
+    if value is None:
+        return GroupRemoved(group_id)
+    version, body = _split(value)
+    _check_version(GroupMetadataValue, version)
+    return GroupStored(group_id, codec.decode(GroupMetadataValue, version, body))
+
+
+def _decode_offset(body: memoryview, value: bytes | memoryview | None) -> Record:
+    key = codec.decode(OffsetCommitKey, KEY_VERSION, body)
+    if value is None:
+        return OffsetRemoved(key.group, key.topic, key.partition)
+    version, body = _split(value)
+    _check_version(OffsetCommitValue, version)
+    stored = codec.decode(OffsetCommitValue, version, body)
+    committed = CommittedOffset(
+        stored.offset,
+        stored.leader_epoch,
+        stored.metadata,
+        stored.commit_timestamp,
+        stored.expire_timestamp,
+        stored.topic_id,
+    )
+    return OffsetStored(key.group, key.topic, key.partition, committed)
 
 
 def _offset_key(group_id: str, topic: str, partition: int) -> bytes:
