@@ -197,7 +197,7 @@ class _Reader:
         else:
             partition = services.partitions.get(want.topic, want.index)
         if partition is None:
-            raise RequestError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+            raise RequestError(services.partitions.why_missing(want.topic, want.index))
         partition.check_leader(want.current_leader_epoch)
         if self.replica_id >= 0 and self.replica_id not in partition.replicas:
             raise RequestError(ErrorCode.NOT_LEADER_OR_FOLLOWER)

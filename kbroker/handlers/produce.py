@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
     from kbroker.partitions.partition import Partition
     from kbroker.services import RequestContext
+    from kbroker.wire.messages.produce import TopicProduceData
 
 ACKS_ALL, ACKS_LEADER, ACKS_NONE = -1, 1, 0
 INTERNAL_TOPICS = frozenset({"__consumer_offsets", "__transaction_state", "__share_group_state"})
@@ -51,6 +52,7 @@ ADMIN_CLIENT_ID = (
     "__admin_client"  # Kafka's AdminUtils.ADMIN_CLIENT_ID may write to internal topics
 )
 ZSTD_CODEC, ZSTD_MIN_VERSION = 4, 7
+TOPIC_IDS_VERSION = 13
 HEADER_BYTES = 61
 
 _BATCH_HEAD = Struct(">8xi4xb4xh")  # length, magic, attributes
@@ -63,7 +65,7 @@ def handle(
     request: ProduceRequest, ctx: RequestContext
 ) -> ProduceResponse | Coroutine[object, object, ProduceResponse | None] | None:
     acks = request.acks
-    by_id = ctx.api_version >= 13
+    by_id = ctx.api_version >= TOPIC_IDS_VERSION
     partitions = ctx.services.partitions
     now_ms = ctx.services.clock.wall_ms()
     response = ProduceResponse()
@@ -85,12 +87,7 @@ def handle(
             )
             try:
                 if partition is None:
-                    known = not by_id or topic.topic_id in ctx.services.image.topics_by_id
-                    raise RequestError(
-                        ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
-                        if known
-                        else ErrorCode.UNKNOWN_TOPIC_ID
-                    )
+                    raise RequestError(_why_missing(topic, index, ctx))
                 records = _checked(wanted.records, partition, request, ctx)
                 info = partition.append(records, now_ms, Origin.CLIENT)
                 answer = PartitionProduceResponse(
@@ -120,6 +117,16 @@ def handle(
     if waiting:
         return _wait(response, waiting, request.timeout_ms)
     return response
+
+
+def _why_missing(topic: TopicProduceData, index: int, ctx: RequestContext) -> ErrorCode:
+    name = topic.name
+    if ctx.api_version >= TOPIC_IDS_VERSION:
+        known = ctx.services.image.topics_by_id.get(topic.topic_id)
+        if known is None:
+            return ErrorCode.UNKNOWN_TOPIC_ID
+        name = known.name
+    return ctx.services.partitions.why_missing(name, index)
 
 
 def _checked(

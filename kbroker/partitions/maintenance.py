@@ -88,7 +88,8 @@ class Maintenance:
     async def delete_old_segments(self) -> None:
         """One pass of retention over all logs."""
         for partition in self._table:
-            if not partition.offline and partition.log.config.deletes:
+            # Of a log that is only compacted, what lies below its start goes all the same.
+            if not partition.offline:
                 try:
                     partition.log.delete_old_segments(
                         self._clock.wall_ms(), partition.high_watermark

@@ -10,7 +10,7 @@ import logging
 from typing import TYPE_CHECKING, Protocol
 
 from kbroker.config import log_config
-from kbroker.storage.errors import DiskError
+from kbroker.storage.errors import DiskError, StorageError
 
 from .partition import Partition
 
@@ -79,7 +79,13 @@ class Publisher:
         if partition is None:
             if self._node_id not in state.replicas:
                 return
-            opened = self._store.open(topic.name, index, topic.topic_id, self._configs)
+            try:
+                opened = self._store.open(topic.name, index, topic.topic_id, self._configs)
+            except StorageError as error:
+                # This partition is lost to clients until somebody mends it; all others serve.
+                log.error("%s-%d cannot be opened: %s", topic.name, index, error)
+                self._table.mark_unreadable(topic.name, index)
+                return
             partition = Partition(
                 topic.name,
                 index,

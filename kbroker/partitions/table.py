@@ -20,6 +20,7 @@ class PartitionTable:
     def __init__(self) -> None:
         self._by_name: dict[str, dict[int, Partition]] = {}
         self._by_id: dict[bytes, dict[int, Partition]] = {}
+        self._unreadable: set[tuple[str, int]] = set()
 
     def __iter__(self) -> Iterator[Partition]:
         for partitions in list(self._by_name.values()):
@@ -35,9 +36,20 @@ class PartitionTable:
 
     def remove(self, topic: str, topic_id: bytes) -> list[Partition]:
         """Takes a topic out; its partitions here."""
+        self._unreadable = {key for key in self._unreadable if key[0] != topic}
         partitions = self._by_name.pop(topic, {})
         self._by_id.pop(topic_id, None)
         return list(partitions.values())
+
+    def mark_unreadable(self, topic: str, index: int) -> None:
+        """The partition belongs here, and its log cannot be opened."""
+        self._unreadable.add((topic, index))
+
+    def why_missing(self, topic: str, index: int) -> ErrorCode:
+        """What to tell who asks for a partition that is not in the table."""
+        if (topic, index) in self._unreadable:
+            return ErrorCode.KAFKA_STORAGE_ERROR
+        return ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
 
     def get(self, topic: str, index: int) -> Partition | None:
         partitions = self._by_name.get(topic)
@@ -54,6 +66,6 @@ class PartitionTable:
         """The partition, if this broker leads it at that epoch; RequestError."""
         partition = self.get(topic, index)
         if partition is None:
-            raise RequestError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+            raise RequestError(self.why_missing(topic, index))
         partition.check_leader(current_leader_epoch)
         return partition

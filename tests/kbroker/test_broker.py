@@ -254,6 +254,16 @@ async def test_a_power_loss_takes_nothing_that_was_acknowledged(seed: int) -> No
         assert len(found) <= len(acknowledged) + 1
 
 
+async def test_a_log_that_cannot_be_opened_takes_only_its_partition_away() -> None:
+    machine = Machine()
+    async with machine.broker(TopicSpec("t", 2)):
+        pass
+    machine.disk.fail_next("list_dir", path_part="/t-0")
+    async with machine.broker() as client:
+        assert (await client.produce("t", one(b"x")))[0] is ErrorCode.KAFKA_STORAGE_ERROR
+        assert await client.produce("t", one(b"x"), index=1) == (ErrorCode.NONE, 0)
+
+
 async def test_a_taken_address_is_one_sentence(tmp_path: Path) -> None:
     config = BrokerConfig({"listeners": "PLAINTEXT://127.0.0.1:0"})
     async with Broker(BrokerSettings(config=config, data_dir=str(tmp_path / "a"))) as broker:
