@@ -93,7 +93,9 @@ class _Output:
             self.remaining -= len(records)
         self.count += len(records)
         lines = "".join(self._line(record) + "\n" for record in records)
-        sys.stdout.buffer.write(lines.encode("utf-8", "surrogateescape"))
+        rest = memoryview(lines.encode("utf-8", "surrogateescape"))
+        while rest:  # with PYTHONUNBUFFERED there is no buffer, and a write may take a part
+            rest = rest[sys.stdout.buffer.write(rest) :]
         sys.stdout.buffer.flush()
         return records
 

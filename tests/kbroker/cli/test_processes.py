@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kbroker.cli import main
+from kbroker.testing import broker
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -102,3 +103,27 @@ def test_serve_imports_nothing_of_the_client() -> None:
     assert not [name for name in out if name.startswith("kbroker.client")]
     for heavy in ("asyncio", "zstandard", "lz4", "snappy", "unittest"):
         assert heavy not in out
+
+
+def test_a_reader_that_goes_away_ends_the_command_without_a_traceback(tmp_path: Path) -> None:
+    with broker(topics=("t:1",)) as kafka:
+        lines = "".join(f"{number}\n" for number in range(50_000))
+        words = [sys.executable, "-m", "kbroker"]
+        environment = {**os.environ, "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap}
+        subprocess.run(
+            [*words, "produce", "t"], input=lines, text=True, check=True, env=environment
+        )
+        process = subprocess.Popen(
+            [*words, "consume", "t", "--from-beginning"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment,
+        )
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline() == "0\n"
+        process.stdout.close()
+        assert process.wait(timeout=TIMEOUT_S) == 1
+        assert process.stderr.read() == ""
+        process.stderr.close()
