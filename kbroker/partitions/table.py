@@ -32,6 +32,7 @@ class PartitionTable:
     def add(self, partition: Partition) -> None:
         partitions = self._by_name.setdefault(partition.topic, {})
         partitions[partition.index] = partition
+        self._unreadable.discard((partition.topic, partition.index))
         self._by_id[partition.topic_id] = partitions
 
     def remove(self, topic: str, topic_id: bytes) -> list[Partition]:
