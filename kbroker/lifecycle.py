@@ -65,14 +65,18 @@ class Lifecycle:
         task_status.started()
         with self._beating:
             while True:
-                await trio.sleep(self._interval_ms() / 1000)
-                try:
-                    response = await self._heartbeat(want_shut_down=False)
-                except RequestError as error:
-                    log.warning("heartbeat refused: %s", error)
-                    continue
-                if response.is_fenced:
-                    log.warning("the controller has fenced this broker")
+                interval_s = self._interval_ms() / 1000
+                await trio.sleep(interval_s)
+                # The answer waits for the controller's disk. What keeps the session is that the
+                # controller hears of this broker: so do not wait longer than to the next time.
+                with trio.move_on_after(interval_s):
+                    try:
+                        response = await self._heartbeat(want_shut_down=False)
+                    except RequestError as error:
+                        log.warning("heartbeat refused: %s", error)
+                        continue
+                    if response.is_fenced:
+                        log.warning("the controller has fenced this broker")
 
     async def leave(self, timeout_s: float) -> None:
         """Controlled shutdown: the controller moves leaders away before it lets this broker go."""

@@ -46,6 +46,21 @@ async def test_a_broker_that_takes_long_to_start_is_not_fenced_meanwhile(
         assert (await client.produce("t5", one(b"x")))[0] is ErrorCode.NONE
 
 
+async def test_a_broker_whose_controller_waits_for_its_disk_is_not_fenced_meanwhile(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """A sync of the metadata log that takes longer than the session lasts."""
+    machine = Machine()
+    machine.disk = disk = SlowDisk(machine.rng)
+    disk.make_dir("/data")
+    async with machine.broker(TopicSpec("t", 1)) as client:
+        disk.fsync_s = 60.0
+        await metadata(client, "new", create=True)
+        disk.fsync_s = 0.0
+        response = await metadata(client, "t")
+        assert response.topics[0].partitions[0].leader_epoch == 0
+
+
 class _Controller:
     """Lets a broker go when it has asked three times."""
 
