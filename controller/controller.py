@@ -28,6 +28,7 @@ from .active import ActiveController
 from .channel import InProcessChannel
 from .driver import Driver
 from .loader import load
+from .raft.control import quorum_records
 from .raft.log import SnapshotId
 from .raft.node import RaftNode
 from .raft.roles import NEVER
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from .channel import ControllerChannel
     from .driver import Listener
     from .image import MetadataImage
+    from .raft.control import ControlType
     from .raft.log import ReplicatedLog
     from .raft.voters import VoterSet
     from .settings import ControllerSettings
@@ -216,12 +218,19 @@ class Controller:
         driver.log_bytes_since_snapshot = 0
         self._snapshot_due_ms = NEVER
         timestamp_ms, wall_ms = driver.last_timestamp_ms, self._wall_ms()
-        await trio.to_thread.run_sync(_write, self._log, image, timestamp_ms, wall_ms)
+        quorum = quorum_records(driver.node.voters, driver.node.kraft_version)
+        await trio.to_thread.run_sync(_write, self._log, image, quorum, timestamp_ms, wall_ms)
         self._log.clean(wall_ms)
         logger.info("snapshot of the metadata up to offset %d", image.offset)
 
 
-def _write(log: ReplicatedLog, image: MetadataImage, timestamp_ms: int, wall_ms: int) -> None:
+def _write(
+    log: ReplicatedLog,
+    image: MetadataImage,
+    quorum: list[tuple[ControlType, Message]],
+    timestamp_ms: int,
+    wall_ms: int,
+) -> None:
     """In a thread: `image` is nobody else's."""
     from .snapshot import snapshot_batches, snapshot_records
 
@@ -232,6 +241,7 @@ def _write(log: ReplicatedLog, image: MetadataImage, timestamp_ms: int, wall_ms:
             metadata_version=image.metadata_version,
             epoch=image.epoch,
             last_contained_timestamp_ms=timestamp_ms,
+            control=quorum,
         ):
             writer.append(batch)
         writer.freeze()

@@ -14,13 +14,13 @@ from kbroker.wire.records.voters_record import VotersRecord
 
 from .delta import ImageDelta
 from .image import MetadataImage
-from .raft.control import ControlType
+from .raft.control import ControlType, voter_set
 from .raft.log import EpochLog
-from .raft.voters import Endpoint, ReplicaKey, Voter, VoterSet
 from .records import decode_record
 
 if TYPE_CHECKING:
     from .raft.log import LogBatch, ReplicatedLog
+    from .raft.voters import VoterSet
 
 
 @dataclass(slots=True)
@@ -69,16 +69,4 @@ def _take_control(batch: LogBatch, loaded: Loaded) -> None:
         if control_type == ControlType.KRAFT_VERSION:
             loaded.kraft_version = decode(KRaftVersionRecord, 0, value).kraft_version
         elif control_type == ControlType.KRAFT_VOTERS:
-            loaded.voters = _voter_set(decode(VotersRecord, 0, value))
-
-
-def _voter_set(record: VotersRecord) -> VoterSet:
-    return VoterSet(
-        {
-            each.voter_id: Voter(
-                ReplicaKey(each.voter_id, each.voter_directory_id),
-                tuple((point.name, Endpoint(point.host, point.port)) for point in each.endpoints),
-            )
-            for each in record.voters
-        }
-    )
+            loaded.voters = voter_set(decode(VotersRecord, 0, value))

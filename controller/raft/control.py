@@ -7,7 +7,7 @@ Source: org.apache.kafka.common.record.ControlRecordType and ControlRecordUtils.
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from kbroker.wire.codec import encode
 from kbroker.wire.records.leader_change_message import LeaderChangeMessage
@@ -15,11 +15,13 @@ from kbroker.wire.records.leader_change_message import Voter as LeaderChangeVote
 from kbroker.wire.uuids import ZERO_UUID
 
 from .log import NewBatch
+from .voters import Endpoint, ReplicaKey, Voter, VoterSet
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from .voters import ReplicaKey, VoterSet
+    from kbroker.wire.message import Message
+    from kbroker.wire.records.voters_record import VotersRecord
 
 
 class ControlType(IntEnum):
@@ -34,6 +36,11 @@ class ControlType(IntEnum):
     KRAFT_VOTERS = 6
 
 
+# Readers decode it at this version whatever it says of itself (ControlRecordUtils of 4.3.0), so the
+# directories of version 1 may not be written even where the voter set knows them.
+LEADER_CHANGE_VERSION: Final = 0
+
+
 def leader_change_batch(
     *,
     base_offset: int,
@@ -41,30 +48,62 @@ def leader_change_batch(
     leader: ReplicaKey,
     voters: VoterSet,
     granting: Iterable[int],
-    kraft_version: int,
 ) -> NewBatch:
-    """The first batch of every epoch. Voters are written by id, with their directories from
-    kraft.version 1 on.
-    """
-    version = min(kraft_version, LeaderChangeMessage.MAX_VERSION)
-
-    def voter(node_id: int) -> LeaderChangeVoter:
-        known = voters.get(node_id)
-        directory = known.key.directory_id if known is not None else None
-        return LeaderChangeVoter(
-            voter_id=node_id,
-            voter_directory_id=directory if version >= 1 and directory else ZERO_UUID,
-        )
-
+    """The first batch of every epoch: who leads, who votes, who voted for the leader."""
     message = LeaderChangeMessage(
-        version=version,
+        version=LEADER_CHANGE_VERSION,
         leader_id=leader.id,
-        voters=[voter(each.key.id) for each in voters],
-        granting_voters=[voter(node_id) for node_id in sorted(granting)],
+        voters=[LeaderChangeVoter(voter_id=each.key.id) for each in voters],
+        granting_voters=[LeaderChangeVoter(voter_id=node_id) for node_id in sorted(granting)],
     )
     return NewBatch(
         base_offset=base_offset,
         epoch=epoch,
-        values=(encode(message, version),),
+        values=(encode(message, LEADER_CHANGE_VERSION),),
         control_types=(ControlType.LEADER_CHANGE,),
     )
+
+
+def voter_set(record: VotersRecord) -> VoterSet:
+    """What a voters record says (kraft.version 1)."""
+    return VoterSet(
+        {
+            each.voter_id: Voter(
+                ReplicaKey(each.voter_id, each.voter_directory_id),
+                tuple((point.name, Endpoint(point.host, point.port)) for point in each.endpoints),
+                (
+                    each.kraft_version_feature.min_supported_version,
+                    each.kraft_version_feature.max_supported_version,
+                ),
+            )
+            for each in record.voters
+        }
+    )
+
+
+def quorum_records(voters: VoterSet, kraft_version: int) -> list[tuple[ControlType, Message]]:
+    """What a snapshot must say of the quorum: nothing while its voters are static."""
+    if kraft_version == 0:
+        return []
+    from kbroker.wire.records import voters_record
+    from kbroker.wire.records.kraft_version_record import KRaftVersionRecord
+
+    listed = [
+        voters_record.Voter(
+            voter_id=each.key.id,
+            voter_directory_id=each.key.directory_id or ZERO_UUID,
+            endpoints=[
+                voters_record.Endpoint(name=name, host=point.host, port=point.port)
+                for name, point in each.endpoints
+            ],
+            kraft_version_feature=voters_record.KRaftVersionFeature(
+                min_supported_version=each.kraft_versions[0],
+                max_supported_version=each.kraft_versions[1],
+            ),
+        )
+        for each in voters
+    ]
+    return [
+        (ControlType.KRAFT_VERSION, KRaftVersionRecord(kraft_version=kraft_version)),
+        (ControlType.KRAFT_VOTERS, voters_record.VotersRecord(voters=listed)),
+    ]

@@ -308,7 +308,6 @@ class RaftNode:
                 leader=self.local,
                 voters=self.voters,
                 granting=won.granted,
-                kraft_version=self.kraft_version,
             )
         )
         if self._peers is not None:

@@ -27,10 +27,11 @@ class Endpoint(NamedTuple):
 
 
 class Voter(NamedTuple):
-    """A member of the quorum; `endpoints` by listener name."""
+    """A member of the quorum: where its listeners are, by name, and which kraft.version it can."""
 
     key: ReplicaKey
     endpoints: tuple[tuple[str, Endpoint], ...] = ()
+    kraft_versions: tuple[int, int] = (0, 1)
 
 
 class VoterSet:

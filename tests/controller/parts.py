@@ -19,6 +19,7 @@ from kbroker.controller.settings import ControllerSettings
 from kbroker.controller.state.brokers import decide_broker_heartbeat, decide_register_broker
 from kbroker.controller.state.sessions import BrokerSessions
 from kbroker.metadata_log import (
+    MetadataLog,
     MetadataLogConfig,
     format_log_dir,
     open_metadata_log,
@@ -210,6 +211,11 @@ class Machine:
             rng=self.rng,
             wall_ms=self._wall_ms,
         )
+
+    def reopened_log(self) -> MetadataLog:
+        """The log of a node that was closed."""
+        self.open()
+        return self.log
 
     def _wall_ms(self) -> int:
         self.wall_ms += 1

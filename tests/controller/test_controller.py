@@ -8,8 +8,12 @@ import pytest
 import trio
 
 from kbroker.controller.features import FRESH
-from kbroker.controller.raft.voters import ReplicaKey, VoterSet
-from kbroker.metadata_log import MetadataLogConfig
+from kbroker.controller.loader import load
+from kbroker.controller.raft.control import quorum_records
+from kbroker.controller.raft.log import SnapshotId
+from kbroker.controller.raft.voters import Endpoint, ReplicaKey, Voter, VoterSet
+from kbroker.controller.snapshot import snapshot_batches
+from kbroker.metadata_log import MetadataLogConfig, SnapshotFile, snapshot_name
 from kbroker.storage.errors import DiskError
 from kbroker.wire.errors import ErrorCode, RequestError
 from kbroker.wire.messages.broker_heartbeat import BrokerHeartbeatRequest, BrokerHeartbeatResponse
@@ -270,6 +274,30 @@ async def test_old_snapshots_and_the_log_before_them_are_dropped() -> None:
     assert machine.log.start.offset > 0
     assert len(controller.image.topics) == 36
     machine.directory.close()
+
+
+async def test_voters_that_stand_in_the_log_are_kept_in_snapshots() -> None:
+    """As `kafka-storage format --standalone` leaves a directory: kraft.version 1, one voter."""
+    machine = Machine()
+    machine.open()
+    me = Voter(ReplicaKey(1, machine.directory_id), (("CONTROLLER", Endpoint("h", 9093)),))
+    quorum = quorum_records(VoterSet({1: me}), 1)
+    first = SnapshotFile(machine.disk, METADATA, SnapshotId(0, 0), 0)
+    for batch in snapshot_batches(
+        [], metadata_version=30, epoch=0, last_contained_timestamp_ms=0, control=quorum
+    ):
+        first.append(batch)
+    first.freeze()
+    machine.directory.close()
+    async with machine.running() as controller:
+        await create(controller, "t")
+        await controller.write_snapshot()
+        state = machine.disk.read_file(f"{METADATA}/quorum-state").decode()
+        assert state.endswith('"votedDirectoryId":"AAAAAAAAAAAAAAAAAAAAAA","data_version":1}')
+    machine.disk.unlink(f"{METADATA}/{snapshot_name(SnapshotId(0, 0))}")
+    loaded = load(machine.reopened_log(), VoterSet.of(ReplicaKey(7)))
+    assert loaded.kraft_version == 1
+    assert list(loaded.voters) == [me]
 
 
 async def test_the_quorum_state_is_kept_as_kafka_keeps_it() -> None:

@@ -51,6 +51,8 @@ def test_a_lone_voter_leads_at_once_and_commits_when_its_first_record_is_flushed
     (batch,) = effects.append
     assert (batch.base_offset, batch.epoch) == (0, 1)
     assert batch.control_types == (ControlType.LEADER_CHANGE,)
+    # As Apache Kafka 4.3.0 wrote it, and reads it: always version 0.
+    assert batch.values == (bytes.fromhex("00000000000102000000010002000000010000"),)
     assert effects.flush
     assert effects.send == []
     assert lone.high_watermark is None
