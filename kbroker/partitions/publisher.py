@@ -10,6 +10,7 @@ import logging
 from typing import TYPE_CHECKING, Protocol
 
 from kbroker.config import log_config
+from kbroker.config.resources import ResourceType
 from kbroker.storage.errors import DiskError, StorageError
 
 from .partition import Partition
@@ -109,6 +110,7 @@ class Publisher:
                 self._groups.on_resigned(index)
 
     def _delete(self, topic: TopicImage) -> None:
+        self._configs.changed(ResourceType.TOPIC, topic.name)
         for partition in self._table.remove(topic.name, topic.topic_id):
             if topic.name == CONSUMER_OFFSETS and partition.is_leader:
                 self._groups.on_resigned(partition.index)
