@@ -185,7 +185,8 @@ class Driver:
                 )
             finally:
                 self._busy = False
-            logger.info("quorum: %s", self.node.role)
+            role = type(self.node.role).__name__.lower()
+            logger.info("quorum epoch %d: this node is %s", self.node.epoch, role)
         if not self.node.is_leader:
             self._lose_waiters()
         self._carry_out(effects, ())

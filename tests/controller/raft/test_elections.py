@@ -9,6 +9,7 @@ import random
 from kbroker.controller.raft.control import ControlType
 from kbroker.controller.raft.effects import Append, Flushed, Receive, Tick
 from kbroker.controller.raft.election import ElectionState
+from kbroker.controller.raft.leading import Leading
 from kbroker.controller.raft.log import EpochLog, LogPosition
 from kbroker.controller.raft.messages import Refusal, Vote, VoteReply
 from kbroker.controller.raft.node import RaftConfig, RaftNode
@@ -249,3 +250,25 @@ def test_an_observer_finds_the_leader_but_has_no_vote() -> None:
     quorum.crash(1)
     quorum.run(LONG_MS)
     assert isinstance(observer.role, Follower | Unattached)
+
+
+def test_a_restarted_leader_of_several_votes_for_nobody_in_its_old_epoch() -> None:
+    again = node(stored=ElectionState(epoch=4, leader_id=1), log=log_of(4, 7))
+    again.start(0)
+    assert isinstance(again.role, Unattached)
+    vote = Vote(epoch=4, candidate=TWO, voter=ONE, log_end=LogPosition(3, 9), pre_vote=False)
+    reply = again.step(Receive(TWO, vote), 1).send[0].message
+    assert isinstance(reply, VoteReply)
+    assert (reply.granted, reply.refusal) == (False, Refusal.FENCED_LEADER_EPOCH)
+
+
+def test_older_records_are_committed_only_with_one_of_the_leaders_own_epoch() -> None:
+    """Figure 8 of the Raft paper: a majority has them, and they may yet be overwritten."""
+    role = Leader(epoch=4, start_offset=5, granting=frozenset({1, 2}))
+    leading = Leading(role, ONE, VoterSet.of(ONE, TWO, THREE), 0, 300)
+    leading.tracker.note_local(6)
+    leading.tracker.note_fetch(TWO, 5, 6, 1)
+    assert not leading.advance_watermark()
+    leading.tracker.note_fetch(TWO, 6, 6, 2)
+    assert leading.advance_watermark()
+    assert leading.fresh_watermark == 6
