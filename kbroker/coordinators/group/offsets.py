@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 NO_PRODUCER: Final = -1
 INVALID_OFFSET: Final = -1
+LAST_TIMESTAMP: Final = (1 << 63) - 1
 
 
 class _Entry:
@@ -85,7 +86,7 @@ class Offsets:
         metadata_max = self._config.offset_metadata_max_bytes
         expires_ms = NO_TIMESTAMP
         if request.retention_time_ms != -1:
-            expires_ms = now.wall_ms + request.retention_time_ms
+            expires_ms = min(now.wall_ms + request.retention_time_ms, LAST_TIMESTAMP)
         topics = []
         for topic in request.topics:
             partitions = []

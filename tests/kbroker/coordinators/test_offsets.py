@@ -381,6 +381,14 @@ def test_a_retention_of_its_own_beats_the_brokers(is_kept: bool) -> None:
     assert rig.committed(0) == (5 if is_kept else None)
 
 
+def test_a_retention_beyond_the_end_of_time_ends_there() -> None:
+    rig = ShardRig()
+    request = commit_request({0: 5}, retention_ms=(1 << 63) - 1)
+    assert rig.commit_offsets(request, api_version=4) == ErrorCode.NONE
+    rig.advance(2 * WEEK_MS)
+    assert rig.committed(0) == 5
+
+
 def test_an_empty_group_without_offsets_goes_at_the_next_check() -> None:
     rig = ShardRig()
     rig.stable()
