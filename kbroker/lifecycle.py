@@ -53,30 +53,25 @@ class Lifecycle:
         if response.error_code:
             raise RequestError(ErrorCode(response.error_code))
         self.broker_epoch = response.broker_epoch
-        fenced = True
-        while fenced:
-            answer = await self._heartbeat(want_shut_down=False)
-            fenced = answer.is_fenced
-            if fenced:
-                await trio.sleep(CATCH_UP_POLL_S)
+        while True:
+            answer = await self._beat()
+            if answer is not None and not answer.is_fenced:
+                return
+            await trio.sleep(CATCH_UP_POLL_S)
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Heartbeat until cancelled, or until this broker leaves."""
         task_status.started()
         with self._beating:
             while True:
-                interval_s = self._interval_ms() / 1000
-                await trio.sleep(interval_s)
-                # The answer waits for the controller's disk. What keeps the session is that the
-                # controller hears of this broker: so do not wait longer than to the next time.
-                with trio.move_on_after(interval_s):
-                    try:
-                        response = await self._heartbeat(want_shut_down=False)
-                    except RequestError as error:
-                        log.warning("heartbeat refused: %s", error)
-                        continue
-                    if response.is_fenced:
-                        log.warning("the controller has fenced this broker")
+                await trio.sleep(self._interval_ms() / 1000)
+                try:
+                    answer = await self._beat()
+                except RequestError as error:
+                    log.warning("heartbeat refused: %s", error)
+                    continue
+                if answer is not None and answer.is_fenced:
+                    log.warning("the controller has fenced this broker")
 
     async def leave(self, timeout_s: float) -> None:
         """Controlled shutdown: the controller moves leaders away before it lets this broker go."""
@@ -90,6 +85,14 @@ class Lifecycle:
                     log.warning("controlled shutdown refused: %s", error)
                     return
                 await trio.sleep(CATCH_UP_POLL_S)
+
+    async def _beat(self) -> BrokerHeartbeatResponse | None:
+        """None where the answer takes so long that the next heartbeat is due: it waits for the
+        controller's disk, and what keeps the session is that the controller hears of this broker.
+        """
+        with trio.move_on_after(self._interval_ms() / 1000):
+            return await self._heartbeat(want_shut_down=False)
+        return None
 
     async def _heartbeat(self, *, want_shut_down: bool) -> BrokerHeartbeatResponse:
         response = await self._controller.send(

@@ -46,6 +46,18 @@ async def test_a_broker_that_takes_long_to_start_is_not_fenced_meanwhile(
         assert (await client.produce("t5", one(b"x")))[0] is ErrorCode.NONE
 
 
+async def test_a_broker_on_the_slowest_disk_starts(autojump_clock: trio.testing.MockClock) -> None:
+    """One sync takes longer than the session lasts."""
+    machine = Machine()
+    machine.disk = disk = SlowDisk(machine.rng)
+    disk.make_dir("/data")
+    disk.fsync_s = 10.0
+    async with machine.broker(TopicSpec("t", 1)) as client:
+        response = await metadata(client, "t")
+        assert response.topics[0].partitions[0].leader_epoch == 0
+        disk.fsync_s = 0.0
+
+
 async def test_a_broker_whose_controller_waits_for_its_disk_is_not_fenced_meanwhile(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
