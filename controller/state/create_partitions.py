@@ -41,7 +41,13 @@ def decide_create_partitions(
 
     Kafka's controller hangs or half obeys when asked for very many partitions. Here a request may
     make as many as CreateTopics may, and more are refused with that API's error.
+    A request that allows no time is over before it begins, here as in Kafka's controller queue.
     """
+    if request.timeout_ms <= 0:
+        timed_out = [
+            _result(topic.name, ErrorCode.REQUEST_TIMED_OUT, None) for topic in request.topics
+        ]
+        return Result((), CreatePartitionsResponse(results=timed_out))
     times = Counter(topic.name for topic in request.topics)
     twice = [name for name, count in times.items() if count > 1]
     results = [_result(name, ErrorCode.INVALID_REQUEST, "Duplicate topic name.") for name in twice]

@@ -50,7 +50,12 @@ def decide_create_topics(
     schema: ConfigSchema,
     rng: Random,
 ) -> Result[CreateTopicsResponse]:
-    """Topics of one request stand alone, but for its bounds, which refuse them all."""
+    """Topics of one request stand alone, but for its bounds, which refuse them all.
+
+    A request that allows no time is over before it begins, here as in Kafka's controller queue.
+    """
+    if request.timeout_ms <= 0:
+        return _refuse_all(request, ErrorCode.REQUEST_TIMED_OUT, None)
     results: list[CreatableTopicResult] = []
     refused: list[CreatableTopicResult] = []
     records: list[Message] = []
@@ -77,17 +82,19 @@ def decide_create_topics(
             if len(records) > RECORDS_A_REQUEST_MAX:
                 raise RequestError(ErrorCode.POLICY_VIOLATION, TOO_MANY_RECORDS)
     except RequestError as error:
-        return Result(
-            (),
-            CreateTopicsResponse(
-                topics=[_refusal(t.name, error.code, error.message) for t in request.topics]
-            ),
-        )
+        return _refuse_all(request, error.code, error.message)
     refused[:0] = [
         _refusal(name, ErrorCode.INVALID_REQUEST, "Duplicate topic name.") for name in twice
     ]
     response = CreateTopicsResponse(topics=results + refused)
     return Result(() if request.validate_only else tuple(records), response)
+
+
+def _refuse_all(
+    request: CreateTopicsRequest, code: ErrorCode, message: str | None
+) -> Result[CreateTopicsResponse]:
+    topics = [_refusal(topic.name, code, message) for topic in request.topics]
+    return Result((), CreateTopicsResponse(topics=topics))
 
 
 def _by_name(request: CreateTopicsRequest) -> tuple[list[CreatableTopic], list[str]]:

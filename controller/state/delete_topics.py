@@ -30,13 +30,18 @@ def decide_delete_topics(
     settings: ControllerSettings,
     rng: Random,
 ) -> Result[DeleteTopicsResponse]:
-    """Answers come in random order, so that absent topics look like those one may not see."""
+    """Answers come in random order, so that absent topics look like those one may not see.
+
+    A request that allows no time is over before it begins, here as in Kafka's controller queue.
+    """
     decision = _Decision(image)
     decision.read(request)
     results = decision.results
     doomed = decision.doomed
     code, message = ErrorCode.NONE, None
-    if not settings.delete_topic_enable:
+    if request.timeout_ms <= 0:
+        code = ErrorCode.REQUEST_TIMED_OUT
+    elif not settings.delete_topic_enable:
         code, message = ErrorCode.TOPIC_DELETION_DISABLED, ErrorCode.TOPIC_DELETION_DISABLED.message
     elif len(doomed) > RECORDS_A_REQUEST_MAX:
         code, message = ErrorCode.POLICY_VIOLATION, TOO_MANY_RECORDS

@@ -61,7 +61,7 @@ async def test_everything_is_there_again_after_a_restart_in_a_higher_epoch() -> 
     machine = Machine()
     async with machine.running() as controller:
         await create(controller, "a", "b", partitions=3)
-        await controller.channel.send(DeleteTopicsRequest(topic_names=["a"]))
+        await controller.channel.send(DeleteTopicsRequest(topic_names=["a"], timeout_ms=1_000))
         ids = controller.image.topics["b"].topic_id
         epoch, offset = controller.epoch, controller.image.offset
     async with machine.running() as controller:

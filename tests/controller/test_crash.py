@@ -49,7 +49,9 @@ async def live(machine: Machine, promises: Promises, rng: random.Random) -> None
                 name = rng.choice(sorted(promises.present))
                 promises.present.discard(name)
                 promises.unknown.add(name)
-                deleted = await controller.channel.send(DeleteTopicsRequest(topic_names=[name]))
+                deleted = await controller.channel.send(
+                    DeleteTopicsRequest(topic_names=[name], timeout_ms=1_000)
+                )
                 assert isinstance(deleted, DeleteTopicsResponse)
                 assert deleted.responses[0].error_code == 0
                 promises.unknown.discard(name)

@@ -31,7 +31,7 @@ def grow(
 ) -> list[tuple[str, int, str | None]]:
     result = decide_create_partitions(
         cluster.image,
-        CreatePartitionsRequest(topics=list(topics), validate_only=validate_only),
+        CreatePartitionsRequest(timeout_ms=1_000, topics=list(topics), validate_only=validate_only),
         rng=cluster.rng,
     )
     cluster.commit(result.records)
@@ -131,3 +131,10 @@ def test_new_partitions_have_as_many_replicas_as_the_first() -> None:
             "not consistent with previous partitions, which have 3 replica(s).",
         )
     ]
+
+
+def test_a_request_without_time_is_over_before_it_begins(cluster: Cluster) -> None:
+    request = CreatePartitionsRequest(topics=[more("t", 5)], timeout_ms=0)
+    result = decide_create_partitions(cluster.image, request, rng=cluster.rng)
+    assert result.records == ()
+    assert [each.error_code for each in result.response.results] == [ErrorCode.REQUEST_TIMED_OUT]

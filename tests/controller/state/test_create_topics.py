@@ -260,3 +260,15 @@ def test_replica_lists_of_different_lengths_do_not_go_together() -> None:
 
 def test_legal_names() -> None:
     assert all(invalid_topic_name(name) is None for name in ("a", "A-z_0.9", "...", "x" * 249))
+
+
+def test_a_request_without_time_is_over_before_it_begins(cluster: Cluster) -> None:
+    result = decide_create_topics(
+        cluster.image,
+        CreateTopicsRequest(topics=[topic("t")], timeout_ms=0),
+        settings=SETTINGS,
+        schema=SCHEMA,
+        rng=cluster.rng,
+    )
+    assert result.records == ()
+    assert [each.error_code for each in result.response.topics] == [ErrorCode.REQUEST_TIMED_OUT]

@@ -35,7 +35,9 @@ def delete(
 def test_by_name(cluster: Cluster) -> None:
     ids = {name: each.topic_id for name, each in cluster.image.topics.items()}
     names = ["t0", "absent", "t1", "t1", ""]
-    request = DeleteTopicsRequest(topics=[DeleteTopicState(name=name) for name in names])
+    request = DeleteTopicsRequest(
+        timeout_ms=1_000, topics=[DeleteTopicState(name=name) for name in names]
+    )
     assert delete(cluster, request) == [
         ("", ZERO_UUID, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, NO_TOPIC),
         ("absent", ZERO_UUID, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, NO_TOPIC),
@@ -46,13 +48,14 @@ def test_by_name(cluster: Cluster) -> None:
 
 
 def test_in_a_list_of_names_as_before_version_6(cluster: Cluster) -> None:
-    answers = delete(cluster, DeleteTopicsRequest(topic_names=["t0", "absent"]))
+    answers = delete(cluster, DeleteTopicsRequest(topic_names=["t0", "absent"], timeout_ms=1_000))
     assert [each[2] for each in answers] == [ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, ErrorCode.NONE]
 
 
 def test_by_id(cluster: Cluster) -> None:
     ids = {name: each.topic_id for name, each in cluster.image.topics.items()}
     request = DeleteTopicsRequest(
+        timeout_ms=1_000,
         topics=[
             DeleteTopicState(name=None, topic_id=ids["t0"]),
             DeleteTopicState(name=None, topic_id=b"7" * 16),
@@ -62,7 +65,7 @@ def test_by_id(cluster: Cluster) -> None:
             DeleteTopicState(name=None, topic_id=ids["t2"]),
             DeleteTopicState(name="t3"),
             DeleteTopicState(name=None, topic_id=ids["t3"]),
-        ]
+        ],
     )
     invalid = ErrorCode.INVALID_REQUEST
     assert set(delete(cluster, request)) == {
@@ -85,7 +88,9 @@ def test_where_deletion_is_disabled_nothing_is_deleted(cluster: Cluster) -> None
     settings = SETTINGS.__class__(
         node_id=1, cluster_id="c", directory_id=b"d" * 16, delete_topic_enable=False
     )
-    request = DeleteTopicsRequest(topic_names=["t0"], topics=[DeleteTopicState(name="t1")])
+    request = DeleteTopicsRequest(
+        topic_names=["t0"], timeout_ms=1_000, topics=[DeleteTopicState(name="t1")]
+    )
     result = decide_delete_topics(cluster.image, request, settings=settings, rng=cluster.rng)
     assert result.records == ()
     assert [(each.name, each.error_code) for each in result.response.responses] == [
@@ -96,7 +101,13 @@ def test_where_deletion_is_disabled_nothing_is_deleted(cluster: Cluster) -> None
 
 def test_a_deleted_name_is_free_at_once(cluster: Cluster) -> None:
     old = cluster.image.topics["t0"].topic_id
-    delete(cluster, DeleteTopicsRequest(topic_names=["t0"]))
+    delete(cluster, DeleteTopicsRequest(topic_names=["t0"], timeout_ms=1_000))
     (result,) = cluster.create(topic("t0")).topics
     assert result.error_code == ErrorCode.NONE
     assert result.topic_id != old
+
+
+def test_a_request_without_time_is_over_before_it_begins(cluster: Cluster) -> None:
+    request = DeleteTopicsRequest(topic_names=["t0"], timeout_ms=0)
+    assert [code for _, _, code, _ in delete(cluster, request)] == [ErrorCode.REQUEST_TIMED_OUT]
+    assert "t0" in cluster.image.topics

@@ -80,7 +80,7 @@ class Controller(RuleBasedStateMachine):
         before = self.cluster.image.copy()
         result = decide_delete_topics(
             self.cluster.image,
-            DeleteTopicsRequest(topic_names=[name]),
+            DeleteTopicsRequest(topic_names=[name], timeout_ms=1_000),
             settings=SETTINGS,
             rng=random.Random(1),
         )
@@ -92,7 +92,8 @@ class Controller(RuleBasedStateMachine):
         result = decide_create_partitions(
             self.cluster.image,
             CreatePartitionsRequest(
-                topics=[CreatePartitionsTopic(name=name, count=count, assignments=None)]
+                timeout_ms=1_000,
+                topics=[CreatePartitionsTopic(name=name, count=count, assignments=None)],
             ),
             rng=random.Random(seed),
         )

@@ -24,10 +24,11 @@ async def test_partitions_are_in_the_image_when_the_answer_comes() -> None:
         )
         response = await create_partitions.handle(
             CreatePartitionsRequest(
+                timeout_ms=1_000,
                 topics=[
                     CreatePartitionsTopic(name="t", count=4, assignments=None),
                     CreatePartitionsTopic(name="absent", count=4, assignments=None),
-                ]
+                ],
             ),
             broker.ctx(ApiKey.CREATE_PARTITIONS, 3),
         )

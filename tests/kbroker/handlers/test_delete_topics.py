@@ -29,10 +29,11 @@ async def test_deleted_topics_are_gone_when_the_answer_comes() -> None:
     async with admin() as broker:
         await create(broker, "a", "b", "c")
         request = DeleteTopicsRequest(
+            timeout_ms=1_000,
             topics=[
                 DeleteTopicState(name="a"),
                 DeleteTopicState(name=None, topic_id=broker.image.topics["b"].topic_id),
-            ]
+            ],
         )
         response = await delete_topics.handle(request, broker.ctx(ApiKey.DELETE_TOPICS, 6))
         assert {each.name: each.error_code for each in response.responses} == {"a": 0, "b": 0}
@@ -44,7 +45,7 @@ async def test_lists_of_names_have_answers_by_name(version: int) -> None:
     async with admin() as broker:
         await create(broker, "a")
         response = await delete_topics.handle(
-            DeleteTopicsRequest(topic_names=["a", "absent"]),
+            DeleteTopicsRequest(topic_names=["a", "absent"], timeout_ms=1_000),
             broker.ctx(ApiKey.DELETE_TOPICS, version),
         )
         again = decode(DeleteTopicsResponse, version, encode(response, version))
@@ -65,7 +66,8 @@ async def test_disabled_deletion_has_a_name_since_version_3(version: int, code: 
     async with admin(delete_topic_enable=False) as broker:
         await create(broker, "a")
         response = await delete_topics.handle(
-            DeleteTopicsRequest(topic_names=["a"]), broker.ctx(ApiKey.DELETE_TOPICS, version)
+            DeleteTopicsRequest(topic_names=["a"], timeout_ms=1_000),
+            broker.ctx(ApiKey.DELETE_TOPICS, version),
         )
         assert [each.error_code for each in response.responses] == [code]
         assert "a" in broker.image.topics
