@@ -62,6 +62,8 @@ def test_each_test_has_a_broker_of_its_own(tmp_path: Path) -> None:
             "-p",
             "kbroker.pytest_plugin",
             "-p",
+            "trio",
+            "-p",
             "no:cacheprovider",
             "--rootdir",
             str(tmp_path),
@@ -70,7 +72,12 @@ def test_each_test_has_a_broker_of_its_own(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         timeout=60,
-        env={"PYTHONPATH": ":".join(filter(None, sys.path)), "TMPDIR": str(tmp_path / "tmp")},
+        env={
+            "PYTHONPATH": ":".join(filter(None, sys.path)),
+            "TMPDIR": str(tmp_path / "tmp"),
+            # Installed, the plugin would come by its entry point as well.
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+        },
     )
     assert "4 passed" in result.stdout, result.stdout + result.stderr
     assert list((tmp_path / "tmp").glob("kbroker-*")) == []
