@@ -54,6 +54,7 @@ ADMIN_CLIENT_ID = (
 ZSTD_CODEC, ZSTD_MIN_VERSION = 4, 7
 TOPIC_IDS_VERSION = 13
 HEADER_BYTES = 61
+MAGIC = 2
 
 _BATCH_HEAD = Struct(">8xi4xb4xh")  # length, magic, attributes
 _TRANSACTIONAL_BIT = 0x10
@@ -144,7 +145,9 @@ def _checked(
             "per partition"
         )
     length, magic, attributes = _BATCH_HEAD.unpack_from(records)
-    if magic != 2:
+    if not 0 <= magic <= MAGIC:
+        raise CorruptBatch(f"Invalid magic found in record: {magic}")
+    if magic != MAGIC:
         raise InvalidRecord(
             f"Produce requests with version {ctx.api_version} are only allowed to contain record "
             "batches with magic version 2"
