@@ -166,14 +166,18 @@ class Controller:
 
     # Called by the driver
 
-    def _on_applied(self) -> None:
+    def _maybe_activate(self) -> None:
+        """Become the active controller once this node leads and knows all that came before."""
         driver = self._driver
         if self._active is None and driver.has_caught_up and driver.can_append:
             self._active = ActiveController(
                 driver, self._settings, self._schema, self._rng, self._incarnation_id
             )
             self._ready_offset = self._active.activate(self._bootstrap)
-            driver.wake()
+
+    def _on_applied(self) -> None:
+        driver = self._driver
+        self._maybe_activate()
         if self._active is not None and driver.applied_end > self._ready_offset:
             self._ready.set()
         settings = self._settings
@@ -194,6 +198,7 @@ class Controller:
             logger.info("no longer the active controller")
             self._active = None
             self._ready = trio.Event()
+        self._maybe_activate()
         if self._active is not None and self._driver.can_append:
             deadline_ms = self._active.on_turn(now_ms)
         if now_ms >= self._snapshot_due_ms:

@@ -40,6 +40,10 @@ if TYPE_CHECKING:
 VALUE_LENGTH_MAX: Final = 32_767
 
 
+# Kafka's controller knows the types of these resources' keys only.
+_WITH_LISTS: Final = (ResourceType.TOPIC, ResourceType.BROKER)
+
+
 class Operation(IntEnum):
     """AlterConfigOp.OpType."""
 
@@ -165,7 +169,7 @@ def _new_value(
         case Operation.SET:
             new = given
         case Operation.APPEND | Operation.SUBTRACT as operation:
-            if not schema.is_list(resource_type, config.name):
+            if resource_type not in _WITH_LISTS or not schema.is_list(resource_type, config.name):
                 raise RequestError(
                     ErrorCode.INVALID_CONFIG,
                     _no_list(resource_type, Operation(operation), config.name),

@@ -152,6 +152,11 @@ REFUSED = [
         "Unknown group config name: nope",
     ),
     (
+        resource(METRICS, "m", ("metrics", APPEND, "a,b")),
+        ErrorCode.INVALID_CONFIG,
+        "Can't APPEND to key metrics because its type is not LIST.",
+    ),
+    (
         resource(METRICS, "", ("interval.ms", SET, "1000")),
         ErrorCode.INVALID_REQUEST,
         "Subscription name can't be empty",
