@@ -56,7 +56,7 @@ def new_topic(broker: Broker, unique: Callable[[str], str]) -> Callable[..., str
 def create_topic(bootstrap: str, name: str, partitions: int = 1, **config: str) -> str:
     """Create a topic and return its name; config keys have _ for Kafka's dots."""
     settings = {key.replace("_", "."): value for key, value in config.items()}
-    admin = AdminClient({"bootstrap.servers": bootstrap})
+    admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
     topic = NewTopic(name, partitions, 1, config=settings)
     admin.create_topics([topic], operation_timeout=30)[name].result(30)
     return name

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Producer, TopicPartition
 
 from compat.clients.records import Fetched, Position, Record
 
@@ -36,6 +36,7 @@ class Librdkafka:
                 "enable.idempotence": idempotent,
                 "message.max.bytes": request_bytes_max,
                 "linger.ms": 5,
+                "log_level": 0,
             }
         )
         offsets = [-1] * len(records)
@@ -92,9 +93,18 @@ class Librdkafka:
 
     def offset_range(self, bootstrap: str, topic: str, partition: int) -> tuple[int, int]:
         consumer = _consumer(bootstrap)
-        found = consumer.get_watermark_offsets(
-            TopicPartition(topic, partition), timeout=_TIMEOUT_S, cached=False
-        )
+        where = TopicPartition(topic, partition)
+        deadline = time.monotonic() + _TIMEOUT_S
+        while True:
+            try:
+                found = consumer.get_watermark_offsets(where, timeout=_TIMEOUT_S, cached=False)
+                break
+            except KafkaException as error:
+                # This call does not retry by itself, as every other does.
+                if error.args[0].code() != KafkaError.NOT_LEADER_FOR_PARTITION:
+                    raise
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
         consumer.close()
         assert found is not None
         return found
@@ -146,6 +156,7 @@ def _consumer(bootstrap: str, group: str = "unused", **config: Any) -> Consumer:
             "group.id": group,
             "enable.auto.commit": False,
             "check.crcs": True,
+            "log_level": 0,
             **config,
         }
     )

@@ -33,7 +33,7 @@ TIMEOUT_S = 30
 
 @pytest.fixture
 def admin(broker: Broker) -> AdminClient:
-    return AdminClient({"bootstrap.servers": broker.bootstrap})
+    return AdminClient({"bootstrap.servers": broker.bootstrap, "log_level": 0})
 
 
 def error_name(future: Any) -> str:

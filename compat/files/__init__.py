@@ -1,0 +1,1 @@
+"""The broker's files, read by Apache Kafka's dump-log after traffic of every kind."""
