@@ -1,0 +1,48 @@
+"""Differences of kbroker from Apache Kafka that are meant. docs/differences.md says why.
+
+A choice names steps and fields by patterns, and what the two say there, so that nothing else hides
+behind it. It applies when the first broker speaks as Kafka does and the second as kbroker does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .compare import Difference
+
+
+@dataclass(frozen=True)
+class Choice:
+    """`left` and `right` are patterns of the values, as text."""
+
+    name: str
+    step: str
+    path: str
+    left: str = "*"
+    right: str = "*"
+
+    def covers(self, difference: Difference) -> bool:
+        step = f"{difference.scenario}: {difference.step}"
+        return (
+            fnmatchcase(step, self.step)
+            and fnmatchcase(difference.path.replace("[", "<").replace("]", ">"), self.path)
+            and fnmatchcase(str(difference.left), self.left)
+            and fnmatchcase(str(difference.right), self.right)
+        )
+
+
+CHOICES: tuple[Choice, ...] = (
+    # Only what is built is advertised.
+    Choice("not advertised", "api_versions.versions: *", "api_keys.*", right="(absent)"),
+    Choice("not advertised", "api_versions.versions: *", "*_features.*", right="(absent)"),
+    # An exception inside Apache Kafka; a clear error here.
+    Choice("a clear error", "metadata.by_id: * null name, no id", "*"),
+    Choice("a clear error", "metadata.described: name '' 0", "topics<0>.*"),
+)
+
+
+def choice_for(difference: Difference) -> Choice | None:
+    return next((choice for choice in CHOICES if choice.covers(difference)), None)

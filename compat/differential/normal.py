@@ -1,0 +1,171 @@
+"""What two equal brokers may answer differently, and what is compared instead.
+
+Every rule says why. Values that a broker makes up (ids) become names in the order in which they
+turn up, so that it is still compared whether two answers speak of the same thing.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from .peer import Entry
+    from .tree import Tree
+
+UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+JUST_NOW_MS = 600_000
+NO_ID = bytes(16).hex()
+
+
+@dataclass
+class Names:
+    """The names given so far to what one broker made up, in one scenario."""
+
+    host: str
+    port: int
+    prefix: str
+    now_ms: int
+    node_id: int
+    given: dict[tuple[str, object], str] = field(default_factory=dict)
+
+    def name(self, kind: str, value: object) -> str:
+        """The name of a value, a new one if it is seen for the first time."""
+        count = sum(1 for known, _ in self.given if known == kind)
+        return self.given.setdefault((kind, value), f"{kind}-{count + 1}")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A field name, and what becomes of its value. `apis` empty: wherever the field stands."""
+
+    fields: tuple[str, ...]
+    reason: str
+    change: Callable[[Tree, Names], Tree]
+    apis: tuple[str, ...] = ()
+
+
+def _host(value: Tree, names: Names) -> Tree:
+    return "HOST" if value == names.host else value
+
+
+def _port(value: Tree, names: Names) -> Tree:
+    return "PORT" if value == names.port else value
+
+
+def _cluster_id(value: Tree, names: Names) -> Tree:
+    return "CLUSTER" if value else value
+
+
+def _node(value: Tree, names: Names) -> Tree:
+    if isinstance(value, list):
+        return [_node(one, names) for one in value]
+    return "NODE" if value == names.node_id else value
+
+
+def _topic_id(value: Tree, names: Names) -> Tree:
+    return value if value == NO_ID else names.name("topic-id", value)
+
+
+def _producer_id(value: Tree, names: Names) -> Tree:
+    return names.name("producer", value) if isinstance(value, int) and value >= 0 else value
+
+
+def _session_id(value: Tree, names: Names) -> Tree:
+    return names.name("session", value) if value else value
+
+
+def _just_now(value: Tree, names: Names) -> Tree:
+    if isinstance(value, int) and abs(value - names.now_ms) < JUST_NOW_MS:
+        return "JUST NOW"
+    return value
+
+
+def _metadata_offset(value: Tree, names: Names) -> Tree:
+    return "SOME" if isinstance(value, int) and value >= 0 else value
+
+
+RULES: tuple[Rule, ...] = (
+    Rule(("host",), "each broker has its address", _host),
+    Rule(("port",), "each broker has its port", _port),
+    Rule(("cluster_id",), "each cluster has its id; whether there is one is compared", _cluster_id),
+    Rule(
+        (
+            "node_id",
+            "leader_id",
+            "controller_id",
+            "broker_id",
+            "replica_nodes",
+            "isr_nodes",
+        ),
+        "the broker's own node id; others, such as -1, are compared",
+        _node,
+    ),
+    Rule(("topic_id",), "topic ids are random", _topic_id),
+    Rule(("producer_id",), "producer ids are given out in blocks to all who ask", _producer_id),
+    Rule(("session_id",), "fetch session ids are random", _session_id),
+    Rule(("log_append_time_ms",), "the broker's clock", _just_now),
+    Rule(("finalized_features_epoch",), "an offset of the metadata log", _metadata_offset),
+)
+
+# Lists that Kafka fills from a hash map or set, in an order that depends on hash codes. They are
+# compared by these fields of their elements.
+UNORDERED: Mapping[tuple[str, str], str] = {
+    ("ApiVersions", "api_keys"): "api_key",
+    ("ApiVersions", "supported_features"): "name",
+    ("ApiVersions", "finalized_features"): "name",
+    ("Metadata", "topics"): "name",
+    ("ListGroups", "groups"): "group_id",
+    ("CreateTopics", "topics"): "name",
+    ("DescribeConfigs", "configs"): "name",
+}
+
+
+def normalised(transcript: Sequence[Entry], names: Names) -> list[Tree]:
+    """The answers of a transcript, as they are compared."""
+    return [_normal(entry.api, "", entry.answer, names) for entry in transcript]
+
+
+def _normal(api: str, field_name: str, value: Tree, names: Names) -> Tree:
+    for rule in RULES:
+        if field_name in rule.fields and (not rule.apis or api in rule.apis):
+            return rule.change(value, names)
+    if isinstance(value, dict):
+        return {key: _normal(api, key, one, names) for key, one in value.items()}
+    if isinstance(value, list):
+        key = UNORDERED.get((api, field_name))
+        if key is not None:
+            return _by_key(api, key, value, names)
+        return [_normal(api, "", one, names) for one in value]
+    if isinstance(value, str):
+        return _text(value, names)
+    return value
+
+
+def _by_key(api: str, key: str, elements: Sequence[Tree], names: Names) -> Tree:
+    """The elements by the value of a field, with a number where several have the same."""
+    found: dict[str, Tree] = {}
+    for element in sorted(elements, key=lambda one: str(_field(one, key))):
+        text = str(_field(element, key))
+        number = sum(1 for known in found if known.partition("#")[0] == text)
+        found[f"{text}#{number}" if number else text] = _normal(api, "", element, names)
+    return found
+
+
+def _field(element: Tree, key: str) -> Tree:
+    assert isinstance(element, dict)
+    value: Tree = element[key]
+    return value
+
+
+def _text(text: str, names: Names) -> str:
+    """Strings, with random parts named: member ids, and topic ids in messages."""
+    text = UUID.sub(lambda found: names.name("uuid", found.group()), text)
+    for (kind, value), name in list(names.given.items()):
+        if kind == "topic-id" and isinstance(value, str):
+            text = text.replace(base64.urlsafe_b64encode(bytes.fromhex(value)).decode()[:22], name)
+    return text

@@ -1,0 +1,227 @@
+"""One of the two brokers, as a scenario sees it: ask it, and what it answers is kept for comparing.
+
+A scenario's steps have names; both runs of a scenario must take the same steps. What a broker does
+not answer with a response is an outcome as well: it closed the connection, or said nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
+
+from compat.raw import ConnectionClosed, RawClient
+from kbroker.wire.api_keys import API_TABLE
+from kbroker.wire.codec import decode, encode
+from kbroker.wire.errors import ProtocolError
+from kbroker.wire.frame import parse_response_header, request_header
+
+from .tree import tree_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from kbroker.wire.message import Message
+
+    from .tree import Tree
+
+    R = TypeVar("R", bound=Message)
+
+TIMEOUT_S = 15.0
+PATIENCE_S = 30.0
+POLL_INTERVAL_S = 0.02
+CLIENT_ID = "differential"
+CLOSED, SILENT, GARBLED = "closed", "silent", "garbled"
+
+
+class NoAnswer(Exception):
+    """The broker closed the connection or was silent where the scenario needs an answer."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A step and what came of it. `answer` is a response's fields, or CLOSED, SILENT or GARBLED."""
+
+    step: str
+    api: str
+    version: int
+    request: Message | None
+    answer: Tree
+
+
+@dataclass
+class Pending:
+    """A request under way."""
+
+    peer: Peer
+    connection: str
+    step: str
+    request: Message
+    version: int
+    correlation_id: int
+
+    def answer(self, response: type[R]) -> R:
+        """Wait for the answer. NoAnswer if there is none."""
+        found = self.peer.receive(self)
+        if not isinstance(found, response):
+            raise NoAnswer(self.step)
+        return found
+
+    def outcome(self) -> None:
+        """Wait for what comes of it, whatever that is."""
+        self.peer.receive(self)
+
+
+@dataclass
+class Peer:
+    """A broker, in one run of one scenario.
+
+    `versions` are those that both brokers serve, by API key; `prefix` starts the names of what the
+    scenario makes; `now_ms` is the same for both.
+    """
+
+    host: str
+    port: int
+    versions: Mapping[int, range]
+    prefix: str
+    now_ms: int
+    transcript: list[Entry] = field(default_factory=list)
+    _clients: dict[str, RawClient] = field(default_factory=dict)
+    _correlation_id: int = 0
+
+    def name(self, text: str) -> str:
+        """A name of a topic or group that is this scenario's alone."""
+        return f"{self.prefix}-{text}"
+
+    def serves(self, *requests: type[Message]) -> bool:
+        """Whether both brokers serve all of them."""
+        return all(self.versions.get(request.API_KEY or 0) for request in requests)
+
+    def shared(self, request: type[Message], first: int = 0, last: int = 999) -> list[int]:
+        """The versions from `first` to `last` that both brokers serve."""
+        known = self.versions.get(request.API_KEY or 0, range(0))
+        return [version for version in known if first <= version <= last]
+
+    def last(self, request: type[Message], below: int = 999) -> int:
+        """The newest version that both serve, of those below a bound."""
+        return max(self.shared(request, last=below - 1))
+
+    def ask(
+        self,
+        step: str,
+        request: Message,
+        version: int,
+        response: type[R],
+        *,
+        connection: str = "main",
+        client_id: str = CLIENT_ID,
+    ) -> R:
+        """Send, wait and keep the answer. NoAnswer if there is none."""
+        pending = self.send(step, request, version, connection=connection, client_id=client_id)
+        return pending.answer(response)
+
+    def probe(
+        self, step: str, request: Message, version: int, *, connection: str = "main"
+    ) -> Message | None:
+        """As `ask`, for what may not be answered; None then."""
+        return self.receive(self.send(step, request, version, connection=connection))
+
+    def quietly(self, request: Message, version: int, response: type[R]) -> R:
+        """Ask, and keep nothing: for what prepares a scenario."""
+        kept = len(self.transcript)
+        try:
+            return self.ask("preparation", request, version, response, connection="quiet")
+        finally:
+            del self.transcript[kept:]
+
+    def until(
+        self,
+        request: Message,
+        version: int,
+        response: type[R],
+        holds: Callable[[R], bool],
+    ) -> R:
+        """Ask until it holds, and keep nothing. NoAnswer after PATIENCE_S."""
+        deadline = time.monotonic() + PATIENCE_S
+        while not holds(found := self.quietly(request, version, response)):
+            if time.monotonic() > deadline:
+                raise NoAnswer(f"still {found}")
+            time.sleep(POLL_INTERVAL_S)
+        return found
+
+    def send(
+        self,
+        step: str,
+        request: Message,
+        version: int,
+        *,
+        connection: str = "main",
+        client_id: str = CLIENT_ID,
+    ) -> Pending:
+        """Send without waiting. Answers come in order on one connection."""
+        self._correlation_id += 1
+        header = request_header(request.API_KEY or 0, version, self._correlation_id, client_id)
+        self._client(connection).send_frame(header + encode(request, version))
+        return Pending(self, connection, step, request, version, self._correlation_id)
+
+    def receive(self, pending: Pending) -> Message | None:
+        """Read the next response of the connection, which must be to that request, and keep it."""
+        api = API_TABLE[pending.request.API_KEY or 0]
+        answer: Tree
+        message: Message | None = None
+        try:
+            frame = self._client(pending.connection).read_frame()
+            correlation_id, position = parse_response_header(api.key, pending.version, frame)
+            if correlation_id != pending.correlation_id:
+                raise ProtocolError(f"an answer to {correlation_id}")
+            message = decode(api.response, pending.version, frame, position)
+            answer = tree_of(message, pending.version)
+        except ConnectionClosed:
+            answer = CLOSED
+        except TimeoutError:
+            answer = SILENT
+        except ProtocolError as error:
+            answer = f"{GARBLED}: {error}"
+        if message is None:
+            self.drop(pending.connection)
+        self._keep(pending.step, api.name, pending.version, pending.request, answer)
+        return message
+
+    def exchange(self, step: str, data: bytes, *, connection: str, timeout_s: float = 5) -> None:
+        """Send bytes as they are; what is kept is the frame that comes back, as hex."""
+        client = self._client(connection, timeout_s)
+        answer: Tree
+        try:
+            client.send_bytes(data)
+            answer = client.read_frame().hex()
+        except (ConnectionClosed, BrokenPipeError):
+            answer = CLOSED
+        except TimeoutError:
+            answer = SILENT
+        if answer in (CLOSED, SILENT):
+            self.drop(connection)
+        self._keep(step, "frames", 0, None, answer)
+
+    def note(self, step: str, answer: Tree) -> None:
+        """Keep something that was derived from answers."""
+        self._keep(step, "note", 0, None, answer)
+
+    def drop(self, connection: str) -> None:
+        """Close a connection; the next use of the name makes a new one."""
+        client = self._clients.pop(connection, None)
+        if client is not None:
+            client.close()
+
+    def close(self) -> None:
+        for connection in list(self._clients):
+            self.drop(connection)
+
+    def _client(self, connection: str, timeout_s: float = TIMEOUT_S) -> RawClient:
+        if connection not in self._clients:
+            self._clients[connection] = RawClient(self.host, self.port, timeout_s)
+        return self._clients[connection]
+
+    def _keep(
+        self, step: str, api: str, version: int, request: Message | None, answer: Tree
+    ) -> None:
+        self.transcript.append(Entry(step, api, version, request, answer))
