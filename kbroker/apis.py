@@ -11,6 +11,7 @@ from kbroker.handlers import (
     create_partitions,
     create_topics,
     delete_groups,
+    delete_records,
     delete_topics,
     describe_cluster,
     describe_configs,
@@ -37,6 +38,7 @@ from kbroker.wire.messages.api_versions import ApiVersionsRequest
 from kbroker.wire.messages.create_partitions import CreatePartitionsRequest
 from kbroker.wire.messages.create_topics import CreateTopicsRequest
 from kbroker.wire.messages.delete_groups import DeleteGroupsRequest
+from kbroker.wire.messages.delete_records import DeleteRecordsRequest
 from kbroker.wire.messages.delete_topics import DeleteTopicsRequest
 from kbroker.wire.messages.describe_cluster import DescribeClusterRequest
 from kbroker.wire.messages.describe_configs import DescribeConfigsRequest
@@ -81,6 +83,7 @@ APIS: tuple[Api, ...] = (
     ),
     serve(CreateTopicsRequest, 2, 7, create_topics.handle),
     serve(DeleteTopicsRequest, 1, 6, delete_topics.handle),
+    serve(DeleteRecordsRequest, 0, 2, delete_records.handle),
     serve(InitProducerIdRequest, 0, 5, init_producer_id.handle),
     serve(OffsetForLeaderEpochRequest, 2, 4, offset_for_leader_epoch.handle),
     serve(DescribeConfigsRequest, 1, 4, describe_configs.handle),

@@ -43,6 +43,11 @@ def error_answer(
     special = _SPECIAL.get(type(request))
     if special is not None:
         return special(request, version, code, message)
+    from kbroker.admin_error_answers import ANSWERS
+
+    of_admin = ANSWERS.get(type(request))
+    if of_admin is not None:
+        return of_admin(request, code, message)
     assert request.API_KEY is not None
     response = API_TABLE[request.API_KEY].response()
     response.error_code = code  # type: ignore[attr-defined]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import trio
 
-from kbroker.storage.errors import DiskError
+from kbroker.storage.errors import DiskError, OffsetOutOfRange
 from kbroker.storage.origin import Origin
 from kbroker.wire.errors import ErrorCode, RequestError
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from kbroker.storage.log import AppendInfo, FetchSlice, Log
 
 ISOLATION_READ_COMMITTED = 1
+UP_TO_HIGH_WATERMARK = -1  # an offset to delete records before
 
 
 class Waiter(Protocol):
@@ -155,6 +156,26 @@ class Partition:
         """A coordinator's own batch; its last offset."""
         self.check_leader(-1)
         return self.append(memoryview(batch), now_ms, Origin.COORDINATOR).last_offset
+
+    def delete_records(self, offset: int) -> int:
+        """Records below `offset` (-1: the high watermark) are no longer readable (KIP-107).
+
+        Returns the low watermark: where the log starts now. RequestError, StorageError.
+        """
+        self.check_leader(-1)
+        log = self.log
+        if log.config.compacts and not log.config.deletes:
+            raise RequestError(ErrorCode.POLICY_VIOLATION)
+        if offset == UP_TO_HIGH_WATERMARK:
+            offset = self.high_watermark
+        if not 0 <= offset <= self.high_watermark:
+            raise OffsetOutOfRange(offset, log.log_start_offset, self.high_watermark)
+        try:
+            log.increment_log_start_offset(offset)
+        except DiskError:
+            self.go_offline()
+            raise
+        return log.log_start_offset
 
     def flushed(self, end_offset: int) -> None:
         """What lies below end_offset is on disk."""

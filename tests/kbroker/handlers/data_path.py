@@ -51,6 +51,7 @@ class DataPath:
         self.table = PartitionTable()
         self.flush_requests: list[Partition] = []
         self.topics: dict[bytes, object] = {}
+        self.topics_by_name: dict[str, SimpleNamespace] = {}
         self.services = cast(
             "Services",
             SimpleNamespace(
@@ -58,7 +59,9 @@ class DataPath:
                 clock=self.clock,
                 partitions=self.table,
                 fetch_sessions=FetchSessionCache(1000, random.Random(1)),
-                image=SimpleNamespace(topics_by_id=self.topics, brokers={}),
+                image=SimpleNamespace(
+                    topics=self.topics_by_name, topics_by_id=self.topics, brokers={}
+                ),
                 config=SimpleNamespace(fetch_max_bytes=55 << 20),
                 stopping=stopping,
                 endpoint=lambda node_id, connection: (f"host{node_id}", 9092, None),
@@ -91,6 +94,8 @@ class DataPath:
         )
         self.table.add(partition)
         self.topics[topic_id(name)] = SimpleNamespace(name=name)
+        known = self.topics_by_name.setdefault(name, SimpleNamespace(name=name, partitions={}))
+        known.partitions[index] = state
         return partition
 
     def context(self, key: int, version: int, client_id: str = "test") -> RequestContext:

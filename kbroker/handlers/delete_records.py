@@ -1,0 +1,66 @@
+"""DeleteRecords (key 21), v0-2 (KIP-107): the logs start later; what lies below goes with the next
+pass of retention.
+
+v1 no change in content - v2 flexible
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from kbroker.errors import code_of
+from kbroker.storage.errors import StorageError
+from kbroker.topic_names import INTERNAL_TOPICS
+from kbroker.wire.errors import ErrorCode, RequestError
+from kbroker.wire.messages.delete_records import (
+    DeleteRecordsPartitionResult,
+    DeleteRecordsResponse,
+    DeleteRecordsTopicResult,
+)
+
+if TYPE_CHECKING:
+    from kbroker.services import RequestContext
+    from kbroker.wire.messages.delete_records import DeleteRecordsRequest
+
+UNKNOWN_LOW_WATERMARK: Final = -1
+
+
+def handle(request: DeleteRecordsRequest, ctx: RequestContext) -> DeleteRecordsResponse:
+    """One answer a partition: of several mentions the last one counts."""
+    wanted: dict[str, dict[int, int]] = {}
+    for topic in request.topics:
+        for each in topic.partitions:
+            wanted.setdefault(topic.name, {})[each.partition_index] = each.offset
+    return DeleteRecordsResponse(
+        topics=[
+            DeleteRecordsTopicResult(
+                name=name,
+                partitions=[_answer(name, index, offset, ctx) for index, offset in offsets.items()],
+            )
+            for name, offsets in wanted.items()
+        ]
+    )
+
+
+def _answer(
+    topic: str, index: int, offset: int, ctx: RequestContext
+) -> DeleteRecordsPartitionResult:
+    try:
+        low_watermark, code = _delete(topic, index, offset, ctx), ErrorCode.NONE
+    except RequestError as error:
+        low_watermark, code = UNKNOWN_LOW_WATERMARK, error.code
+    except StorageError as error:
+        low_watermark, code = UNKNOWN_LOW_WATERMARK, code_of(error)
+    return DeleteRecordsPartitionResult(
+        partition_index=index, low_watermark=low_watermark, error_code=code
+    )
+
+
+def _delete(topic: str, index: int, offset: int, ctx: RequestContext) -> int:
+    """The low watermark. RequestError, StorageError."""
+    known = ctx.services.image.topics.get(topic)
+    if known is None or index not in known.partitions:
+        raise RequestError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+    if topic in INTERNAL_TOPICS:
+        raise RequestError(ErrorCode.INVALID_TOPIC_EXCEPTION)
+    return ctx.services.partitions.leader(topic, index).delete_records(offset)

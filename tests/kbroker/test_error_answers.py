@@ -1,0 +1,69 @@
+"""A whole request answered with one error code, whatever the API and its version."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from kbroker.apis import APIS
+from kbroker.error_answers import error_answer
+from kbroker.wire import codec
+from kbroker.wire.errors import ErrorCode
+from kbroker.wire.messages.delete_records import (
+    DeleteRecordsPartition,
+    DeleteRecordsRequest,
+    DeleteRecordsTopic,
+)
+from kbroker.wire.messages.describe_producers import DescribeProducersRequest, TopicRequest
+
+if TYPE_CHECKING:
+    from kbroker.api import Api
+    from kbroker.wire.message import Message
+
+CODE = ErrorCode.NOT_CONTROLLER
+
+
+@pytest.mark.parametrize("api", APIS, ids=lambda api: api.name)
+def test_every_api_can_say_an_error_at_every_version(api: Api) -> None:
+    for version in range(api.min_version, api.max_version + 1):
+        request: Any = api.request()
+        if api.name == "Produce":
+            request.acks = -1
+        answer = error_answer(request, version, CODE, "why")
+        assert answer is not None
+        codec.encode(answer, version)
+
+
+def _codes(value: object) -> list[int]:
+    """All error codes in an answer."""
+    if isinstance(value, list):
+        return [code for each in value for code in _codes(each)]
+    names = getattr(type(value), "__slots__", ())
+    own = [value.error_code] if "error_code" in names else []  # type: ignore[attr-defined]
+    return own + [code for name in names for code in _codes(getattr(value, name))]
+
+
+REQUESTS: list[tuple[Message, int]] = [
+    (
+        DeleteRecordsRequest(
+            topics=[
+                DeleteRecordsTopic(
+                    name="t",
+                    partitions=[
+                        DeleteRecordsPartition(),
+                        DeleteRecordsPartition(partition_index=1),
+                    ],
+                )
+            ]
+        ),
+        2,
+    ),
+    (DescribeProducersRequest(topics=[TopicRequest(name="t", partition_indexes=[0, 1])]), 2),
+]
+
+
+@pytest.mark.parametrize(("request_", "answers"), REQUESTS, ids=lambda value: type(value).__name__)
+def test_each_thing_asked_for_gets_the_code(request_: Message, answers: int) -> None:
+    answer = error_answer(request_, request_.MAX_VERSION, CODE, None)
+    assert _codes(answer) == [CODE] * answers
