@@ -16,6 +16,7 @@ from kbroker.handlers import (
     describe_cluster,
     describe_configs,
     describe_groups,
+    describe_producers,
     describe_topic_partitions,
     fetch,
     find_coordinator,
@@ -43,6 +44,7 @@ from kbroker.wire.messages.delete_topics import DeleteTopicsRequest
 from kbroker.wire.messages.describe_cluster import DescribeClusterRequest
 from kbroker.wire.messages.describe_configs import DescribeConfigsRequest
 from kbroker.wire.messages.describe_groups import DescribeGroupsRequest
+from kbroker.wire.messages.describe_producers import DescribeProducersRequest
 from kbroker.wire.messages.describe_topic_partitions import DescribeTopicPartitionsRequest
 from kbroker.wire.messages.fetch import FetchRequest
 from kbroker.wire.messages.find_coordinator import FindCoordinatorRequest
@@ -92,5 +94,6 @@ APIS: tuple[Api, ...] = (
     serve(IncrementalAlterConfigsRequest, 0, 1, incremental_alter_configs.handle),
     serve(OffsetDeleteRequest, 0, 0, offset_delete.handle),
     serve(DescribeClusterRequest, 0, 2, describe_cluster.handle),
+    serve(DescribeProducersRequest, 0, 0, describe_producers.handle),
     serve(DescribeTopicPartitionsRequest, 0, 0, describe_topic_partitions.handle),
 )

@@ -1,0 +1,75 @@
+"""DescribeProducers (key 61), v0 (KIP-664): the producers that a partition's leader remembers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kbroker.errors import code_of
+from kbroker.storage.errors import StorageError
+from kbroker.topic_names import name_problem
+from kbroker.wire.errors import ErrorCode, RequestError
+from kbroker.wire.messages.describe_producers import (
+    DescribeProducersResponse,
+    PartitionResponse,
+    ProducerState,
+    TopicResponse,
+)
+
+if TYPE_CHECKING:
+    from kbroker.services import RequestContext
+    from kbroker.storage.producer_state import ProducerStateEntry
+    from kbroker.wire.messages.describe_producers import DescribeProducersRequest
+
+
+def handle(request: DescribeProducersRequest, ctx: RequestContext) -> DescribeProducersResponse:
+    response = DescribeProducersResponse()
+    for topic in request.topics:
+        code, message = _topic_error(topic.name, ctx)
+        response.topics.append(
+            TopicResponse(
+                name=topic.name,
+                partitions=[
+                    PartitionResponse(partition_index=index, error_code=code, error_message=message)
+                    if code
+                    else _partition(topic.name, index, ctx)
+                    for index in topic.partition_indexes
+                ],
+            )
+        )
+    return response
+
+
+def _topic_error(name: str, ctx: RequestContext) -> tuple[ErrorCode, str | None]:
+    problem = name_problem(name)
+    if problem is not None:
+        return ErrorCode.INVALID_TOPIC_EXCEPTION, problem
+    if name not in ctx.services.image.topics:
+        missing = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+        return missing, missing.message
+    return ErrorCode.NONE, None
+
+
+def _partition(topic: str, index: int, ctx: RequestContext) -> PartitionResponse:
+    """Errors of a partition have no message, as Kafka's have none."""
+    answer = PartitionResponse(partition_index=index)
+    try:
+        entries = ctx.services.partitions.leader(topic, index).log.producers.producers
+    except RequestError as error:
+        answer.error_code = error.code
+    except StorageError as error:
+        answer.error_code = code_of(error)
+    else:
+        answer.active_producers = [_state(entry) for entry in entries.values()]
+    return answer
+
+
+def _state(entry: ProducerStateEntry) -> ProducerState:
+    start_offset = entry.current_transaction_first_offset
+    return ProducerState(
+        producer_id=entry.producer_id,
+        producer_epoch=entry.producer_epoch,
+        last_sequence=entry.last_sequence,
+        last_timestamp=entry.last_timestamp,
+        coordinator_epoch=entry.coordinator_epoch,
+        current_txn_start_offset=-1 if start_offset is None else start_offset,
+    )
