@@ -53,9 +53,10 @@ ADMIN_CLIENT_ID = (
 )
 ZSTD_CODEC, ZSTD_MIN_VERSION = 4, 7
 TOPIC_IDS_VERSION = 13
-HEADER_BYTES = 61
+HEADER_BYTES, LENGTH_END, MAGIC_END = 61, 12, 17
 MAGIC = 2
 
+_BATCH_LENGTH = Struct(">8xi")
 _BATCH_HEAD = Struct(">8xi4xb4xh")  # length, magic, attributes
 _TRANSACTIONAL_BIT = 0x10
 
@@ -152,11 +153,16 @@ def _checked(
             f"Produce requests with version {ctx.api_version} are only allowed to contain record "
             "batches with magic version 2"
         )
-    if length + 12 < len(records):
-        raise InvalidRecord(
-            f"Produce requests with version {ctx.api_version} are only allowed to contain exactly "
-            "one record batch per partition"
-        )
+    size = length + LENGTH_END
+    if size < HEADER_BYTES:
+        raise CorruptBatch(f"a record batch of {size} bytes")
+    if size < len(records):
+        if _has_batch(records[size:]):
+            raise InvalidRecord(
+                f"Produce requests with version {ctx.api_version} are only allowed to contain "
+                "exactly one record batch per partition"
+            )
+        records = records[:size]
     if attributes & 7 == ZSTD_CODEC and ctx.api_version < ZSTD_MIN_VERSION:
         raise RequestError(ErrorCode.UNSUPPORTED_COMPRESSION_TYPE)
     if attributes & _TRANSACTIONAL_BIT:
@@ -169,6 +175,11 @@ def _checked(
     if request.acks == ACKS_ALL:
         partition.check_min_isr()
     return records
+
+
+def _has_batch(rest: memoryview) -> bool:
+    """Whether a whole batch follows; what is less Kafka leaves out (ByteBufferLogInputStream)."""
+    return len(rest) >= MAGIC_END and _BATCH_LENGTH.unpack_from(rest)[0] + LENGTH_END <= len(rest)
 
 
 async def _wait(response: ProduceResponse, waiting: Waiting, timeout_ms: int) -> ProduceResponse:

@@ -111,12 +111,25 @@ def damaged(position: int, value: int) -> memoryview:
         (memoryview(bytearray(0)), 9, ErrorCode.INVALID_RECORD),
         (memoryview(bytearray(60)), 9, ErrorCode.INVALID_RECORD),
         (damaged(16, 1), 9, ErrorCode.INVALID_RECORD),
+        (damaged(16, 3), 9, ErrorCode.CORRUPT_MESSAGE),
+        (damaged(16, 255), 9, ErrorCode.CORRUPT_MESSAGE),
         (damaged(65, 99), 9, ErrorCode.CORRUPT_MESSAGE),
         (batch(b"abc")[:-1], 9, ErrorCode.INVALID_RECORD),
         (memoryview(bytearray(bytes(batch(b"a")) * 2)), 9, ErrorCode.INVALID_RECORD),
         (damaged(22, 4), 6, ErrorCode.UNSUPPORTED_COMPRESSION_TYPE),
     ],
-    ids=["null", "empty", "short", "magic 1", "crc", "truncated", "two batches", "zstd before v7"],
+    ids=[
+        "null",
+        "empty",
+        "short",
+        "magic 1",
+        "magic 3",
+        "magic -1",
+        "crc",
+        "truncated",
+        "two batches",
+        "zstd before v7",
+    ],
 )
 def test_a_bad_batch_is_refused_and_nothing_is_written(
     path: DataPath, records: memoryview | None, version: int, code: ErrorCode
@@ -124,6 +137,14 @@ def test_a_bad_batch_is_refused_and_nothing_is_written(
     partition = path.add("t")
     assert send(path, request(records), version).error_code == code
     assert partition.log.size == 0
+
+
+@pytest.mark.parametrize("rest", [b"", b"\0" * 5, bytes(batch(b"next"))[:-1]])
+def test_less_than_a_batch_after_the_batch_is_left_out(path: DataPath, rest: bytes) -> None:
+    partition = path.add("t")
+    one = bytes(batch(b"a"))
+    assert send(path, request(memoryview(bytearray(one + rest)))).error_code == 0
+    assert partition.log.size == len(one)
 
 
 def test_a_batch_over_max_message_bytes_is_refused(path: DataPath) -> None:
