@@ -119,13 +119,17 @@ def use_groups(bootstrap: str, java_classes: Path) -> None:
     for offset in range(6):
         where = ("codec-none", offset % 2, Position(offset, f"metadata {offset}"))
         client.commit(bootstrap, "simple", *where, wait=True)
+
+    def committed(partition: int) -> bool:
+        return client.committed(bootstrap, "members", "segments", partition) is not None
+
     members = [
         Member("librdkafka", bootstrap, "members", "segments", java_classes=java_classes)
         for _ in range(2)
     ]
     try:
         await_that(lambda: shared_out(members, 2), members)
-        await_that(lambda: all(member.offsets for member in members), members)
+        await_that(lambda: all(committed(partition) for partition in range(2)), members)
     finally:
         for member in members:
             member.stop()
