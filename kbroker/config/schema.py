@@ -64,12 +64,19 @@ class ConfigSchema:
         return None if found is None else text_of(found.default)
 
     def effective_topic(self, values: Mapping[str, str]) -> list[EffectiveConfig]:
-        """All keys of a topic with these overrides, sorted by name."""
+        """All keys of a topic with these overrides, sorted by name.
+
+        An override's text is as it was given, blanks and capitals and all (KafkaConfigSchema).
+        """
         from .describe import describe_topic
 
         return sorted(
             EffectiveConfig(
-                each.name, each.value, each.source, each.is_sensitive, each.is_read_only
+                each.name,
+                values.get(each.name, each.value),
+                each.source,
+                each.is_sensitive,
+                each.is_read_only,
             )
             for each in describe_topic(TopicConfig(values, self._broker))
         )

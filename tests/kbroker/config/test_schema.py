@@ -187,3 +187,10 @@ def test_only_lists_can_be_appended_to(resource_type: int, key: str, is_list: bo
 def test_a_brokers_values_are_judged_with_the_properties_file_beneath() -> None:
     schema = ConfigSchema(BrokerConfig({"log.retention.hours": "1"}))
     assert schema.check(BROKER, "", {"log.retention.ms": "1"}) is None
+
+
+def test_the_overrides_of_a_new_topic_are_shown_as_they_were_given() -> None:
+    given = {"retention.ms": " 5 ", "preallocate": "TRUE"}
+    shown = {each.name: each.value for each in ConfigSchema(BrokerConfig()).effective_topic(given)}
+    assert given.items() <= shown.items()
+    assert shown["flush.ms"] == "9223372036854775807"
