@@ -41,6 +41,24 @@ CHOICES: tuple[Choice, ...] = (
     # An exception inside Apache Kafka; a clear error here.
     Choice("a clear error", "metadata.by_id: * null name, no id", "*"),
     Choice("a clear error", "metadata.described: name '' 0", "topics<0>.*"),
+    Choice(
+        "a clear error",
+        "configs.topic_changes: v* (('retention.ms', *, '5'),)",
+        "responses<0>.error_*",
+        "UNKNOWN_SERVER_ERROR",
+        "INVALID_REQUEST",
+    ),
+    Choice(
+        "a clear error",
+        "configs.topic_changes: v* (('retention.ms', *, '5'),)",
+        "responses<0>.error_message",
+        "None",
+        "Unknown operations type *",
+    ),
+    Choice("a clear error", "produce.bad_batches: null", "", "silent"),
+    # The sentences are our own.
+    Choice("own documentation", "configs.*", "results<*>.configs.*.documentation"),
+    Choice("a clear error", "topics.more_partitions: * to 100000", "results<0>.error_*"),
 )
 
 

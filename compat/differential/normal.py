@@ -11,6 +11,8 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from kbroker.storage.batch import TIMESTAMP_TYPE_MASK
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
@@ -28,9 +30,9 @@ class Names:
 
     host: str
     port: int
-    prefix: str
     now_ms: int
     node_id: int
+    topic_ids: Mapping[str, str]
     given: dict[tuple[str, object], str] = field(default_factory=dict)
 
     def name(self, kind: str, value: object) -> str:
@@ -47,6 +49,7 @@ class Rule:
     reason: str
     change: Callable[[Tree, Names], Tree]
     apis: tuple[str, ...] = ()
+    within: Callable[[Tree], bool] = lambda _: True  # of the struct the field stands in
 
 
 def _host(value: Tree, names: Names) -> Tree:
@@ -68,7 +71,9 @@ def _node(value: Tree, names: Names) -> Tree:
 
 
 def _topic_id(value: Tree, names: Names) -> Tree:
-    return value if value == NO_ID else names.name("topic-id", value)
+    if value == NO_ID:
+        return value
+    return names.topic_ids.get(str(value)) or names.name("topic-id", value)
 
 
 def _producer_id(value: Tree, names: Names) -> Tree:
@@ -87,6 +92,15 @@ def _just_now(value: Tree, names: Names) -> Tree:
 
 def _metadata_offset(value: Tree, names: Names) -> Tree:
     return "SOME" if isinstance(value, int) and value >= 0 else value
+
+
+def _stamped(struct: Tree) -> bool:
+    """Whether a batch says LogAppendTime."""
+    return isinstance(struct, dict) and bool(int(struct.get("attributes", 0)) & TIMESTAMP_TYPE_MASK)
+
+
+def _append_time(value: Tree, names: Names) -> Tree:
+    return "APPEND TIME"
 
 
 RULES: tuple[Rule, ...] = (
@@ -114,14 +128,18 @@ RULES: tuple[Rule, ...] = (
 
 # Lists that Kafka fills from a hash map or set, in an order that depends on hash codes. They are
 # compared by these fields of their elements.
-UNORDERED: Mapping[tuple[str, str], str] = {
-    ("ApiVersions", "api_keys"): "api_key",
-    ("ApiVersions", "supported_features"): "name",
-    ("ApiVersions", "finalized_features"): "name",
-    ("Metadata", "topics"): "name",
-    ("ListGroups", "groups"): "group_id",
-    ("CreateTopics", "topics"): "name",
-    ("DescribeConfigs", "configs"): "name",
+UNORDERED: Mapping[tuple[str, str], tuple[str, ...]] = {
+    ("ApiVersions", "api_keys"): ("api_key",),
+    ("ApiVersions", "supported_features"): ("name",),
+    ("ApiVersions", "finalized_features"): ("name",),
+    ("Metadata", "topics"): ("name",),
+    ("ListGroups", "groups"): ("group_id",),
+    ("CreateTopics", "topics"): ("name",),
+    ("DescribeConfigs", "configs"): ("name",),
+    ("Produce", "responses"): ("topic_id", "name"),
+    ("Produce", "partition_responses"): ("index",),
+    # Shuffled on purpose (ReplicationControlManager.deleteTopics).
+    ("DeleteTopics", "responses"): ("name", "error_code"),
 }
 
 
@@ -130,42 +148,40 @@ def normalised(transcript: Sequence[Entry], names: Names) -> list[Tree]:
     return [_normal(entry.api, "", entry.answer, names) for entry in transcript]
 
 
-def _normal(api: str, field_name: str, value: Tree, names: Names) -> Tree:
+def _normal(api: str, name: str, value: Tree, names: Names, struct: Tree = None) -> Tree:
     for rule in RULES:
-        if field_name in rule.fields and (not rule.apis or api in rule.apis):
+        if name in rule.fields and (not rule.apis or api in rule.apis) and rule.within(struct):
             return rule.change(value, names)
     if isinstance(value, dict):
-        return {key: _normal(api, key, one, names) for key, one in value.items()}
+        return {key: _normal(api, key, one, names, value) for key, one in value.items()}
     if isinstance(value, list):
-        key = UNORDERED.get((api, field_name))
-        if key is not None:
-            return _by_key(api, key, value, names)
+        keys = UNORDERED.get((api, name))
+        if keys is not None:
+            return _by_key(api, keys, value, names)
         return [_normal(api, "", one, names) for one in value]
     if isinstance(value, str):
         return _text(value, names)
     return value
 
 
-def _by_key(api: str, key: str, elements: Sequence[Tree], names: Names) -> Tree:
-    """The elements by the value of a field, with a number where several have the same."""
+def _by_key(api: str, keys: Sequence[str], elements: Sequence[Tree], names: Names) -> Tree:
+    """The elements by the values of fields, with a number where several have the same."""
     found: dict[str, Tree] = {}
-    for element in sorted(elements, key=lambda one: str(_field(one, key))):
-        text = str(_field(element, key))
+    for element in [_normal(api, "", one, names) for one in elements]:
+        text = _key(element, keys)
         number = sum(1 for known in found if known.partition("#")[0] == text)
-        found[f"{text}#{number}" if number else text] = _normal(api, "", element, names)
-    return found
+        found[f"{text}#{number}" if number else text] = element
+    return dict(sorted(found.items()))
 
 
-def _field(element: Tree, key: str) -> Tree:
+def _key(element: Tree, keys: Sequence[str]) -> str:
     assert isinstance(element, dict)
-    value: Tree = element[key]
-    return value
+    return " ".join(str(element[key]) for key in keys if key in element)
 
 
 def _text(text: str, names: Names) -> str:
     """Strings, with random parts named: member ids, and topic ids in messages."""
     text = UUID.sub(lambda found: names.name("uuid", found.group()), text)
-    for (kind, value), name in list(names.given.items()):
-        if kind == "topic-id" and isinstance(value, str):
-            text = text.replace(base64.urlsafe_b64encode(bytes.fromhex(value)).decode()[:22], name)
+    for topic_id, name in names.topic_ids.items():
+        text = text.replace(base64.urlsafe_b64encode(bytes.fromhex(topic_id)).decode()[:22], name)
     return text

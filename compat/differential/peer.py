@@ -86,6 +86,7 @@ class Peer:
     prefix: str
     now_ms: int
     transcript: list[Entry] = field(default_factory=list)
+    topic_ids: dict[str, str] = field(default_factory=dict)  # hex id: name, of topics it made
     _clients: dict[str, RawClient] = field(default_factory=dict)
     _correlation_id: int = 0
 
@@ -164,6 +165,10 @@ class Peer:
         self._client(connection).send_frame(header + encode(request, version))
         return Pending(self, connection, step, request, version, self._correlation_id)
 
+    def unanswered(self, request: Message, version: int, *, connection: str = "main") -> None:
+        """Send what gets no answer."""
+        self.send("", request, version, connection=connection)
+
     def receive(self, pending: Pending) -> Message | None:
         """Read the next response of the connection, which must be to that request, and keep it."""
         api = API_TABLE[pending.request.API_KEY or 0]
@@ -176,7 +181,7 @@ class Peer:
                 raise ProtocolError(f"an answer to {correlation_id}")
             message = decode(api.response, pending.version, frame, position)
             answer = tree_of(message, pending.version)
-        except ConnectionClosed:
+        except (ConnectionClosed, BrokenPipeError):
             answer = CLOSED
         except TimeoutError:
             answer = SILENT

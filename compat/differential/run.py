@@ -132,7 +132,10 @@ def _run(
     for thread in threads:
         thread.join()
     answers = [
-        normalised(peer.transcript, Names(side.host, side.port, prefix, now_ms, side.node_id))
+        normalised(
+            peer.transcript,
+            Names(side.host, side.port, now_ms, side.node_id, peer.topic_ids),
+        )
         for peer, side in zip(peers, sides, strict=True)
     ]
     found: list[Difference] = []
