@@ -16,6 +16,7 @@ from kbroker.handlers import (
     describe_cluster,
     describe_configs,
     describe_groups,
+    describe_log_dirs,
     describe_producers,
     describe_topic_partitions,
     fetch,
@@ -44,6 +45,7 @@ from kbroker.wire.messages.delete_topics import DeleteTopicsRequest
 from kbroker.wire.messages.describe_cluster import DescribeClusterRequest
 from kbroker.wire.messages.describe_configs import DescribeConfigsRequest
 from kbroker.wire.messages.describe_groups import DescribeGroupsRequest
+from kbroker.wire.messages.describe_log_dirs import DescribeLogDirsRequest
 from kbroker.wire.messages.describe_producers import DescribeProducersRequest
 from kbroker.wire.messages.describe_topic_partitions import DescribeTopicPartitionsRequest
 from kbroker.wire.messages.fetch import FetchRequest
@@ -89,6 +91,7 @@ APIS: tuple[Api, ...] = (
     serve(InitProducerIdRequest, 0, 5, init_producer_id.handle),
     serve(OffsetForLeaderEpochRequest, 2, 4, offset_for_leader_epoch.handle),
     serve(DescribeConfigsRequest, 1, 4, describe_configs.handle),
+    serve(DescribeLogDirsRequest, 1, 5, describe_log_dirs.handle),
     serve(CreatePartitionsRequest, 0, 3, create_partitions.handle),
     serve(DeleteGroupsRequest, 0, 2, delete_groups.handle),
     serve(IncrementalAlterConfigsRequest, 0, 1, incremental_alter_configs.handle),

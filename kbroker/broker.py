@@ -245,6 +245,7 @@ class Broker:
             image=image,
             controller=controller.channel,
             partitions=table,
+            log_store=node.store,
             groups=groups,
             fetch_sessions=FetchSessionCache(
                 config.max_incremental_fetch_session_cache_slots, self._rng

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from kbroker.controller.image import MetadataImage
     from kbroker.coordinators.group_coordinator import GroupCoordinator
     from kbroker.partitions.fetch_sessions import FetchSessionCache
+    from kbroker.partitions.log_store import LogStore
     from kbroker.partitions.producer_ids import ProducerIdPool
     from kbroker.partitions.table import PartitionTable
     from kbroker.wire.messages.api_versions import ApiVersion
@@ -41,6 +42,7 @@ class Services:
     image: MetadataImage
     controller: ControllerChannel
     partitions: PartitionTable
+    log_store: LogStore
     groups: GroupCoordinator
     fetch_sessions: FetchSessionCache
     producer_ids: ProducerIdPool

@@ -175,6 +175,10 @@ class LogDir:
                 raise
             return None  # recovery sees to it
 
+    def space(self) -> tuple[int, int]:
+        """Bytes of the file system, and of these what this process may still write. DiskError."""
+        return self._disk.space(self.path)
+
     # What happens by and by.
 
     def take_expired_deletions(self, now_ms: int) -> list[Callable[[], None]]:

@@ -34,6 +34,11 @@ class LogStore:
         # themselves, so that a checkpoint need not ask all of them.
         self.moved: set[Partition] = set()
 
+    @property
+    def directories(self) -> list[LogDir]:
+        """In the order of `log.dirs`."""
+        return [self._directory]
+
     def open(self, topic: str, index: int, topic_id: bytes, configs: DynamicConfigs) -> Log:
         """The log that is there, or a new one. DiskError, CorruptFile."""
         return self._directory.open_log(

@@ -226,7 +226,7 @@ class SimDisk:
             if failure[0] == operation and failure[2] in path:
                 self._failures.remove(failure)
                 raise disk_error(path, OSError(failure[1], os.strerror(failure[1])))
-        if operation in ("read_at", "open", "list_dir"):
+        if operation in ("read_at", "open", "list_dir", "space"):
             return
         self.calls += 1
         self.trace.append(f"{self.calls} {operation} {path}")
@@ -358,6 +358,7 @@ class SimDisk:
         return SimLock(self, path)
 
     def space(self, path: str) -> tuple[int, int]:
+        self.call("space", path)
         total = 1 << 40 if self.capacity is None else self.capacity
         return total, total - self._used(self._root)
 

@@ -1,0 +1,91 @@
+"""DescribeLogDirs (key 35), v1-5: this broker's log directories, what they hold, and how much room
+there is.
+
+v2 flexible - v3 top-level error code - v4 total and usable bytes (KIP-827) - v5 cordoned (KIP-1066)
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Final
+
+import trio
+
+from kbroker.partitions.log_store import METADATA_TOPIC
+from kbroker.storage.errors import DiskError
+from kbroker.wire.errors import ErrorCode
+from kbroker.wire.messages.describe_log_dirs import (
+    DescribeLogDirsPartition,
+    DescribeLogDirsRequest,
+    DescribeLogDirsResponse,
+    DescribeLogDirsResult,
+    DescribeLogDirsTopic,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from kbroker.services import RequestContext, Services
+    from kbroker.storage.log_dir import LogDir
+
+UNKNOWN_LAG: Final = -1
+
+
+async def handle(request: DescribeLogDirsRequest, ctx: RequestContext) -> DescribeLogDirsResponse:
+    """Null asks for all partitions; what is asked for and not here is left out."""
+    wanted = None
+    if request.topics is not None:
+        # A dict, since a partition that is asked for twice is told of once.
+        wanted = {(each.topic, index): None for each in request.topics for index in each.partitions}
+    services = ctx.services
+    return DescribeLogDirsResponse(
+        results=[
+            await _describe(directory, wanted, services)
+            for directory in services.log_store.directories
+        ]
+    )
+
+
+async def _describe(
+    directory: LogDir, wanted: Iterable[tuple[str, int]] | None, services: Services
+) -> DescribeLogDirsResult:
+    path = _path(directory)
+    try:
+        total_bytes, usable_bytes = await trio.to_thread.run_sync(directory.space)
+    except DiskError:
+        return DescribeLogDirsResult(error_code=ErrorCode.KAFKA_STORAGE_ERROR, log_dir=path)
+    broker = services.image.brokers.get(services.node_id)
+    cordoned = () if broker is None else broker.cordoned_log_dirs or ()
+    meta = directory.meta
+    return DescribeLogDirsResult(
+        log_dir=path,
+        topics=_topics(directory, wanted, services),
+        total_bytes=total_bytes,
+        usable_bytes=usable_bytes,
+        is_cordoned=meta is not None and meta.directory_id in cordoned,
+    )
+
+
+def _path(directory: LogDir) -> str:
+    return os.path.abspath(directory.path)
+
+
+def _topics(
+    directory: LogDir, wanted: Iterable[tuple[str, int]] | None, services: Services
+) -> list[DescribeLogDirsTopic]:
+    topics: dict[str, DescribeLogDirsTopic] = {}
+    for name, index in directory.logs if wanted is None else wanted:
+        log = directory.logs.get((name, index))
+        if log is None or log.is_offline or name == METADATA_TOPIC:
+            continue
+        topic = topics.get(name)
+        if topic is None:
+            topic = topics[name] = DescribeLogDirsTopic(name=name)
+        partition = services.partitions.get(name, index)
+        lag = UNKNOWN_LAG
+        if partition is not None:
+            lag = max(partition.high_watermark - partition.log_end_offset, 0)
+        topic.partitions.append(
+            DescribeLogDirsPartition(partition_index=index, partition_size=log.size, offset_lag=lag)
+        )
+    return list(topics.values())
