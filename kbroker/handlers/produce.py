@@ -40,11 +40,11 @@ from kbroker.wire.messages.produce import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Coroutine, Iterable
 
     from kbroker.partitions.partition import Partition
     from kbroker.services import RequestContext
-    from kbroker.wire.messages.produce import TopicProduceData
+    from kbroker.wire.messages.produce import PartitionProduceData, TopicProduceData
 
 ACKS_ALL, ACKS_LEADER, ACKS_NONE = -1, 1, 0
 INTERNAL_TOPICS = frozenset({"__consumer_offsets", "__transaction_state", "__share_group_state"})
@@ -53,11 +53,13 @@ ADMIN_CLIENT_ID = (
 )
 ZSTD_CODEC, ZSTD_MIN_VERSION = 4, 7
 TOPIC_IDS_VERSION = 13
-HEADER_BYTES, LENGTH_END, MAGIC_END = 61, 12, 17
+HEADER_BYTES, LENGTH_END, MAGIC_END, ATTRIBUTES_AT = 61, 12, 17, 21
+LEGACY_LENGTH_MIN = 14  # of a magic 0 record, the least a length can be
 MAGIC = 2
 
 _BATCH_LENGTH = Struct(">8xi")
-_BATCH_HEAD = Struct(">8xi4xb4xh")  # length, magic, attributes
+_BATCH_HEAD = Struct(">8xi4xb")  # length, magic
+_ATTRIBUTES = Struct(">h")
 _TRANSACTIONAL_BIT = 0x10
 
 Waiting = list[tuple["Partition", int, PartitionProduceResponse]]
@@ -74,13 +76,19 @@ def handle(
     waiting: Waiting = []
     failed = False
     for topic in request.topic_data:
+        if not topic.partition_data:
+            continue
         answers: list[PartitionProduceResponse] = []
         response.responses.append(
             TopicProduceResponse(
                 name=topic.name, topic_id=topic.topic_id, partition_responses=answers
             )
         )
-        for wanted in topic.partition_data:
+        wanted_partitions: Iterable[PartitionProduceData] = topic.partition_data
+        if len(topic.partition_data) > 1:
+            # Of a partition that is there twice, Kafka knows the last.
+            wanted_partitions = {one.index: one for one in topic.partition_data}.values()
+        for wanted in wanted_partitions:
             index = wanted.index
             partition = (
                 partitions.get_by_id(topic.topic_id, index)
@@ -105,6 +113,8 @@ def handle(
             except RequestError as error:
                 failed = True
                 answer = _failure(index, error.code)
+                if error.code == ErrorCode.CORRUPT_MESSAGE:
+                    answer.error_message = error.message
                 if partition is not None and error.code == ErrorCode.NOT_LEADER_OR_FOLLOWER:
                     _hint_leader(partition, answer, response, ctx)
             except StorageError as error:
@@ -140,28 +150,26 @@ def _checked(
         raise RequestError(ErrorCode.INVALID_REQUIRED_ACKS)
     if partition.topic in INTERNAL_TOPICS and ctx.client_id != ADMIN_CLIENT_ID:
         raise RequestError(ErrorCode.INVALID_TOPIC_EXCEPTION)
-    if not isinstance(records, memoryview) or len(records) < HEADER_BYTES:
-        raise InvalidRecord(
-            f"Produce requests with version {ctx.api_version} must have at least one record batch "
-            "per partition"
+    # What is wrong here Kafka answers without a reason, but for bytes that it cannot walk.
+    if not isinstance(records, memoryview) or len(records) < MAGIC_END:
+        raise RequestError(ErrorCode.INVALID_RECORD)
+    length, magic = _BATCH_HEAD.unpack_from(records)
+    if length < LEGACY_LENGTH_MIN:
+        raise RequestError(
+            ErrorCode.CORRUPT_MESSAGE,
+            f"Record size {length} is less than the minimum record overhead ({LEGACY_LENGTH_MIN})",
         )
-    length, magic, attributes = _BATCH_HEAD.unpack_from(records)
     if not 0 <= magic <= MAGIC:
-        raise CorruptBatch(f"Invalid magic found in record: {magic}")
-    if magic != MAGIC:
-        raise InvalidRecord(
-            f"Produce requests with version {ctx.api_version} are only allowed to contain record "
-            "batches with magic version 2"
-        )
+        raise RequestError(ErrorCode.CORRUPT_MESSAGE, f"Invalid magic found in record: {magic}")
     size = length + LENGTH_END
+    if size > len(records) or magic != MAGIC:
+        raise RequestError(ErrorCode.INVALID_RECORD)
     if size < HEADER_BYTES:
         raise CorruptBatch(f"a record batch of {size} bytes")
+    (attributes,) = _ATTRIBUTES.unpack_from(records, ATTRIBUTES_AT)
     if size < len(records):
         if _has_batch(records[size:]):
-            raise InvalidRecord(
-                f"Produce requests with version {ctx.api_version} are only allowed to contain "
-                "exactly one record batch per partition"
-            )
+            raise RequestError(ErrorCode.INVALID_RECORD)
         records = records[:size]
     if attributes & 7 == ZSTD_CODEC and ctx.api_version < ZSTD_MIN_VERSION:
         raise RequestError(ErrorCode.UNSUPPORTED_COMPRESSION_TYPE)
@@ -213,7 +221,8 @@ def _refused(partition: Partition, index: int, error: StorageError) -> Partition
     if not isinstance(error, (DiskError, RecordTooLarge, RecordBatchTooLarge, CorruptBatch)):
         # Kafka tells the log start offset only for what it refused after a look into the batch.
         answer.log_start_offset = partition.log_start_offset
-    if isinstance(error, InvalidRecord):
+    if isinstance(error, InvalidRecord) and error.record_errors:
+        # Kafka says what is wrong with records, not what is wrong with a batch.
         answer.error_message = str(error)
         answer.record_errors = [
             BatchIndexAndErrorMessage(

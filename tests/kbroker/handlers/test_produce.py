@@ -109,7 +109,8 @@ def damaged(position: int, value: int) -> memoryview:
     [
         (None, 9, ErrorCode.INVALID_RECORD),
         (memoryview(bytearray(0)), 9, ErrorCode.INVALID_RECORD),
-        (memoryview(bytearray(60)), 9, ErrorCode.INVALID_RECORD),
+        (memoryview(bytearray(16)), 9, ErrorCode.INVALID_RECORD),
+        (memoryview(bytearray(60)), 9, ErrorCode.CORRUPT_MESSAGE),
         (damaged(16, 1), 9, ErrorCode.INVALID_RECORD),
         (damaged(16, 3), 9, ErrorCode.CORRUPT_MESSAGE),
         (damaged(16, 255), 9, ErrorCode.CORRUPT_MESSAGE),
@@ -122,6 +123,7 @@ def damaged(position: int, value: int) -> memoryview:
         "null",
         "empty",
         "short",
+        "zeroes",
         "magic 1",
         "magic 3",
         "magic -1",
@@ -137,6 +139,47 @@ def test_a_bad_batch_is_refused_and_nothing_is_written(
     partition = path.add("t")
     assert send(path, request(records), version).error_code == code
     assert partition.log.size == 0
+
+
+@pytest.mark.parametrize(
+    ("records", "message", "log_start_offset"),
+    [
+        (
+            memoryview(bytearray(60)),
+            "Record size 0 is less than the minimum record overhead (14)",
+            -1,
+        ),
+        (damaged(16, 3), "Invalid magic found in record: 3", -1),
+        (batch(b"abc")[:-1], None, -1),
+        (damaged(7, 5), None, 0),
+    ],
+    ids=["zeroes", "magic 3", "truncated", "base offset 5"],
+)
+def test_only_bytes_that_cannot_be_walked_are_refused_with_a_reason(
+    path: DataPath, records: memoryview, message: str | None, log_start_offset: int
+) -> None:
+    path.add("t")
+    answer = send(path, request(records))
+    assert (answer.error_message, answer.log_start_offset) == (message, log_start_offset)
+
+
+def test_of_a_partition_that_is_there_twice_the_last_counts(path: DataPath) -> None:
+    partition = path.add("t")
+    wanted = request(batch(b"first"))
+    wanted.topic_data[0].partition_data.append(PartitionProduceData(index=0, records=batch(b"b")))
+    result = produce.handle(wanted, path.context(0, LATEST))
+    assert isinstance(result, ProduceResponse)
+    assert [p.base_offset for p in result.responses[0].partition_responses] == [0]
+    assert partition.log.size == len(batch(b"b"))
+
+
+def test_a_topic_without_partitions_is_not_answered(path: DataPath) -> None:
+    path.add("t")
+    wanted = request(None)
+    wanted.topic_data[0].partition_data.clear()
+    result = produce.handle(wanted, path.context(0, LATEST))
+    assert isinstance(result, ProduceResponse)
+    assert result.responses == []
 
 
 @pytest.mark.parametrize("rest", [b"", b"\0" * 5, bytes(batch(b"next"))[:-1]])
