@@ -320,7 +320,7 @@ def _describe_configs(
         results=[
             describe_configs.DescribeConfigsResult(
                 error_code=code,
-                error_message=message,
+                error_message=code.message,  # Kafka says no more here, whatever it was
                 resource_type=resource.resource_type,
                 resource_name=resource.resource_name,
             )

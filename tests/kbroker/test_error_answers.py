@@ -10,10 +10,16 @@ from kbroker.apis import APIS
 from kbroker.error_answers import error_answer
 from kbroker.wire import codec
 from kbroker.wire.errors import ErrorCode
+from kbroker.wire.messages.alter_configs import AlterConfigsRequest, AlterConfigsResource
 from kbroker.wire.messages.delete_records import (
     DeleteRecordsPartition,
     DeleteRecordsRequest,
     DeleteRecordsTopic,
+)
+from kbroker.wire.messages.describe_configs import (
+    DescribeConfigsRequest,
+    DescribeConfigsResource,
+    DescribeConfigsResponse,
 )
 from kbroker.wire.messages.describe_producers import DescribeProducersRequest, TopicRequest
 
@@ -60,6 +66,7 @@ REQUESTS: list[tuple[Message, int]] = [
         2,
     ),
     (DescribeProducersRequest(topics=[TopicRequest(name="t", partition_indexes=[0, 1])]), 2),
+    (AlterConfigsRequest(resources=[AlterConfigsResource(), AlterConfigsResource()]), 2),
 ]
 
 
@@ -67,3 +74,10 @@ REQUESTS: list[tuple[Message, int]] = [
 def test_each_thing_asked_for_gets_the_code(request_: Message, answers: int) -> None:
     answer = error_answer(request_, request_.MAX_VERSION, CODE, None)
     assert _codes(answer) == [CODE] * answers
+
+
+def test_describe_configs_gives_only_the_text_of_the_code() -> None:
+    request = DescribeConfigsRequest(resources=[DescribeConfigsResource(resource_type=99)])
+    answer = error_answer(request, 4, ErrorCode.INVALID_REQUEST, "why")
+    assert isinstance(answer, DescribeConfigsResponse)
+    assert answer.results[0].error_message == ErrorCode.INVALID_REQUEST.message
