@@ -176,7 +176,12 @@ class Connection:
                 ready.append(answer)
                 continue
             if ready:
-                await self._send(b"".join(ready))
+                try:
+                    await self._send(b"".join(ready))
+                except BaseException:
+                    if isinstance(answer, Deferred):
+                        answer.discard()
+                    raise
                 ready.clear()
             if answer is None:
                 continue

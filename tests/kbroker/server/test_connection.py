@@ -4,6 +4,7 @@ a clean end.
 
 from __future__ import annotations
 
+import gc
 import struct
 from typing import TYPE_CHECKING, Any, cast
 
@@ -345,3 +346,16 @@ async def test_a_client_that_goes_away_ends_its_connection_with_all_that_waits()
             await harness.send(produce("held"), 9, 1)
             await trio.testing.wait_all_tasks_blocked()
             await harness.stream.aclose()
+
+
+async def test_a_client_that_goes_away_before_a_waiting_request_begins_to_wait() -> None:
+    """What was handled but never waited for is put away, which Python would complain about."""
+    harness = Harness()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(harness.connection.run)
+        await harness.stream.send_all(
+            framed(produce(), 9, 1) + framed(HeartbeatRequest(group_id="slow"), 4, 2)
+        )
+        await harness.stream.aclose()
+    assert harness.seen == [""]
+    gc.collect()
