@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         AllocateProducerIdsRequest,
         AllocateProducerIdsResponse,
     )
+    from kbroker.wire.messages.alter_configs import AlterConfigsRequest, AlterConfigsResponse
     from kbroker.wire.messages.broker_heartbeat import (
         BrokerHeartbeatRequest,
         BrokerHeartbeatResponse,
@@ -202,6 +203,11 @@ class ActiveController:
         from .state.configs import decide_incremental_alter_configs
 
         return decide_incremental_alter_configs(self.image, request, schema=self._schema)
+
+    def alter_configs(self, request: AlterConfigsRequest) -> Result[AlterConfigsResponse]:
+        from .state.configs import decide_alter_configs
+
+        return decide_alter_configs(self.image, request, schema=self._schema)
 
     def allocate_producer_ids(
         self, request: AllocateProducerIdsRequest

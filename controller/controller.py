@@ -258,6 +258,7 @@ def _write(
 # Requests that a controller serves, by the name of their class: importing them all costs a start.
 _DECISIONS: Final[Mapping[str, Callable[[ActiveController, Any], Result[Any]]]] = {
     "AllocateProducerIdsRequest": ActiveController.allocate_producer_ids,
+    "AlterConfigsRequest": ActiveController.alter_configs,
     "BrokerHeartbeatRequest": ActiveController.broker_heartbeat,
     "BrokerRegistrationRequest": ActiveController.register_broker,
     "CreatePartitionsRequest": ActiveController.create_partitions,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from kbroker.wire.messages import delete_records, describe_producers
+from kbroker.wire.messages import alter_configs, delete_records, describe_producers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -51,7 +51,24 @@ def _describe_producers(
     )
 
 
+def _alter_configs(
+    request: alter_configs.AlterConfigsRequest, code: ErrorCode, message: str | None
+) -> Message:
+    return alter_configs.AlterConfigsResponse(
+        responses=[
+            alter_configs.AlterConfigsResourceResponse(
+                error_code=code,
+                error_message=message,
+                resource_type=resource.resource_type,
+                resource_name=resource.resource_name,
+            )
+            for resource in request.resources
+        ]
+    )
+
+
 ANSWERS: Final[Mapping[type[Message], Callable[[Any, ErrorCode, str | None], Message]]] = {
     delete_records.DeleteRecordsRequest: _delete_records,
     describe_producers.DescribeProducersRequest: _describe_producers,
+    alter_configs.AlterConfigsRequest: _alter_configs,
 }

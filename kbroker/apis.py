@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from kbroker.api import Api, serve
 from kbroker.handlers import (
+    alter_configs,
     api_versions,
     create_partitions,
     create_topics,
@@ -36,6 +37,7 @@ from kbroker.handlers import (
     produce,
     sync_group,
 )
+from kbroker.wire.messages.alter_configs import AlterConfigsRequest
 from kbroker.wire.messages.api_versions import ApiVersionsRequest
 from kbroker.wire.messages.create_partitions import CreatePartitionsRequest
 from kbroker.wire.messages.create_topics import CreateTopicsRequest
@@ -91,6 +93,7 @@ APIS: tuple[Api, ...] = (
     serve(InitProducerIdRequest, 0, 5, init_producer_id.handle),
     serve(OffsetForLeaderEpochRequest, 2, 4, offset_for_leader_epoch.handle),
     serve(DescribeConfigsRequest, 1, 4, describe_configs.handle),
+    serve(AlterConfigsRequest, 0, 2, alter_configs.handle),
     serve(DescribeLogDirsRequest, 1, 5, describe_log_dirs.handle),
     serve(CreatePartitionsRequest, 0, 3, create_partitions.handle),
     serve(DeleteGroupsRequest, 0, 2, delete_groups.handle),

@@ -1,4 +1,4 @@
-"""IncrementalAlterConfigs.
+"""IncrementalAlterConfigs, and AlterConfigs, which replaces all values of a resource.
 
 Source: ConfigurationControlManager, ControllerConfigurationValidator,
 QuorumController.ConfigResourceExistenceChecker. What only the asked broker can judge (its own id,
@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections import Counter
 from enum import IntEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from kbroker.controller.bootstrap import MIN_INSYNC_REPLICAS
 from kbroker.controller.features import ELIGIBLE_LEADER_REPLICAS
 from kbroker.controller.model import ResourceType
 from kbroker.wire.errors import ErrorCode, RequestError
+from kbroker.wire.messages import alter_configs
 from kbroker.wire.messages.incremental_alter_configs import (
     AlterConfigsResourceResponse,
     IncrementalAlterConfigsResponse,
@@ -27,6 +28,8 @@ from .result import Result
 from .topic_names import invalid_topic_name
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from kbroker.controller.image import MetadataImage
     from kbroker.wire.message import Message
     from kbroker.wire.messages.incremental_alter_configs import (
@@ -36,6 +39,8 @@ if TYPE_CHECKING:
     )
 
     from .config_schema import ConfigSchema
+
+    ResourceT = TypeVar("ResourceT", AlterConfigsResource, alter_configs.AlterConfigsResource)
 
 VALUE_LENGTH_MAX: Final = 32_767
 
@@ -57,32 +62,62 @@ def decide_incremental_alter_configs(
     image: MetadataImage, request: IncrementalAlterConfigsRequest, *, schema: ConfigSchema
 ) -> Result[IncrementalAlterConfigsResponse]:
     """A resource changes wholly or not at all; resources stand alone."""
-    times = Counter((each.resource_type, each.resource_name) for each in request.resources)
-    records: list[Message] = []
-    responses: list[AlterConfigsResourceResponse] = []
-    for resource in request.resources:
-        code, message = ErrorCode.NONE, None
-        try:
-            if times[resource.resource_type, resource.resource_name] > 1:
-                raise RequestError(
-                    ErrorCode.INVALID_REQUEST, "Each resource must appear at most once."
-                )
-            made = _alter(image, resource, schema)
-            if len(records) + len(made) > RECORDS_A_REQUEST_MAX:
-                raise RequestError(ErrorCode.POLICY_VIOLATION, TOO_MANY_RECORDS)
-            records += made
-        except RequestError as error:
-            code, message = error.code, error.message
-        responses.append(
+    records, errors = _decide(request.resources, lambda each: _alter(image, each, schema))
+    response = IncrementalAlterConfigsResponse(
+        responses=[
             AlterConfigsResourceResponse(
                 error_code=code,
                 error_message=message,
                 resource_type=resource.resource_type,
                 resource_name=resource.resource_name,
             )
-        )
-    response = IncrementalAlterConfigsResponse(responses=responses)
-    return Result(() if request.validate_only else tuple(records), response)
+            for resource, (code, message) in zip(request.resources, errors, strict=True)
+        ]
+    )
+    return Result(() if request.validate_only else records, response)
+
+
+def decide_alter_configs(
+    image: MetadataImage, request: alter_configs.AlterConfigsRequest, *, schema: ConfigSchema
+) -> Result[alter_configs.AlterConfigsResponse]:
+    """As above, but a resource has afterwards what the request gives, and nothing else."""
+    records, errors = _decide(request.resources, lambda each: _replace(image, each, schema))
+    response = alter_configs.AlterConfigsResponse(
+        responses=[
+            alter_configs.AlterConfigsResourceResponse(
+                error_code=code,
+                error_message=message,
+                resource_type=resource.resource_type,
+                resource_name=resource.resource_name,
+            )
+            for resource, (code, message) in zip(request.resources, errors, strict=True)
+        ]
+    )
+    return Result(() if request.validate_only else records, response)
+
+
+def _decide(
+    resources: Sequence[ResourceT], change: Callable[[ResourceT], list[Message]]
+) -> tuple[tuple[Message, ...], list[tuple[ErrorCode, str | None]]]:
+    """The records of all that can be changed, and what is wrong with each of the resources."""
+    times = Counter((each.resource_type, each.resource_name) for each in resources)
+    records: list[Message] = []
+    errors: list[tuple[ErrorCode, str | None]] = []
+    for resource in resources:
+        code, message = ErrorCode.NONE, None
+        try:
+            if times[resource.resource_type, resource.resource_name] > 1:
+                raise RequestError(
+                    ErrorCode.INVALID_REQUEST, "Each resource must appear at most once."
+                )
+            made = change(resource)
+            if len(records) + len(made) > RECORDS_A_REQUEST_MAX:
+                raise RequestError(ErrorCode.POLICY_VIOLATION, TOO_MANY_RECORDS)
+            records += made
+        except RequestError as error:
+            code, message = error.code, error.message
+        errors.append((code, message))
+    return tuple(records), errors
 
 
 def _alter(
@@ -91,7 +126,14 @@ def _alter(
     """The records of one resource. RequestError."""
     resource_type, name = resource.resource_type, resource.resource_name
     _check_resource(resource_type, name)
-    _check_keys(resource.configs)
+    _check_keys(
+        [config.name for config in resource.configs],
+        [
+            config.name
+            for config in resource.configs
+            if config.value is None and config.config_operation != Operation.DELETE
+        ],
+    )
     current = image.configs.get((resource_type, name), {})
     values = dict(current)
     records: list[Message] = []
@@ -118,10 +160,45 @@ def _alter(
         raise RequestError(*problem)
     _check_existence(image, resource_type, name)
     if clears_elr:
-        # Who is eligible was reckoned with another minimum.
-        topic = name if resource_type == ResourceType.TOPIC else ""
-        records.append(ClearElrRecord(topic_name=topic))
+        records.append(_clear_elr(resource_type, name))
     return records
+
+
+def _replace(
+    image: MetadataImage, resource: alter_configs.AlterConfigsResource, schema: ConfigSchema
+) -> list[Message]:
+    """The records that leave a resource with these values. RequestError."""
+    resource_type, name = resource.resource_type, resource.resource_name
+    _check_keys(
+        [config.name for config in resource.configs],
+        [config.name for config in resource.configs if config.value is None],
+    )
+    _check_resource(resource_type, name)
+    values = {each.name: each.value for each in resource.configs if each.value is not None}
+    problem = schema.check(resource_type, name, values)
+    if problem is not None:
+        raise RequestError(*problem)
+    _check_existence(image, resource_type, name)
+    current = image.configs.get((resource_type, name), {})
+    changes: dict[str, str | None] = {
+        key: value
+        for key, value in values.items()
+        if value != current.get(key) or resource_type == ResourceType.BROKER
+    }
+    changes.update((key, None) for key in current if key not in values)
+    records: list[Message] = [
+        ConfigRecord(resource_type=resource_type, resource_name=name, name=key, value=value)
+        for key, value in changes.items()
+    ]
+    if MIN_INSYNC_REPLICAS in changes and image.features.get(ELIGIBLE_LEADER_REPLICAS, 0):
+        _check_min_isr(resource_type, name, changes[MIN_INSYNC_REPLICAS])
+        records.append(_clear_elr(resource_type, name))
+    return records
+
+
+def _clear_elr(resource_type: int, name: str) -> ClearElrRecord:
+    """Who is eligible was reckoned with another minimum."""
+    return ClearElrRecord(topic_name=name if resource_type == ResourceType.TOPIC else "")
 
 
 def _check_resource(resource_type: int, name: str) -> None:
@@ -143,14 +220,10 @@ def _check_resource(resource_type: int, name: str) -> None:
             raise RequestError(ErrorCode.INVALID_TOPIC_EXCEPTION, problem)
 
 
-def _check_keys(configs: list[AlterableConfig]) -> None:
-    if len({config.name for config in configs}) < len(configs):
+def _check_keys(keys: list[str], without_value: list[str]) -> None:
+    """`without_value`: those that should have one."""
+    if len(set(keys)) < len(keys):
         raise RequestError(ErrorCode.INVALID_REQUEST, "Error due to duplicate config keys")
-    without_value = [
-        config.name
-        for config in configs
-        if config.value is None and config.config_operation != Operation.DELETE
-    ]
     if without_value:
         raise RequestError(
             ErrorCode.INVALID_REQUEST,

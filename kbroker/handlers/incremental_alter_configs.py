@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 ROOT_LOGGER: Final = "root"
 OWN_LOGGER: Final = "kbroker"
+UNEXPECTED_BROKER: Final = "Unexpected broker id, expected {}, but received {}"
 LEVELS: Final[Mapping[str, int]] = {
     "DEBUG": logging.DEBUG,
     "ERROR": logging.ERROR,
@@ -99,17 +100,18 @@ def _preprocess(resource: AlterConfigsResource, node_id: int, validate_only: boo
     """True if nothing is left for the controller to do. RequestError."""
     name = resource.resource_name
     if resource.resource_type == ResourceType.BROKER_LOGGER:
-        _check_node(name, node_id, "Unexpected node id. Expected {}, but received {}")
+        check_node(name, node_id, "Unexpected node id. Expected {}, but received {}")
         _check_levels(resource.configs)
         if not validate_only:
             _set_levels(resource.configs)
         return True
     if resource.resource_type == ResourceType.BROKER and name:
-        _check_node(name, node_id, "Unexpected broker id, expected {}, but received {}")
+        check_node(name, node_id, UNEXPECTED_BROKER)
     return False
 
 
-def _check_node(name: str, node_id: int, unexpected: str) -> None:
+def check_node(name: str, node_id: int, unexpected: str) -> None:
+    """RequestError unless the resource of that name is this node's."""
     try:
         asked = int(name)
     except ValueError:
