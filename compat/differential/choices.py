@@ -55,7 +55,62 @@ CHOICES: tuple[Choice, ...] = (
         "None",
         "Unknown operations type *",
     ),
+    # Not answered, or an exception inside; a clear error here.
     Choice("a clear error", "produce.bad_batches: null", "", "silent"),
+    Choice(
+        "a clear error",
+        "produce.bad_batches: length of 2 GiB",
+        "responses.*.error_code",
+        "UNKNOWN_SERVER_ERROR",
+        "INVALID_RECORD",
+    ),
+    Choice(
+        "a clear error",
+        "produce.codecs: codec *",
+        "responses.*.error_code",
+        "UNKNOWN_SERVER_ERROR",
+        "UNSUPPORTED_COMPRESSION_TYPE",
+    ),
+    Choice(
+        "a clear error",
+        "produce.not_compressed: *",
+        "responses.*.error_code",
+        "UNKNOWN_SERVER_ERROR",
+        "INVALID_RECORD",
+    ),
+    # No walk over the records of a batch that is stored as it came.
+    Choice(
+        "checked by the batch", "produce.not_compressed: *", "responses.*.error_code", right="NONE"
+    ),
+    Choice(
+        "checked by the batch", "produce.not_compressed: *", "responses.*.base_offset", "-1", "0"
+    ),
+    Choice("checked by the batch", "produce.not_compressed: *", "responses.*.log_start_offset"),
+    Choice(
+        "checked by the batch", "produce.bad_batches: * timestamp *: read back", "*.max_timestamp"
+    ),
+    Choice("checked by the batch", "produce.bad_batches: * timestamp *: read back", "*.crc"),
+    # There are no thread pools whose size could change too fast.
+    *(
+        Choice(
+            "no thread pools",
+            f"configs.resources: v* 4 '*' {key}=*",
+            "responses<0>.error_*",
+            "*",
+            "[Nn][oO][Nn][Ee]",
+        )
+        for key in (
+            "num.io.threads",
+            "num.network.threads",
+            "background.threads",
+            "num.recovery.threads.per.data.dir",
+            "num.replica.fetchers",
+            "log.cleaner.threads",
+        )
+    ),
+    # What is wrong with a record is said in our own words.
+    Choice("own words", "produce.*", "responses.*.record_errors*.batch_index_error_message"),
+    Choice("own words", "produce.*", "responses.*.error_message", "?*e*", "records of a batch*"),
     # The sentences are our own.
     Choice("own documentation", "configs.*", "results<*>.configs.*.documentation"),
     Choice("a clear error", "topics.more_partitions: * to 100000", "results<0>.error_*"),

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from kbroker.storage.batch import TIMESTAMP_TYPE_MASK
+from kbroker.storage.batch import CODEC_MASK, TIMESTAMP_TYPE_MASK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -99,6 +99,15 @@ def _stamped(struct: Tree) -> bool:
     return isinstance(struct, dict) and bool(int(struct.get("attributes", 0)) & TIMESTAMP_TYPE_MASK)
 
 
+def _compressed(struct: Tree) -> bool:
+    """Whether a batch is compressed."""
+    return isinstance(struct, dict) and bool(int(struct.get("attributes", 0)) & CODEC_MASK)
+
+
+def _left_out(value: Tree, names: Names) -> Tree:
+    return "LEFT OUT"
+
+
 def _append_time(value: Tree, names: Names) -> Tree:
     return "APPEND TIME"
 
@@ -123,6 +132,18 @@ RULES: tuple[Rule, ...] = (
     Rule(("producer_id",), "producer ids are given out in blocks to all who ask", _producer_id),
     Rule(("session_id",), "fetch session ids are random", _session_id),
     Rule(("log_append_time_ms",), "the broker's clock", _just_now),
+    Rule(
+        ("max_timestamp", "crc"),
+        "the broker's clock, where it stamped a batch, and the CRC over it",
+        _append_time,
+        within=_stamped,
+    ),
+    Rule(
+        ("crc",),
+        "two compressors make different bytes of the same records, which are compared",
+        _left_out,
+        within=_compressed,
+    ),
     Rule(("finalized_features_epoch",), "an offset of the metadata log", _metadata_offset),
 )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import html
 import json
+import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 VALUE_SHOWN_MAX = 400
 STEPS_SHOWN_MAX = 6
+INDEX = re.compile(r"\[\d+\]")
 
 
 def as_text(report: Report) -> str:
@@ -21,7 +23,8 @@ def as_text(report: Report) -> str:
     lines = []
     alike: dict[tuple[str, ...], list[Difference]] = {}
     for one in report.differences:
-        what = one.scenario, one.api, one.path, _short(one.left), _short(one.right)
+        path = INDEX.sub("[n]", one.path)
+        what = one.scenario, one.api, path, _short(one.left), _short(one.right)
         alike.setdefault(what, []).append(one)
     for (scenario, api, path, left, right), found in alike.items():
         steps = ", ".join(one.step for one in found[:STEPS_SHOWN_MAX])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kbroker.storage.batch import HEADER, BatchHeader, records
+from kbroker.storage.batch import HEADER, BatchHeader, TimestampType, records
 from kbroker.storage.errors import StorageError
 from kbroker.wire.errors import ErrorCode
 from kbroker.wire.schema import tagged, untagged
@@ -75,11 +75,13 @@ def _batches(data: bytes) -> list[Tree]:
 
 
 def _batch(header: BatchHeader, view: memoryview) -> Tree:
+    stamped = header.timestamp_type is TimestampType.LOG_APPEND_TIME
     try:
         shown: list[Tree] = [
             [
                 record.offset,
-                record.timestamp,
+                # Where the broker stamped the batch, its clock is named once.
+                "of the batch" if stamped else record.timestamp,
                 _hex(record.key),
                 _hex(record.value),
                 [[key, _hex(value)] for key, value in record.headers],

@@ -148,11 +148,19 @@ def codecs(peer: Peer) -> None:
             records = with_field(batch(peer, b"x"), ATTRIBUTES_AT, ">h", attribute)
             request = produce_request(topic, records, version=peer.last(ProduceRequest))
             peer.probe(f"codec {attribute} to {config}", request, peer.last(ProduceRequest))
+        read_back(peer, config, topic)
+
+
+@scenario(ProduceRequest)
+def not_compressed(peer: Peer) -> None:
+    """Batches whose content is not what the codec in their header would have made."""
+    version = peer.last(ProduceRequest)
+    for config in ("producer", "uncompressed", "gzip", "zstd"):
+        topic = make_topic(peer, f"to-{config}", len(Codec), compression_type=config)
         for codec in list(Codec)[1:]:
             records = with_field(batch(peer, b"x"), ATTRIBUTES_AT, ">h", int(codec))
-            request = produce_request(topic, records, version=peer.last(ProduceRequest))
-            peer.probe(f"not {codec.name}, to {config}", request, peer.last(ProduceRequest))
-        read_back(peer, config, topic)
+            request = produce_request(topic, records, version=version, partition=int(codec))
+            peer.probe(f"{codec.name} to {config}", request, version)
 
 
 @scenario(ProduceRequest)
