@@ -27,6 +27,7 @@ from kbroker.handlers import (
     init_producer_id,
     join_group,
     leave_group,
+    list_config_resources,
     list_groups,
     list_offsets,
     metadata,
@@ -57,6 +58,7 @@ from kbroker.wire.messages.incremental_alter_configs import IncrementalAlterConf
 from kbroker.wire.messages.init_producer_id import InitProducerIdRequest
 from kbroker.wire.messages.join_group import JoinGroupRequest
 from kbroker.wire.messages.leave_group import LeaveGroupRequest
+from kbroker.wire.messages.list_config_resources import ListConfigResourcesRequest
 from kbroker.wire.messages.list_groups import ListGroupsRequest
 from kbroker.wire.messages.list_offsets import ListOffsetsRequest
 from kbroker.wire.messages.metadata import MetadataRequest
@@ -101,5 +103,6 @@ APIS: tuple[Api, ...] = (
     serve(OffsetDeleteRequest, 0, 0, offset_delete.handle),
     serve(DescribeClusterRequest, 0, 2, describe_cluster.handle),
     serve(DescribeProducersRequest, 0, 0, describe_producers.handle),
+    serve(ListConfigResourcesRequest, 0, 1, list_config_resources.handle),
     serve(DescribeTopicPartitionsRequest, 0, 0, describe_topic_partitions.handle),
 )
