@@ -11,7 +11,7 @@ from confluent_kafka.cimpl import NewTopic
 from compat.clients.java_client import JavaClient
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from compat.brokers import Broker
@@ -21,8 +21,10 @@ CLIENTS = ("kafka-python", "aiokafka", "librdkafka", "java")
 
 
 @pytest.fixture(scope="session")
-def java(java_classes: Path) -> JavaClient:
-    return JavaClient(java_classes)
+def java(java_classes: Path) -> Iterator[JavaClient]:
+    client = JavaClient(java_classes)
+    yield client
+    client.close()
 
 
 @pytest.fixture(scope="session")

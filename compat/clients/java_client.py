@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import subprocess
+import threading
 from typing import TYPE_CHECKING
 
 from compat import apache
@@ -12,18 +13,25 @@ from compat.clients.records import Fetched, Position, Record
 if TYPE_CHECKING:
     from pathlib import Path
 
-_TIMEOUT_S = 300
-
 
 class JavaClient:
-    """A StockClient; each call is a JVM."""
+    """A StockClient, and a JVM that `close` ends. Calls from several threads take turns."""
 
     name = "java"
     sends_all_null = True
     sends_null_headers = True
 
     def __init__(self, classes: Path) -> None:
-        self._classes = classes
+        command = apache.java_command("Courier", flags=apache.SHORT_RUN, classes=classes)
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8"
+        )
+        self._lock = threading.Lock()
+
+    def close(self) -> None:
+        """End the JVM."""
+        self._process.kill()
+        self._process.communicate()
 
     def produce(
         self,
@@ -35,19 +43,19 @@ class JavaClient:
         idempotent: bool = False,
         request_bytes_max: int = 1 << 20,
     ) -> list[int]:
-        lines = "".join(_line(topic, record) for record in records)
+        lines = [_line(topic, record) for record in records]
         config = (
             f"compression.type={codec}",
             f"enable.idempotence={str(idempotent).lower()}",
             f"max.request.size={request_bytes_max}",
         )
-        output = self._run("produce", bootstrap, topic, *config, stdin=lines)
-        return [int(line) for line in output.splitlines()]
+        output = self._run("produce", bootstrap, topic, len(lines), *config, lines=lines)
+        return [int(line) for line in output]
 
     def read(self, bootstrap: str, counts: dict[str, int]) -> dict[str, list[Fetched]]:
         wanted = (f"{topic}:{count}" for topic, count in counts.items())
         found: dict[str, list[Fetched]] = {topic: [] for topic in counts}
-        for line in self._run("read", bootstrap, *wanted).splitlines():
+        for line in self._run("read", bootstrap, *wanted):
             found[line.partition("\t")[0]].append(_fetched(line))
         return found
 
@@ -55,16 +63,16 @@ class JavaClient:
         self, bootstrap: str, topic: str, partition: int, offset: int, count: int
     ) -> list[Fetched]:
         output = self._run("read-from", bootstrap, topic, partition, offset, count)
-        return [_fetched(line) for line in output.splitlines()]
+        return [_fetched(line) for line in output]
 
     def offset_for_time(
         self, bootstrap: str, topic: str, partition: int, timestamp_ms: int
     ) -> int | None:
         output = self._run("offset-for-time", bootstrap, topic, partition, timestamp_ms)
-        return int(output) if output.strip() else None
+        return int(output[0]) if output else None
 
     def offset_range(self, bootstrap: str, topic: str, partition: int) -> tuple[int, int]:
-        first, end = self._run("offset-range", bootstrap, topic, partition).split()
+        first, end = self._run("offset-range", bootstrap, topic, partition)
         return int(first), int(end)
 
     def commit(
@@ -81,10 +89,10 @@ class JavaClient:
         self._run("commit", bootstrap, group, *where, "sync" if wait else "async")
 
     def committed(self, bootstrap: str, group: str, topic: str, partition: int) -> Position | None:
-        output = self._run("committed", bootstrap, group, topic, partition).rstrip("\n")
+        output = self._run("committed", bootstrap, group, topic, partition)
         if not output:
             return None
-        offset, _, metadata = output.partition("\t")
+        offset, _, metadata = output[0].partition("\t")
         return Position(int(offset), metadata)
 
     def number(
@@ -106,21 +114,25 @@ class JavaClient:
 
     def count(self, bootstrap: str, topic: str, partitions: int, count: int) -> int:
         """Read what `number` wrote; how many records came, each in its place."""
-        return int(self._run("count", bootstrap, topic, partitions, count))
+        return int(self._run("count", bootstrap, topic, partitions, count)[0])
 
-    def _run(self, *arguments: object, stdin: str = "") -> str:
-        command = apache.java_command(
-            "Courier",
-            *(str(argument) for argument in arguments),
-            flags=apache.SHORT_RUN,
-            classes=self._classes,
-        )
-        done = subprocess.run(
-            command, input=stdin, capture_output=True, text=True, timeout=_TIMEOUT_S, check=False
-        )
-        if done.returncode:
-            raise apache.ToolError(f"Courier {arguments[0]}: {done.stderr}")
-        return done.stdout
+    def _run(self, *words: object, lines: list[str] | None = None) -> list[str]:
+        """Give one command; the lines of its output. Raises ToolError with Java's stack trace."""
+        with self._lock:
+            assert self._process.stdin is not None
+            assert self._process.stdout is not None
+            command = "\t".join(str(word) for word in words)
+            self._process.stdin.write(command + "\n" + "".join(lines or ()))
+            self._process.stdin.flush()
+            output: list[str] = []
+            for line in self._process.stdout:
+                text = line.rstrip("\n")
+                if text == "--ok":
+                    return output
+                if text.startswith("--error "):
+                    raise apache.ToolError(f"{words[0]}: {text}")
+                output.append(text)
+        raise apache.ToolError(f"the JVM ended with {self._process.poll()} at {words[0]}")
 
 
 def _line(topic: str, record: Record) -> str:

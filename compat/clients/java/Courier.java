@@ -1,6 +1,8 @@
-// The Java client of Apache Kafka as a small command line; compat/clients/java_client.py runs it.
+// The Java client of Apache Kafka at the command of compat/clients/java_client.py: one JVM for many
+// calls. A command is a line of tab-separated words on standard input. Its output ends with the line
+// "--ok", or "--error " and the stack trace in one line.
 //
-//   produce BOOTSTRAP TOPIC KEY=VALUE...            records on standard input, offsets on output
+//   produce BOOTSTRAP TOPIC COUNT KEY=VALUE...      COUNT records follow as lines; their offsets
 //   read BOOTSTRAP TOPIC:COUNT...                   records from the beginning
 //   read-from BOOTSTRAP TOPIC PARTITION OFFSET COUNT
 //   offset-for-time BOOTSTRAP TOPIC PARTITION TIMESTAMP_MS     an offset, or nothing
@@ -17,6 +19,8 @@
 import java.io.BufferedReader;
 import java.io.InputStreamReader;
 import java.io.PrintStream;
+import java.io.PrintWriter;
+import java.io.StringWriter;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -44,9 +48,25 @@ import org.apache.kafka.common.serialization.ByteArraySerializer;
 public final class Courier {
     private static final Duration POLL = Duration.ofMillis(200);
     private static final long SILENCE_MS = 60_000;
+    private static final BufferedReader INPUT =
+        new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
     private static final PrintStream OUT = new PrintStream(System.out, false, StandardCharsets.UTF_8);
 
     public static void main(String[] args) throws Exception {
+        for (String line = INPUT.readLine(); line != null; line = INPUT.readLine()) {
+            try {
+                run(line.split("\t", -1));
+                OUT.println("--ok");
+            } catch (Exception e) {
+                var trace = new StringWriter();
+                e.printStackTrace(new PrintWriter(trace));
+                OUT.println("--error " + trace.toString().replace("\n", " | "));
+            }
+            OUT.flush();
+        }
+    }
+
+    private static void run(String[] args) throws Exception {
         switch (args[0]) {
             case "produce" -> produce(args);
             case "read" -> read(args);
@@ -59,14 +79,16 @@ public final class Courier {
             case "count" -> count(args);
             default -> throw new IllegalArgumentException(args[0]);
         }
-        OUT.flush();
     }
 
     private static void produce(String[] args) throws Exception {
-        var input = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
+        List<String> lines = new ArrayList<>();
+        for (int left = Integer.parseInt(args[3]); left > 0; left--) {
+            lines.add(INPUT.readLine());
+        }
         List<Future<RecordMetadata>> sent = new ArrayList<>();
-        try (var producer = producer(args[1], args, 3)) {
-            for (String line = input.readLine(); line != null; line = input.readLine()) {
+        try (var producer = producer(args[1], args, 4)) {
+            for (String line : lines) {
                 String[] f = line.split("\t", -1);
                 sent.add(producer.send(new ProducerRecord<>(
                     args[2], Integer.parseInt(f[1]), Long.parseLong(f[3]),
