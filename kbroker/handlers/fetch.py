@@ -38,15 +38,18 @@ if TYPE_CHECKING:
     from kbroker.services import RequestContext
 
 CONSUMER_REPLICA_ID = -1
-READ_COMMITTED = 1
+READ_UNCOMMITTED, READ_COMMITTED = 0, 1
 TOPIC_IDS_VERSION = 13
 ZERO_UUID = bytes(16)
 EMPTY = b""
+_UNKNOWN = (ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, ErrorCode.UNKNOWN_TOPIC_ID)
 
 
 def handle(
     request: FetchRequest, ctx: RequestContext
 ) -> FetchResponse | Coroutine[object, object, FetchResponse]:
+    if not READ_UNCOMMITTED <= request.isolation_level <= READ_COMMITTED:
+        raise RequestError(ErrorCode.INVALID_REQUEST, f"isolation level {request.isolation_level}")
     by_id = ctx.api_version >= TOPIC_IDS_VERSION
     wanted = _wanted(request, ctx, by_id)
     context = ctx.services.fetch_sessions.context(
@@ -249,7 +252,8 @@ class _Reader:
             partition_index=want.index,
             error_code=code,
             high_watermark=-1,
-            aborted_transactions=None,
+            # Kafka: null, but empty where it finds no partition to read.
+            aborted_transactions=[] if code in _UNKNOWN else None,
             records=EMPTY,
         )
         if partition is None:
@@ -284,7 +288,7 @@ class _Reader:
             response.session_id = self.ctx.services.fetch_sessions.create(
                 wanted, uses_topic_ids=by_id, now_ms=self.ctx.services.clock.wall_ms()
             )
-        if self.failed and self.ctx.api_version >= 16:
+        if self.failed and self.ctx.api_version >= 16 and self.replica_id < 0:
             self._add_endpoints(response)
         return response
 

@@ -15,10 +15,13 @@ from kbroker.wire.messages.init_producer_id import InitProducerIdRequest, InitPr
 if TYPE_CHECKING:
     from kbroker.services import RequestContext
 
+NONE = -1
+
 
 async def handle(request: InitProducerIdRequest, ctx: RequestContext) -> InitProducerIdResponse:
-    if request.transactional_id is not None or (request.producer_id < 0) != (
-        request.producer_epoch < 0
+    # Other negative numbers Kafka lets pass, and does not look at either.
+    if request.transactional_id is not None or (request.producer_id == NONE) != (
+        request.producer_epoch == NONE
     ):
         return InitProducerIdResponse(
             error_code=ErrorCode.INVALID_REQUEST, producer_id=-1, producer_epoch=-1

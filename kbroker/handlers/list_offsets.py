@@ -37,9 +37,12 @@ MIN_VERSION_OF = {
 }
 NEVER = 1 << 15
 CONSUMER_REPLICA_ID = -1
+ISOLATION_LEVELS = (0, 1)  # read uncommitted, read committed
 
 
 def handle(request: ListOffsetsRequest, ctx: RequestContext) -> ListOffsetsResponse:
+    if request.isolation_level not in ISOLATION_LEVELS:
+        raise RequestError(ErrorCode.INVALID_REQUEST, f"isolation level {request.isolation_level}")
     seen: set[tuple[str, int]] = set()
     twice: set[tuple[str, int]] = set()
     for topic in request.topics:

@@ -13,7 +13,7 @@ from kbroker.handlers import fetch
 from kbroker.storage.batch import batches
 from kbroker.storage.disk import FileRange
 from kbroker.storage.origin import Origin
-from kbroker.wire.errors import ErrorCode
+from kbroker.wire.errors import ErrorCode, RequestError
 from kbroker.wire.messages.fetch import (
     FetchPartition,
     FetchRequest,
@@ -201,6 +201,26 @@ def test_a_follower_that_is_no_replica_is_refused(path: DataPath) -> None:
     path.add("t")
     answer = only(send(path, request(wanted(), replica_id=7)))
     assert answer.error_code == ErrorCode.NOT_LEADER_OR_FOLLOWER
+
+
+def test_a_follower_knows_where_the_leaders_are(path: DataPath) -> None:
+    path.add("t")
+    assert send(path, request(wanted(), replica_id=7)).node_endpoints == []
+
+
+@pytest.mark.parametrize("isolation_level", [-1, 2])
+def test_an_isolation_level_that_is_none_is_refused(path: DataPath, isolation_level: int) -> None:
+    path.add("t")
+    with pytest.raises(RequestError) as refused:
+        send(path, request(wanted(), isolation_level=isolation_level))
+    assert refused.value.code == ErrorCode.INVALID_REQUEST
+
+
+def test_what_is_not_there_has_no_aborted_transactions(path: DataPath) -> None:
+    path.add("t", leader=2)
+    missing = only(send(path, request(wanted(index=5))))
+    elsewhere = only(send(path, request(wanted())))
+    assert (missing.aborted_transactions, elsewhere.aborted_transactions) == ([], None)
 
 
 def test_another_leader_is_named(path: DataPath) -> None:

@@ -11,7 +11,7 @@ from kbroker.handlers import list_offsets, offset_for_leader_epoch
 from kbroker.storage.builder import NewRecord, build_batch
 from kbroker.storage.compression import Codec
 from kbroker.storage.origin import Origin
-from kbroker.wire.errors import ErrorCode
+from kbroker.wire.errors import ErrorCode, RequestError
 from kbroker.wire.messages.list_offsets import (
     ListOffsetsPartition,
     ListOffsetsPartitionResponse,
@@ -126,6 +126,14 @@ def test_a_partition_asked_for_twice_is_answered_once_with_an_error(path: DataPa
 )
 def test_who_may_answer(path: DataPath, epoch: int, index: int, code: ErrorCode) -> None:
     assert ask(path, -1, epoch=epoch, index=index)[0].error_code == code
+
+
+@pytest.mark.parametrize("isolation_level", [-1, 2])
+def test_an_isolation_level_that_is_none_is_refused(path: DataPath, isolation_level: int) -> None:
+    request = ListOffsetsRequest(replica_id=-1, isolation_level=isolation_level)
+    with pytest.raises(RequestError) as refused:
+        list_offsets.handle(request, path.context(2, LATEST))
+    assert refused.value.code == ErrorCode.INVALID_REQUEST
 
 
 @pytest.mark.parametrize(
