@@ -78,6 +78,13 @@ CHOICES: tuple[Choice, ...] = (
         "UNKNOWN_SERVER_ERROR",
         "INVALID_RECORD",
     ),
+    *(
+        Choice("a clear error", step, path, "*UNKNOWN_SERVER_ERROR*", "*INVALID_REQUEST*")
+        for step in ("fetch.offsets: * isolation *", "offsets.listed: * isolation *")
+        for path in ("*error_code", "*.partitions")
+    ),
+    # Limits below zero are zero; the exception inside Apache Kafka spares no field.
+    Choice("a clear error", "fetch.limits: * -1", "*"),
     # No walk over the records of a batch that is stored as it came.
     Choice(
         "checked by the batch", "produce.not_compressed: *", "responses.*.error_code", right="NONE"

@@ -159,6 +159,12 @@ UNORDERED: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("DescribeConfigs", "configs"): ("name",),
     ("Produce", "responses"): ("topic_id", "name"),
     ("Produce", "partition_responses"): ("index",),
+    ("ListOffsets", "topics"): ("name",),
+    ("ListOffsets", "partitions"): ("partition_index",),
+    ("OffsetForLeaderEpoch", "topics"): ("topic",),
+    # What cannot be read comes last, whatever the order of the request.
+    ("Fetch", "responses"): ("topic_id", "topic"),
+    ("Fetch", "partitions"): ("partition_index",),
     # Shuffled on purpose (ReplicationControlManager.deleteTopics).
     ("DeleteTopics", "responses"): ("name", "error_code"),
 }
