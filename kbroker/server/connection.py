@@ -18,6 +18,7 @@ import trio
 from kbroker.services import CloseConnection
 from kbroker.storage.disk import FileRange
 
+from .buffers import POOLED_BUFFER_BYTES
 from .dispatch import Deferred
 
 if TYPE_CHECKING:
@@ -32,6 +33,11 @@ if TYPE_CHECKING:
 # Answers of one connection that wait. Java's producer keeps 5 in flight.
 PENDING_MAX = 100
 FILE_SEND_BYTES_MAX = 1 << 20
+# What is answered of one packet before it is sent and other connections have their turn: small
+# requests may have large answers.
+REQUESTS_A_TURN_MAX = 64
+ANSWERED_BYTES_MAX = 64 * 1024
+_REQUEST_SHARE = ANSWERED_BYTES_MAX // REQUESTS_A_TURN_MAX
 CLOSED = (trio.BrokenResourceError, trio.ClosedResourceError, OSError)
 
 log = logging.getLogger("kbroker.connection")
@@ -120,6 +126,9 @@ class Connection:
             end = 0
             try:
                 while True:
+                    if end == len(view):
+                        buffer = self._larger(buffer)
+                        view = memoryview(buffer)
                     try:
                         received = receive(view[end:])
                     except BlockingIOError:
@@ -136,15 +145,27 @@ class Connection:
                             return
                     if not end:
                         break  # nothing half received: wait without a buffer
-                    if end == len(view):
-                        # Grown as bytes arrive, so that a claimed size alone costs no memory.
-                        grown = bytearray(min(_frame_size(view), 2 * end))
-                        grown[:end] = view
+                    if pool.is_scarce and end < len(view) == POOLED_BUFFER_BYTES:
+                        kept = bytearray(view[:end])
                         pool.give_back(buffer)
-                        buffer, view = grown, memoryview(grown)
+                        buffer, view = kept, memoryview(kept)
                     await self._park()
             finally:
                 pool.give_back(buffer)
+
+    def _larger(self, full: bytearray) -> bytearray:
+        """A buffer with the same begin of a frame, and room for more of it.
+
+        It grows as bytes arrive, so that a claimed size alone costs no memory.
+        """
+        end = len(full)
+        if end < POOLED_BUFFER_BYTES:
+            larger = self._buffers.take()
+        else:
+            larger = bytearray(min(_frame_size(full), 2 * end))
+        larger[:end] = full
+        self._buffers.give_back(full)
+        return larger
 
     async def _park(self) -> None:
         self._parked_since = trio.current_time()
@@ -155,6 +176,7 @@ class Connection:
         """Handle every whole frame in view[:end]; bytes consumed."""
         start = 0
         ready: list[bytes] = []
+        room = ANSWERED_BYTES_MAX
         dispatch = self._dispatcher.dispatch
         while end - start >= 4:
             size = int.from_bytes(view[start : start + 4], "big", signed=True)
@@ -174,7 +196,10 @@ class Connection:
             start = stop
             if type(answer) is bytes and not self._queue:
                 ready.append(answer)
-                continue
+                room -= len(answer) + _REQUEST_SHARE
+                if room > 0:
+                    continue
+                answer = None
             if ready:
                 try:
                     await self._send(b"".join(ready))
@@ -184,6 +209,12 @@ class Connection:
                     raise
                 ready.clear()
             if answer is None:
+                room -= _REQUEST_SHARE
+                if room <= 0:
+                    room = ANSWERED_BYTES_MAX
+                    await trio.lowlevel.checkpoint()
+                    if self._stopping:
+                        break
                 continue
             if isinstance(answer, Deferred):
                 if answer.pipelined:
@@ -284,6 +315,6 @@ class Connection:
             left -= sent
 
 
-def _frame_size(view: memoryview) -> int:
-    """Bytes of the frame at the start of `view`, its size field included."""
-    return 4 + int.from_bytes(view[:4], "big")
+def _frame_size(buffer: bytearray) -> int:
+    """Bytes of the frame at the start of `buffer`, its size field included."""
+    return 4 + int.from_bytes(buffer[:4], "big")

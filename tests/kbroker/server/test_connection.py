@@ -14,8 +14,8 @@ import trio.testing
 
 from kbroker.api import Api, serve
 from kbroker.handlers import api_versions
-from kbroker.server.buffers import BufferPool
-from kbroker.server.connection import PENDING_MAX, Connection
+from kbroker.server.buffers import LENT_BUFFERS_MAX, POOLED_BUFFER_BYTES, BufferPool
+from kbroker.server.connection import PENDING_MAX, REQUESTS_A_TURN_MAX, Connection
 from kbroker.server.dispatch import Dispatcher
 from kbroker.services import CloseConnection, ConnectionInfo, RequestContext, Services
 from kbroker.storage.disk import FileRange, OsDisk
@@ -30,7 +30,13 @@ from kbroker.wire.messages.fetch import (
     PartitionData,
 )
 from kbroker.wire.messages.heartbeat import HeartbeatRequest, HeartbeatResponse
-from kbroker.wire.messages.produce import ProduceRequest, ProduceResponse
+from kbroker.wire.messages.produce import (
+    PartitionProduceData,
+    ProduceRequest,
+    ProduceResponse,
+    TopicProduceData,
+    TopicProduceResponse,
+)
 from tests.sim.network import MemoryStream, link
 
 if TYPE_CHECKING:
@@ -45,10 +51,11 @@ REQUEST_BYTES_MAX = 1 << 20
 class Harness:
     """One connection with handlers that a test holds back or lets go."""
 
-    def __init__(self) -> None:
+    def __init__(self, buffers: BufferPool | None = None) -> None:
         self.seen: list[object] = []
         self.gates: dict[str, trio.Event] = {}
         self.fetch_records: FileRange | None = None
+        self.produced_topic = ""  # makes answers to Produce as large as one likes
         services = cast(
             "Services",
             type(
@@ -65,7 +72,7 @@ class Harness:
         client, server = link()
         self.stream = MemoryStream(client)
         info = ConnectionInfo("c", "PLAINTEXT", "broker", 9092, "client", ("broker", 9092))
-        self.connection = Connection(server, info, self.dispatcher, BufferPool())
+        self.connection = Connection(server, info, self.dispatcher, buffers or BufferPool())
 
     def apis(self) -> tuple[Api, ...]:
         return (
@@ -92,7 +99,10 @@ class Harness:
         self.seen.append(name)
         if request.acks == 0:
             return None
-        response = ProduceResponse(throttle_time_ms=request.timeout_ms)
+        response = ProduceResponse(
+            throttle_time_ms=request.timeout_ms,
+            responses=[TopicProduceResponse(name=self.produced_topic)],
+        )
         return response if not name else self.later(name, response)
 
     async def later(self, name: str, response: ProduceResponse) -> ProduceResponse:
@@ -359,3 +369,83 @@ async def test_a_client_that_goes_away_before_a_waiting_request_begins_to_wait()
         await harness.stream.aclose()
     assert harness.seen == [""]
     gc.collect()
+
+
+async def test_whoever_stops_within_a_request_is_lent_no_more_than_it_has_sent(
+    nursery: trio.Nursery,
+) -> None:
+    """Of many. The first few keep a buffer: they are likely to go on at once."""
+    buffers = BufferPool()
+    harnesses = [Harness(buffers) for _ in range(LENT_BUFFERS_MAX * 3)]
+    request = framed(produce("x" * 500), 9, 1)
+    for harness in harnesses:
+        harness.gate("x" * 500).set()
+        nursery.start_soon(harness.connection.run)
+    for start, stop in ((0, 1), (1, 2), (2, 300), (300, 301), (301, len(request))):
+        for harness in harnesses:
+            await harness.stream.send_all(request[start:stop])
+        await trio.testing.wait_all_tasks_blocked()
+        assert buffers.lent <= LENT_BUFFERS_MAX
+    for harness in harnesses:
+        assert await harness.next_correlation_id() == 1
+    assert buffers.lent == 0
+
+
+@pytest.mark.parametrize("lent", [0, LENT_BUFFERS_MAX], ids=["alone", "among many"])
+@pytest.mark.parametrize("more", [-1, 0, 1, 2 * POOLED_BUFFER_BYTES])
+async def test_a_request_about_as_large_as_a_buffer_is_taken_whole(
+    more: int, lent: int, nursery: trio.Nursery
+) -> None:
+    buffers = BufferPool()
+    for _ in range(lent):
+        buffers.take()
+    harness = Harness(buffers)
+    nursery.start_soon(harness.connection.run)
+    sent = 3  # the next frame begins before this one has been asked for
+    for i in range(sent):
+        await harness.stream.send_all(_framed_to(POOLED_BUFFER_BYTES + more, i))
+    assert [await harness.next_correlation_id() for _ in range(sent)] == list(range(sent))
+    await trio.testing.wait_all_tasks_blocked()
+    assert buffers.lent == lent
+
+
+def _framed_to(size: int, correlation_id: int) -> bytes:
+    """A request whose frame has `size` bytes."""
+
+    def of(records: int) -> bytes:
+        data = [PartitionProduceData(records=bytes(records))]
+        request = ProduceRequest(acks=1, topic_data=[TopicProduceData(partition_data=data)])
+        return framed(request, 3, correlation_id)
+
+    return of(size - len(of(0)))
+
+
+async def test_answers_to_one_packet_are_sent_as_they_grow(harness: Harness) -> None:
+    """Requests of a few bytes can have answers of megabytes: only some are made ahead."""
+    harness.produced_topic = "x" * 30_000
+    packet = b"".join(framed(produce(), 9, i) for i in range(100))
+    await harness.stream.send_all(packet)
+    await trio.testing.wait_all_tasks_blocked()
+    assert len(harness.seen) < 10
+    for i in range(100):
+        assert await harness.next_correlation_id() == i
+
+
+async def test_a_packet_of_many_requests_lets_others_run(
+    harness: Harness, nursery: trio.Nursery
+) -> None:
+    turns = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            await trio.lowlevel.checkpoint()
+            turns += 1
+
+    packet = b"".join(framed(produce(acks=0), 9, i) for i in range(1000)) + framed(produce(), 9, 1)
+    await harness.stream.send_all(packet)
+    nursery.start_soon(other)
+    assert await harness.next_correlation_id() == 1
+    assert len(harness.seen) == 1001
+    assert turns >= 1000 // REQUESTS_A_TURN_MAX - 1
+    nursery.cancel_scope.cancel()
