@@ -39,6 +39,10 @@ if TYPE_CHECKING:
     from random import Random
 
     from kbroker.wire.message import Message
+    from kbroker.wire.messages.describe_quorum import (
+        DescribeQuorumRequest,
+        DescribeQuorumResponse,
+    )
 
     from .channel import ControllerChannel
     from .driver import Listener
@@ -145,10 +149,12 @@ class Controller:
 
     async def handle(self, request: Message) -> Message:
         """Serve a request that a controller serves. RequestError NOT_CONTROLLER; KeyError."""
+        name = type(request).__name__
+        if name in _QUESTIONS:
+            return _QUESTIONS[name](self, request)
         active = self._active
         if active is None or active.epoch != self.epoch or not self._driver.can_append:
             raise RequestError(ErrorCode.NOT_CONTROLLER)
-        name = type(request).__name__
         try:
             result: Result[Message] = _DECISIONS[name](active, request)
             if name in _REFUSALS:
@@ -163,6 +169,18 @@ class Controller:
         # A read waits too, for whatever it has seen that is not committed yet.
         await self._driver.wait_applied(self._driver.end_offset - 1)
         return result.response
+
+    def describe_quorum(self, request: DescribeQuorumRequest) -> DescribeQuorumResponse:
+        """What any node of the quorum answers at once, the leader knowingly."""
+        from .describe_quorum import describe_quorum
+
+        return describe_quorum(
+            self._driver.node,
+            request,
+            endpoints=self._settings.endpoints,
+            now_ms=self._driver.now_ms(),
+            wall_ms=self._wall_ms(),
+        )
 
     # Called by the driver
 
@@ -265,6 +283,11 @@ _DECISIONS: Final[Mapping[str, Callable[[ActiveController, Any], Result[Any]]]] 
     "CreateTopicsRequest": ActiveController.create_topics,
     "DeleteTopicsRequest": ActiveController.delete_topics,
     "IncrementalAlterConfigsRequest": ActiveController.incremental_alter_configs,
+}
+
+# Those that are about the quorum itself, and wait for nothing.
+_QUESTIONS: Final[Mapping[str, Callable[[Controller, Any], Message]]] = {
+    "DescribeQuorumRequest": Controller.describe_quorum,
 }
 
 # What these answer to a RequestError. Their records say of many partitions what follows from one

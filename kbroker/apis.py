@@ -19,6 +19,7 @@ from kbroker.handlers import (
     describe_groups,
     describe_log_dirs,
     describe_producers,
+    describe_quorum,
     describe_topic_partitions,
     fetch,
     find_coordinator,
@@ -50,6 +51,7 @@ from kbroker.wire.messages.describe_configs import DescribeConfigsRequest
 from kbroker.wire.messages.describe_groups import DescribeGroupsRequest
 from kbroker.wire.messages.describe_log_dirs import DescribeLogDirsRequest
 from kbroker.wire.messages.describe_producers import DescribeProducersRequest
+from kbroker.wire.messages.describe_quorum import DescribeQuorumRequest
 from kbroker.wire.messages.describe_topic_partitions import DescribeTopicPartitionsRequest
 from kbroker.wire.messages.fetch import FetchRequest
 from kbroker.wire.messages.find_coordinator import FindCoordinatorRequest
@@ -101,6 +103,7 @@ APIS: tuple[Api, ...] = (
     serve(DeleteGroupsRequest, 0, 2, delete_groups.handle),
     serve(IncrementalAlterConfigsRequest, 0, 1, incremental_alter_configs.handle),
     serve(OffsetDeleteRequest, 0, 0, offset_delete.handle),
+    serve(DescribeQuorumRequest, 0, 2, describe_quorum.handle),
     serve(DescribeClusterRequest, 0, 2, describe_cluster.handle),
     serve(DescribeProducersRequest, 0, 0, describe_producers.handle),
     serve(ListConfigResourcesRequest, 0, 1, list_config_resources.handle),
