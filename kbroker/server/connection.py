@@ -60,14 +60,15 @@ class Connection:
         "_buffers",
         "_dispatcher",
         "_drained",
+        "_is_parked",
         "_nursery",
-        "_parked_since",
         "_queue",
         "_read_scope",
         "_sending",
         "_stopping",
         "_transport",
         "info",
+        "waits_since",
     )
 
     def __init__(
@@ -84,21 +85,25 @@ class Connection:
         self._queue: deque[_Slot] = deque()
         self._sending = False
         self._drained = trio.Event()
-        self._parked_since: float | None = None  # the reader waits for bytes
+        self._is_parked = False  # the reader waits for bytes
         self._stopping = False
         self._read_scope = trio.CancelScope()
         self._nursery: trio.Nursery | None = None
+        # Since when (Trio's time) it waits, be it for a request, an answer, or for the client to
+        # read: of someone who waits now.
+        self.waits_since = trio.current_time()
 
     def stop(self) -> None:
         """Take no further request; requests in flight are still answered."""
         self._stopping = True
-        if self._parked_since is not None:
+        if self._is_parked:
             self._read_scope.cancel()
 
-    @property
-    def silent_since(self) -> float | None:
-        """Since when (Trio's time) it waits for bytes and owes no answer; None if it does not."""
-        return None if self._queue else self._parked_since
+    def cut(self) -> None:
+        """End it now, whatever is still to be answered."""
+        self._stopping = True
+        if self._nursery is not None:
+            self._nursery.cancel_scope.cancel()
 
     async def run(self) -> None:
         try:
@@ -168,9 +173,10 @@ class Connection:
         return larger
 
     async def _park(self) -> None:
-        self._parked_since = trio.current_time()
+        self.waits_since = trio.current_time()
+        self._is_parked = True
         await self._transport.wait_readable()
-        self._parked_since = None
+        self._is_parked = False
 
     async def _take_frames(self, view: memoryview, end: int, request_bytes_max: int) -> int:
         """Handle every whole frame in view[:end]; bytes consumed."""
@@ -217,6 +223,7 @@ class Connection:
                         break
                 continue
             if isinstance(answer, Deferred):
+                self.waits_since = trio.current_time()
                 if answer.pipelined:
                     await self._enqueue(answer.coroutine)
                     continue
@@ -290,6 +297,7 @@ class Connection:
             return
         rest = memoryview(data)[sent:]
         while rest:
+            self.waits_since = trio.current_time()
             await transport.wait_writable()
             try:
                 rest = rest[transport.send_nowait(rest, more) :]
@@ -302,10 +310,12 @@ class Connection:
         while left:
             size = min(left, FILE_SEND_BYTES_MAX)
             if not transport.file_is_cached(chunk.file, position, size):
+                self.waits_since = trio.current_time()
                 await trio.to_thread.run_sync(transport.read_ahead, chunk.file, position, size)
             try:
                 sent = transport.send_file_nowait(chunk.file, position, size)
             except BlockingIOError:
+                self.waits_since = trio.current_time()
                 await transport.wait_writable()
                 continue
             if not sent:

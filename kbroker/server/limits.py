@@ -2,7 +2,8 @@
 
 Kafka's ConnectionQuotas and the idle expiry of its Selector: `max.connections.per.ip` (with
 overrides) closes what is over it at once, `max.connections` stops accepting until one is gone,
-`connections.max.idle.ms` closes who has not sent anything for that long.
+`connections.max.idle.ms` closes who has neither sent nor taken anything for that long, be it that a
+request of theirs still waits.
 """
 
 from __future__ import annotations
@@ -75,12 +76,10 @@ class ConnectionLimits:
             limit = trio.current_time() - idle_s
             oldest = trio.current_time()
             for connection in list(connections):
-                since = connection.silent_since
-                if since is None:
-                    continue
+                since = connection.waits_since
                 if since <= limit:
                     log.info("closing %s: idle", connection.info.connection_id)
-                    connection.stop()
+                    connection.cut()
                 else:
                     oldest = min(oldest, since)
             wait_s = oldest + idle_s - trio.current_time()
