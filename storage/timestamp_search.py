@@ -49,11 +49,9 @@ def _find_in_segment(
 
 
 def find_max_timestamp(segments: Segments) -> TimestampOffset | None:
-    """The first record that has the largest timestamp of all."""
+    """The first record that has the largest timestamp of all, which is -1 where none has any."""
     newest = max(segments, key=lambda segment: segment.max_timestamp_and_offset()[0])
-    largest, last_offset = newest.max_timestamp_and_offset()
-    if largest < 0:
-        return None
+    _, last_offset = newest.max_timestamp_and_offset()
     found = newest.locate(last_offset)
     if found is None:
         return None

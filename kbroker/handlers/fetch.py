@@ -329,7 +329,7 @@ def _wanted(request: FetchRequest, ctx: RequestContext, by_id: bool) -> dict[Key
                 p.partition,
                 p.fetch_offset,
                 p.partition_max_bytes,
-                p.current_leader_epoch,
+                max(p.current_leader_epoch, -1),  # negative is none here, not in ListOffsets
                 p.last_fetched_epoch,
             )
     return wanted

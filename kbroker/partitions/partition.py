@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from kbroker.storage.log import AppendInfo, FetchSlice, Log
 
 ISOLATION_READ_COMMITTED = 1
+NO_LEADER_EPOCH = -1
 UP_TO_HIGH_WATERMARK = -1  # an offset to delete records before
 
 
@@ -109,13 +110,13 @@ class Partition:
 
     def check_leader(self, current_leader_epoch: int) -> None:
         """RequestError unless this broker leads at the epoch that the client knows (-1: any;
-        KIP-320).
+        KIP-320). Other negative epochs are old ones.
         """
         if self.removed:
             raise RequestError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
         if self.offline:
             raise RequestError(ErrorCode.KAFKA_STORAGE_ERROR)
-        if current_leader_epoch >= 0:
+        if current_leader_epoch != NO_LEADER_EPOCH:
             if current_leader_epoch < self.leader_epoch:
                 raise RequestError(ErrorCode.FENCED_LEADER_EPOCH)
             if current_leader_epoch > self.leader_epoch:

@@ -396,6 +396,13 @@ def test_a_search_by_timestamp_begins_at_the_log_start() -> None:
     assert log.offset_for_timestamp(0) == TimestampOffset(3, 1003, 0)
 
 
+def test_without_timestamps_the_first_record_has_the_largest() -> None:
+    log = open_at(new_disk())
+    append(log, 2, timestamp=-1)
+    append(log, timestamp=-1)
+    assert log.offset_of_max_timestamp() == TimestampOffset(0, -1, 0)
+
+
 def test_the_first_of_equal_largest_timestamps_is_found() -> None:
     log = open_at(new_disk())
     assert log.offset_of_max_timestamp() is None

@@ -163,6 +163,7 @@ def test_offsets_outside_the_log_are_an_error(path: DataPath, offset: int, code:
     ("known_epoch", "code"),
     [
         (-1, ErrorCode.NONE),
+        (-2, ErrorCode.NONE),
         (5, ErrorCode.NONE),
         (4, ErrorCode.FENCED_LEADER_EPOCH),
         (6, ErrorCode.UNKNOWN_LEADER_EPOCH),

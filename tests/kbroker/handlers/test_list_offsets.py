@@ -120,6 +120,7 @@ def test_a_partition_asked_for_twice_is_answered_once_with_an_error(path: DataPa
     [
         (5, 0, ErrorCode.NONE),
         (4, 0, ErrorCode.FENCED_LEADER_EPOCH),
+        (-2, 0, ErrorCode.FENCED_LEADER_EPOCH),
         (6, 0, ErrorCode.UNKNOWN_LEADER_EPOCH),
         (-1, 3, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION),
     ],
