@@ -33,6 +33,9 @@ pytest.register_assert_rewrite(
     "compat.clients.records",
 )
 
+# What clients leave open or use for long is theirs to mend.
+FOREIGN_WARNINGS = ("default", "ignore::DeprecationWarning", "ignore::ResourceWarning")
+
 # Tests want groups to form at once; everything else is as a user finds it.
 SETTINGS = {"group.initial.rebalance.delay.ms": "0"}
 
@@ -58,7 +61,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             continue
         if len(marks) != 1:
             raise pytest.UsageError(f"{item.nodeid} must be marked either ci or full")
-        item.add_marker(pytest.mark.filterwarnings("default", "ignore::DeprecationWarning"))
+        item.add_marker(pytest.mark.filterwarnings(*FOREIGN_WARNINGS))
 
 
 @pytest.fixture(scope="session")
