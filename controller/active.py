@@ -35,6 +35,10 @@ if TYPE_CHECKING:
         AllocateProducerIdsResponse,
     )
     from kbroker.wire.messages.alter_configs import AlterConfigsRequest, AlterConfigsResponse
+    from kbroker.wire.messages.alter_partition_reassignments import (
+        AlterPartitionReassignmentsRequest,
+        AlterPartitionReassignmentsResponse,
+    )
     from kbroker.wire.messages.broker_heartbeat import (
         BrokerHeartbeatRequest,
         BrokerHeartbeatResponse,
@@ -49,9 +53,14 @@ if TYPE_CHECKING:
     )
     from kbroker.wire.messages.create_topics import CreateTopicsRequest, CreateTopicsResponse
     from kbroker.wire.messages.delete_topics import DeleteTopicsRequest, DeleteTopicsResponse
+    from kbroker.wire.messages.elect_leaders import ElectLeadersRequest, ElectLeadersResponse
     from kbroker.wire.messages.incremental_alter_configs import (
         IncrementalAlterConfigsRequest,
         IncrementalAlterConfigsResponse,
+    )
+    from kbroker.wire.messages.list_partition_reassignments import (
+        ListPartitionReassignmentsRequest,
+        ListPartitionReassignmentsResponse,
     )
 
     from .driver import Driver
@@ -208,6 +217,25 @@ class ActiveController:
         from .state.configs import decide_alter_configs
 
         return decide_alter_configs(self.image, request, schema=self._schema)
+
+    def alter_partition_reassignments(
+        self, request: AlterPartitionReassignmentsRequest
+    ) -> Result[AlterPartitionReassignmentsResponse]:
+        from .state.reassignments import decide_alter_partition_reassignments
+
+        return decide_alter_partition_reassignments(self.image, request, schema=self._schema)
+
+    def list_partition_reassignments(
+        self, request: ListPartitionReassignmentsRequest
+    ) -> Result[ListPartitionReassignmentsResponse]:
+        from .state.reassignments import decide_list_partition_reassignments
+
+        return decide_list_partition_reassignments(self.image, request)
+
+    def elect_leaders(self, request: ElectLeadersRequest) -> Result[ElectLeadersResponse]:
+        from .state.elect_leaders import decide_elect_leaders
+
+        return decide_elect_leaders(self.image, request, schema=self._schema)
 
     def allocate_producer_ids(
         self, request: AllocateProducerIdsRequest

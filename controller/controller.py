@@ -277,12 +277,15 @@ def _write(
 _DECISIONS: Final[Mapping[str, Callable[[ActiveController, Any], Result[Any]]]] = {
     "AllocateProducerIdsRequest": ActiveController.allocate_producer_ids,
     "AlterConfigsRequest": ActiveController.alter_configs,
+    "AlterPartitionReassignmentsRequest": ActiveController.alter_partition_reassignments,
     "BrokerHeartbeatRequest": ActiveController.broker_heartbeat,
     "BrokerRegistrationRequest": ActiveController.register_broker,
     "CreatePartitionsRequest": ActiveController.create_partitions,
     "CreateTopicsRequest": ActiveController.create_topics,
     "DeleteTopicsRequest": ActiveController.delete_topics,
+    "ElectLeadersRequest": ActiveController.elect_leaders,
     "IncrementalAlterConfigsRequest": ActiveController.incremental_alter_configs,
+    "ListPartitionReassignmentsRequest": ActiveController.list_partition_reassignments,
 }
 
 # Those that are about the quorum itself, and wait for nothing.

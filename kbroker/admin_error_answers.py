@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from kbroker.wire.messages import alter_configs, delete_records, describe_producers
+from kbroker.wire.messages import (
+    alter_configs,
+    alter_partition_reassignments,
+    delete_records,
+    describe_producers,
+    elect_leaders,
+    list_partition_reassignments,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -14,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def _delete_records(
-    request: delete_records.DeleteRecordsRequest, code: ErrorCode, message: str | None
+    request: delete_records.DeleteRecordsRequest, version: int, code: ErrorCode, message: str | None
 ) -> Message:
     return delete_records.DeleteRecordsResponse(
         topics=[
@@ -33,7 +40,10 @@ def _delete_records(
 
 
 def _describe_producers(
-    request: describe_producers.DescribeProducersRequest, code: ErrorCode, message: str | None
+    request: describe_producers.DescribeProducersRequest,
+    version: int,
+    code: ErrorCode,
+    message: str | None,
 ) -> Message:
     return describe_producers.DescribeProducersResponse(
         topics=[
@@ -52,7 +62,7 @@ def _describe_producers(
 
 
 def _alter_configs(
-    request: alter_configs.AlterConfigsRequest, code: ErrorCode, message: str | None
+    request: alter_configs.AlterConfigsRequest, version: int, code: ErrorCode, message: str | None
 ) -> Message:
     return alter_configs.AlterConfigsResponse(
         responses=[
@@ -67,8 +77,79 @@ def _alter_configs(
     )
 
 
-ANSWERS: Final[Mapping[type[Message], Callable[[Any, ErrorCode, str | None], Message]]] = {
+def _elect_leaders(
+    request: elect_leaders.ElectLeadersRequest, version: int, code: ErrorCode, message: str | None
+) -> Message:
+    return elect_leaders.ElectLeadersResponse(
+        error_code=code if version >= 1 else 0,
+        replica_election_results=[
+            elect_leaders.ReplicaElectionResult(
+                topic=topic.topic,
+                partition_result=[
+                    elect_leaders.PartitionResult(
+                        partition_id=index, error_code=code, error_message=message
+                    )
+                    for index in topic.partitions
+                ],
+            )
+            for topic in request.topic_partitions or ()
+        ],
+    )
+
+
+def _alter_partition_reassignments(
+    request: alter_partition_reassignments.AlterPartitionReassignmentsRequest,
+    version: int,
+    code: ErrorCode,
+    message: str | None,
+) -> Message:
+    return alter_partition_reassignments.AlterPartitionReassignmentsResponse(
+        error_code=code,
+        error_message=message,
+        responses=[
+            alter_partition_reassignments.ReassignableTopicResponse(
+                name=topic.name,
+                partitions=[
+                    alter_partition_reassignments.ReassignablePartitionResponse(
+                        partition_index=p.partition_index, error_code=code, error_message=message
+                    )
+                    for p in topic.partitions
+                ],
+            )
+            for topic in request.topics
+        ],
+    )
+
+
+def _list_partition_reassignments(
+    request: list_partition_reassignments.ListPartitionReassignmentsRequest,
+    version: int,
+    code: ErrorCode,
+    message: str | None,
+) -> Message:
+    return list_partition_reassignments.ListPartitionReassignmentsResponse(
+        error_code=code,
+        error_message=message,
+        topics=[
+            list_partition_reassignments.OngoingTopicReassignment(
+                name=topic.name,
+                partitions=[
+                    list_partition_reassignments.OngoingPartitionReassignment(partition_index=index)
+                    for index in topic.partition_indexes
+                ],
+            )
+            for topic in request.topics or ()
+        ],
+    )
+
+
+ANSWERS: Final[Mapping[type[Message], Callable[[Any, int, ErrorCode, str | None], Message]]] = {
     delete_records.DeleteRecordsRequest: _delete_records,
     describe_producers.DescribeProducersRequest: _describe_producers,
     alter_configs.AlterConfigsRequest: _alter_configs,
+    elect_leaders.ElectLeadersRequest: _elect_leaders,
+    alter_partition_reassignments.AlterPartitionReassignmentsRequest: (
+        _alter_partition_reassignments
+    ),
+    list_partition_reassignments.ListPartitionReassignmentsRequest: _list_partition_reassignments,
 }

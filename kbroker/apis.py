@@ -8,6 +8,7 @@ from __future__ import annotations
 from kbroker.api import Api, serve
 from kbroker.handlers import (
     alter_configs,
+    alter_partition_reassignments,
     api_versions,
     create_partitions,
     create_topics,
@@ -21,6 +22,7 @@ from kbroker.handlers import (
     describe_producers,
     describe_quorum,
     describe_topic_partitions,
+    elect_leaders,
     fetch,
     find_coordinator,
     heartbeat,
@@ -31,6 +33,7 @@ from kbroker.handlers import (
     list_config_resources,
     list_groups,
     list_offsets,
+    list_partition_reassignments,
     metadata,
     offset_commit,
     offset_delete,
@@ -40,6 +43,7 @@ from kbroker.handlers import (
     sync_group,
 )
 from kbroker.wire.messages.alter_configs import AlterConfigsRequest
+from kbroker.wire.messages.alter_partition_reassignments import AlterPartitionReassignmentsRequest
 from kbroker.wire.messages.api_versions import ApiVersionsRequest
 from kbroker.wire.messages.create_partitions import CreatePartitionsRequest
 from kbroker.wire.messages.create_topics import CreateTopicsRequest
@@ -53,6 +57,7 @@ from kbroker.wire.messages.describe_log_dirs import DescribeLogDirsRequest
 from kbroker.wire.messages.describe_producers import DescribeProducersRequest
 from kbroker.wire.messages.describe_quorum import DescribeQuorumRequest
 from kbroker.wire.messages.describe_topic_partitions import DescribeTopicPartitionsRequest
+from kbroker.wire.messages.elect_leaders import ElectLeadersRequest
 from kbroker.wire.messages.fetch import FetchRequest
 from kbroker.wire.messages.find_coordinator import FindCoordinatorRequest
 from kbroker.wire.messages.heartbeat import HeartbeatRequest
@@ -63,6 +68,7 @@ from kbroker.wire.messages.leave_group import LeaveGroupRequest
 from kbroker.wire.messages.list_config_resources import ListConfigResourcesRequest
 from kbroker.wire.messages.list_groups import ListGroupsRequest
 from kbroker.wire.messages.list_offsets import ListOffsetsRequest
+from kbroker.wire.messages.list_partition_reassignments import ListPartitionReassignmentsRequest
 from kbroker.wire.messages.metadata import MetadataRequest
 from kbroker.wire.messages.offset_commit import OffsetCommitRequest
 from kbroker.wire.messages.offset_delete import OffsetDeleteRequest
@@ -101,7 +107,10 @@ APIS: tuple[Api, ...] = (
     serve(DescribeLogDirsRequest, 1, 5, describe_log_dirs.handle),
     serve(CreatePartitionsRequest, 0, 3, create_partitions.handle),
     serve(DeleteGroupsRequest, 0, 2, delete_groups.handle),
+    serve(ElectLeadersRequest, 0, 2, elect_leaders.handle),
     serve(IncrementalAlterConfigsRequest, 0, 1, incremental_alter_configs.handle),
+    serve(AlterPartitionReassignmentsRequest, 0, 1, alter_partition_reassignments.handle),
+    serve(ListPartitionReassignmentsRequest, 0, 0, list_partition_reassignments.handle),
     serve(OffsetDeleteRequest, 0, 0, offset_delete.handle),
     serve(DescribeQuorumRequest, 0, 2, describe_quorum.handle),
     serve(DescribeClusterRequest, 0, 2, describe_cluster.handle),

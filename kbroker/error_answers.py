@@ -47,7 +47,7 @@ def error_answer(
 
     of_admin = ANSWERS.get(type(request))
     if of_admin is not None:
-        return of_admin(request, code, message)
+        return of_admin(request, version, code, message)
     assert request.API_KEY is not None
     response = API_TABLE[request.API_KEY].response()
     response.error_code = code  # type: ignore[attr-defined]

@@ -11,6 +11,11 @@ from kbroker.error_answers import error_answer
 from kbroker.wire import codec
 from kbroker.wire.errors import ErrorCode
 from kbroker.wire.messages.alter_configs import AlterConfigsRequest, AlterConfigsResource
+from kbroker.wire.messages.alter_partition_reassignments import (
+    AlterPartitionReassignmentsRequest,
+    ReassignablePartition,
+    ReassignableTopic,
+)
 from kbroker.wire.messages.delete_records import (
     DeleteRecordsPartition,
     DeleteRecordsRequest,
@@ -22,6 +27,11 @@ from kbroker.wire.messages.describe_configs import (
     DescribeConfigsResponse,
 )
 from kbroker.wire.messages.describe_producers import DescribeProducersRequest, TopicRequest
+from kbroker.wire.messages.elect_leaders import ElectLeadersRequest, TopicPartitions
+from kbroker.wire.messages.list_partition_reassignments import (
+    ListPartitionReassignmentsRequest,
+    ListPartitionReassignmentsTopics,
+)
 
 if TYPE_CHECKING:
     from kbroker.api import Api
@@ -66,6 +76,27 @@ REQUESTS: list[tuple[Message, int]] = [
         2,
     ),
     (DescribeProducersRequest(topics=[TopicRequest(name="t", partition_indexes=[0, 1])]), 2),
+    # These have one for the whole, too.
+    (
+        ElectLeadersRequest(topic_partitions=[TopicPartitions(topic="t", partitions=[0, 1])]),
+        1 + 2,
+    ),
+    (
+        AlterPartitionReassignmentsRequest(
+            topics=[
+                ReassignableTopic(
+                    name="t", partitions=[ReassignablePartition(), ReassignablePartition()]
+                )
+            ]
+        ),
+        1 + 2,
+    ),
+    (
+        ListPartitionReassignmentsRequest(
+            topics=[ListPartitionReassignmentsTopics(name="t", partition_indexes=[0])]
+        ),
+        1,
+    ),
     (AlterConfigsRequest(resources=[AlterConfigsResource(), AlterConfigsResource()]), 2),
 ]
 

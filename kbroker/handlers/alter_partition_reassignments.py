@@ -1,0 +1,24 @@
+"""AlterPartitionReassignments (key 45), v0-1 (KIP-455): asks the controller.
+
+v1 may refuse to change the replication factor (KIP-860)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kbroker.wire.messages.alter_partition_reassignments import AlterPartitionReassignmentsResponse
+
+if TYPE_CHECKING:
+    from kbroker.services import RequestContext
+    from kbroker.wire.messages.alter_partition_reassignments import (
+        AlterPartitionReassignmentsRequest,
+    )
+
+
+async def handle(
+    request: AlterPartitionReassignmentsRequest, ctx: RequestContext
+) -> AlterPartitionReassignmentsResponse:
+    response = await ctx.services.controller.send(request)
+    assert isinstance(response, AlterPartitionReassignmentsResponse)
+    return response
