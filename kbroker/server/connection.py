@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from .dispatch import Answer, Dispatcher
     from .transport import Transport
 
+    # Of one turn: bytes consumed, answers to be sent at once, what comes after them and may have to
+    # wait, and whether there is no whole frame left.
+    _Taken = tuple[int, list[bytes], Answer | Deferred | CloseConnection | None, bool]
+
 # Answers of one connection that wait. Java's producer keeps 5 in flight.
 PENDING_MAX = 100
 FILE_SEND_BYTES_MAX = 1 << 20
@@ -123,7 +127,6 @@ class Connection:
     async def _read(self) -> None:
         transport, pool = self._transport, self._buffers
         receive = transport.receive_nowait
-        request_bytes_max = self._dispatcher.request_bytes_max
         while not self._stopping:
             await self._park()
             buffer = pool.take()
@@ -140,23 +143,35 @@ class Connection:
                         received = -1
                     if received == 0:
                         return
-                    if received > 0:
-                        end += received
-                        consumed = await self._take_frames(view, end, request_bytes_max)
+                    is_done = received < 0
+                    end += max(received, 0)
+                    while not is_done:
+                        consumed, ready, last, is_done = self._take_frames(view, end)
                         end -= consumed
                         if end and consumed:
                             view[:end] = view[consumed : consumed + end]
+                        if pool.is_scarce and end < len(view) == POOLED_BUFFER_BYTES:
+                            buffer = self._smaller(buffer, end)
+                            view = memoryview(buffer)
+                        await self._answer_all(ready, last)
                         if self._stopping:
                             return
+                        if last is None and not is_done:
+                            await trio.lowlevel.checkpoint()
                     if not end:
                         break  # nothing half received: wait without a buffer
                     if pool.is_scarce and end < len(view) == POOLED_BUFFER_BYTES:
-                        kept = bytearray(view[:end])
-                        pool.give_back(buffer)
-                        buffer, view = kept, memoryview(kept)
+                        buffer = self._smaller(buffer, end)
+                        view = memoryview(buffer)
                     await self._park()
             finally:
                 pool.give_back(buffer)
+
+    def _smaller(self, buffer: bytearray, end: int) -> bytearray:
+        """What has come of a request; the pool gets its buffer back."""
+        kept = buffer[:end]
+        self._buffers.give_back(buffer)
+        return kept
 
     def _larger(self, full: bytearray) -> bytearray:
         """A buffer with the same begin of a frame, and room for more of it.
@@ -178,64 +193,61 @@ class Connection:
         await self._transport.wait_readable()
         self._is_parked = False
 
-    async def _take_frames(self, view: memoryview, end: int, request_bytes_max: int) -> int:
-        """Handle every whole frame in view[:end]; bytes consumed."""
+    def _take_frames(self, view: memoryview, end: int) -> _Taken:
+        """Handle the whole frames in view[:end], as many as belong to one turn."""
         start = 0
         ready: list[bytes] = []
         room = ANSWERED_BYTES_MAX
         dispatch = self._dispatcher.dispatch
+        request_bytes_max = self._dispatcher.request_bytes_max
+        queue = self._queue
         while end - start >= 4:
             size = int.from_bytes(view[start : start + 4], "big", signed=True)
             stop = start + 4 + size
-            if stop > end and 0 <= size <= request_bytes_max:
+            if not 0 <= size <= request_bytes_max:
+                return start, ready, CloseConnection(_bad_size(size, request_bytes_max)), False
+            if stop > end:
                 break
             try:
-                if not 0 <= size <= request_bytes_max:
-                    raise CloseConnection(
-                        f"a frame of {size} bytes (socket.request.max.bytes={request_bytes_max})"
-                    )
                 answer = dispatch(view[start + 4 : stop], self.info)
-            except CloseConnection:
-                if ready:
-                    await self._send(b"".join(ready))
-                raise
+            except CloseConnection as error:
+                return start, ready, error, False
             start = stop
-            if type(answer) is bytes and not self._queue:
+            room -= _REQUEST_SHARE
+            if type(answer) is bytes and not queue:
                 ready.append(answer)
-                room -= len(answer) + _REQUEST_SHARE
-                if room > 0:
-                    continue
-                answer = None
-            if ready:
-                try:
-                    await self._send(b"".join(ready))
-                except BaseException:
-                    if isinstance(answer, Deferred):
-                        answer.discard()
-                    raise
-                ready.clear()
-            if answer is None:
-                room -= _REQUEST_SHARE
-                if room <= 0:
-                    room = ANSWERED_BYTES_MAX
-                    await trio.lowlevel.checkpoint()
-                    if self._stopping:
-                        break
-                continue
-            if isinstance(answer, Deferred):
-                self.waits_since = trio.current_time()
-                if answer.pipelined:
-                    await self._enqueue(answer.coroutine)
-                    continue
-                answer = await answer.coroutine
-                if answer is None:
-                    continue
-            await self._answer(answer)
-            if self._stopping:
-                break
+                room -= len(answer)
+            elif answer is not None:
+                return start, ready, answer, False
+            if room <= 0:
+                return start, ready, None, False
+        return start, ready, None, True
+
+    async def _answer_all(
+        self, ready: list[bytes], last: Answer | Deferred | CloseConnection | None
+    ) -> None:
+        """Send what is ready, then see to the last."""
         if ready:
-            await self._answer(ready[0] if len(ready) == 1 else b"".join(ready))
-        return start
+            try:
+                await self._send_bytes(ready[0] if len(ready) == 1 else b"".join(ready), False)
+            except BaseException:
+                if isinstance(last, Deferred):
+                    last.discard()
+                raise
+        if last is None:
+            return
+        if isinstance(last, CloseConnection):
+            raise last
+        if isinstance(last, Deferred):
+            self.waits_since = trio.current_time()
+            if last.pipelined:
+                await self._enqueue(last.coroutine)
+                return
+            answer = await last.coroutine
+            if answer is None:
+                return
+            last = answer
+        await self._answer(last)
 
     async def _answer(self, answer: Answer) -> None:
         if not self._queue:
@@ -323,6 +335,10 @@ class Connection:
                 raise CloseConnection(f"{left} bytes missing at {position} of a log segment")
             position += sent
             left -= sent
+
+
+def _bad_size(size: int, request_bytes_max: int) -> str:
+    return f"a frame of {size} bytes (socket.request.max.bytes={request_bytes_max})"
 
 
 def _frame_size(buffer: bytearray) -> int:

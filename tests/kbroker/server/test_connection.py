@@ -391,6 +391,37 @@ async def test_whoever_stops_within_a_request_is_lent_no_more_than_it_has_sent(
     assert buffers.lent == 0
 
 
+async def test_whoever_waits_for_an_answer_is_lent_nothing(nursery: trio.Nursery) -> None:
+    """Of many: a thousand consumers in a long poll. What they have sent beyond it is kept."""
+    buffers = BufferPool()
+    harnesses = [Harness(buffers) for _ in range(LENT_BUFFERS_MAX * 3)]
+    packet = framed(HeartbeatRequest(group_id="slow"), 4, 1) + framed(produce(), 9, 2)
+    for harness in harnesses:
+        nursery.start_soon(harness.connection.run)
+        await harness.stream.send_all(packet + packet[:5])
+    await trio.testing.wait_all_tasks_blocked()
+    assert buffers.lent <= LENT_BUFFERS_MAX
+    for harness in harnesses:
+        harness.gate("slow").set()
+        await harness.stream.send_all(packet[5:])
+    for harness in harnesses:
+        assert [await harness.next_correlation_id() for _ in range(4)] == [1, 2, 1, 2]
+    assert buffers.lent == 0
+
+
+async def test_whoever_does_not_read_is_lent_nothing(nursery: trio.Nursery) -> None:
+    buffers = BufferPool()
+    harnesses = [Harness(buffers) for _ in range(LENT_BUFFERS_MAX * 2)]
+    for harness in harnesses:
+        harness.produced_topic = "x" * 30_000
+        nursery.start_soon(harness.connection.run)
+        await harness.stream.send_all(b"".join(framed(produce(), 9, i) for i in range(5)))
+    await trio.testing.wait_all_tasks_blocked()
+    assert buffers.lent <= LENT_BUFFERS_MAX
+    for harness in harnesses:
+        assert [await harness.next_correlation_id() for _ in range(5)] == list(range(5))
+
+
 @pytest.mark.parametrize("lent", [0, LENT_BUFFERS_MAX], ids=["alone", "among many"])
 @pytest.mark.parametrize("more", [-1, 0, 1, 2 * POOLED_BUFFER_BYTES])
 async def test_a_request_about_as_large_as_a_buffer_is_taken_whole(
