@@ -94,7 +94,6 @@ def _fetch(
                         partition_index=p.partition,
                         error_code=code,
                         high_watermark=-1,
-                        aborted_transactions=None,
                         records=b"",
                     )
                     for p in topic.partitions

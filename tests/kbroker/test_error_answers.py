@@ -32,6 +32,12 @@ from kbroker.wire.messages.list_partition_reassignments import (
     ListPartitionReassignmentsRequest,
     ListPartitionReassignmentsTopics,
 )
+from kbroker.wire.messages.fetch import (
+    FetchPartition,
+    FetchRequest,
+    FetchResponse,
+    FetchTopic,
+)
 
 if TYPE_CHECKING:
     from kbroker.api import Api
@@ -112,3 +118,10 @@ def test_describe_configs_gives_only_the_text_of_the_code() -> None:
     answer = error_answer(request, 4, ErrorCode.INVALID_REQUEST, "why")
     assert isinstance(answer, DescribeConfigsResponse)
     assert answer.results[0].error_message == ErrorCode.INVALID_REQUEST.message
+
+
+def test_a_fetch_refused_as_a_whole_has_no_aborted_transactions() -> None:
+    request = FetchRequest(topics=[FetchTopic(topic="t", partitions=[FetchPartition()])])
+    answer = error_answer(request, 12, CODE, None)
+    assert isinstance(answer, FetchResponse)
+    assert answer.responses[0].partitions[0].aborted_transactions == []
