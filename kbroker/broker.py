@@ -174,7 +174,7 @@ class Broker:
             finally:
                 if not node.is_temporary:
                     with trio.CancelScope(shield=True):
-                        await trio.to_thread.run_sync(node.close)
+                        await node.close()
 
     def _open_node(self, stack: contextlib.ExitStack) -> Node:
         """Take the data directory, with its metadata log. StartupError."""

@@ -20,7 +20,6 @@ from kbroker.metadata_log import (
     read_bootstrap,
 )
 from kbroker.partitions.log_store import LogStore
-from kbroker.storage.errors import StorageError
 from kbroker.storage.log_dir import LogDir, open_log_dir
 from kbroker.wire.errors import ProtocolError
 
@@ -44,9 +43,9 @@ class Node:
     is_temporary: bool
     broker_epoch: int = -1
 
-    def close(self) -> None:
-        """Blocks for the fsyncs of what was written. DiskError."""
-        self.store.close(self.broker_epoch)
+    async def close(self) -> None:
+        """Waits for the fsyncs of what was written. DiskError."""
+        await self.store.close(self.broker_epoch)
 
 
 def open_node(
@@ -115,8 +114,6 @@ def open_node(
         )
     except (ProtocolError, KeyError, AssertionError) as error:
         raise ValueError(f"the metadata in {path} make no sense: {error}") from error
-    except (StorageError, ValueError):
-        raise
     return Node(
         directory=directory,
         store=LogStore(directory, clock),

@@ -5,9 +5,13 @@ One directory today; `log.dirs` with several belongs here.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
+import trio
+
 from kbroker.config import log_config
+from kbroker.storage.errors import DiskError
 from kbroker.storage.names import STRAY_DIR
 
 if TYPE_CHECKING:
@@ -21,6 +25,9 @@ if TYPE_CHECKING:
     from .partition import Partition
 
 METADATA_TOPIC: Final = "__cluster_metadata"
+# Closing a log waits for the disk several times. Several that wait together take hardly longer.
+CLOSE_THREADS_MAX: Final = 8
+LOGS_A_THREAD: Final = 16
 
 
 class LogStore:
@@ -79,12 +86,41 @@ class LogStore:
             return []
         return self._directory.high_watermark_checkpoint(self._take_moved())
 
-    def close(self, broker_epoch: int) -> None:
-        """Flush and close every log, leave the clean-shutdown marker. Blocks. DiskError."""
-        self._directory.close(self._take_moved(), broker_epoch=broker_epoch)
+    async def close(self, broker_epoch: int) -> None:
+        """Flush and close every log, leave the clean-shutdown marker.
+
+        DiskError, when all logs have had their turn: there is no marker then.
+        """
+        failures: list[DiskError] = []
+        logs = list(self._directory.logs.values())
+        if len(logs) > LOGS_A_THREAD:
+            limiter = trio.CapacityLimiter(CLOSE_THREADS_MAX)
+
+            async def close(some: list[Log]) -> None:
+                failures.extend(await trio.to_thread.run_sync(_close, some, limiter=limiter))
+
+            async with trio.open_nursery() as nursery:
+                for start in range(0, len(logs), LOGS_A_THREAD):
+                    nursery.start_soon(close, logs[start : start + LOGS_A_THREAD])
+        await trio.to_thread.run_sync(
+            partial(self._directory.close, self._take_moved(), broker_epoch=broker_epoch)
+        )
+        if failures:
+            raise failures[0]
 
     def _take_moved(self) -> dict[tuple[str, int], int]:
         for partition in self.moved:
             self._high_watermarks[partition.topic, partition.index] = partition.high_watermark
         self.moved.clear()
         return self._high_watermarks
+
+
+def _close(logs: list[Log]) -> list[DiskError]:
+    """What went wrong. A log that could not be closed is offline: it keeps the marker away."""
+    failures = []
+    for log in logs:
+        try:
+            log.close(sync_log_dir=False)
+        except DiskError as error:
+            failures.append(error)
+    return failures

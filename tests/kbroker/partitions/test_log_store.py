@@ -1,0 +1,68 @@
+"""The logs of a directory as the broker stops: many at a time, and honest about what failed."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from kbroker.config import BrokerConfig, DynamicConfigs
+from kbroker.partitions.log_store import LOGS_A_THREAD, LogStore
+from kbroker.storage.checkpoints import MetaProperties, has_clean_shutdown
+from kbroker.storage.errors import DiskError
+from kbroker.storage.log_dir import open_log_dir
+from tests.kbroker.handlers.data_path import NOW_MS, WallClock, batch
+from tests.sim.disk import SimDisk
+
+COUNT = 5 * LOGS_A_THREAD
+
+
+class Rig:
+    """A directory of `COUNT` logs with a record each, not synced."""
+
+    def __init__(self) -> None:
+        self.disk = SimDisk(random.Random(1))
+        self.disk.make_dir("/data")
+        self.disk.fsync_dir("/")
+        self.configs = DynamicConfigs(BrokerConfig({"log.index.size.max.bytes": "4096"}), {})
+
+    def open(self) -> LogStore:
+        directory = open_log_dir(self.disk, "/data", rng=random.Random(2), now_ms=NOW_MS)
+        if directory.meta is None:
+            directory.format(MetaProperties(node_id=1, cluster_id="c", directory_id=b"d" * 16))
+        return LogStore(directory, WallClock())
+
+    def fill(self, store: LogStore) -> None:
+        for index in range(COUNT):
+            log = store.open("t", index, b"t" * 16, self.configs)
+            log.append(batch(b"x"), leader_epoch=0, now_ms=NOW_MS)
+        self.disk.fsync_dir("/data")
+
+
+async def test_a_clean_stop_syncs_every_log_and_says_so() -> None:
+    rig = Rig()
+    store = rig.open()
+    rig.fill(store)
+    await store.close(7)
+    assert has_clean_shutdown(rig.disk, "/data")
+    rig.disk.power_loss(random.Random(3))
+    store = rig.open()
+    for index in range(COUNT):
+        log = store.open("t", index, b"t" * 16, rig.configs)
+        assert [bytes(each) for each in log.batches(0)], index
+        assert log.log_end_offset == 1
+
+
+async def test_a_log_that_cannot_be_synced_leaves_the_others_to_be() -> None:
+    rig = Rig()
+    store = rig.open()
+    rig.fill(store)
+    rig.disk.fail_next("fsync", path_part="/t-3/")
+    with pytest.raises(DiskError, match="t-3"):
+        await store.close(7)
+    assert not has_clean_shutdown(rig.disk, "/data")
+    rig.disk.power_loss(random.Random(3))
+    store = rig.open()  # nobody holds the directory any more
+    for index in range(COUNT):
+        log = store.open("t", index, b"t" * 16, rig.configs)
+        assert index == 3 or log.log_end_offset == 1
