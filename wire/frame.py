@@ -66,12 +66,11 @@ def parse_request_header(view: Buffer) -> RequestHeader:
             end = position + length
             if end > len(view):
                 raise ProtocolError(f"client id of {length} bytes in a frame of {len(view)}")
-            header.client_id = str(view[position:end], "utf-8")
+            # Kafka minds neither a client id that is not UTF-8 nor one of any negative length.
+            header.client_id = str(view[position:end], "utf-8", "replace")
             position = end
-        elif length == -1:
-            header.client_id = None
         else:
-            raise ProtocolError(f"client id of {length} bytes")
+            header.client_id = None
         if api_version >= _FIRST_FLEXIBLE.get(api_key, _NEVER):
             tags = view[position]
             position += 1
@@ -81,8 +80,6 @@ def parse_request_header(view: Buffer) -> RequestHeader:
         return header
     except (struct.error, IndexError) as error:
         raise ProtocolError(f"request header is cut short at {len(view)} bytes") from error
-    except UnicodeDecodeError as error:
-        raise ProtocolError(f"client id is not UTF-8: {error}") from error
 
 
 def request_header(

@@ -87,10 +87,23 @@ def test_a_header_cut_short_is_malformed(version: int) -> None:
             frame.parse_response_header(ApiKey.HEARTBEAT, 4, bytes(end))
 
 
-@pytest.mark.parametrize("client_id", [b"\xff\xfe", b"\x7f\xff", b"\0\1\xff", b"\0\3\xed\xa0\x80"])
-def test_a_client_id_that_is_none_is_malformed(client_id: bytes) -> None:
+@pytest.mark.parametrize(
+    ("client_id", "text"),
+    [
+        (b"\xff\xfe", None),
+        (b"\x80\0", None),
+        (b"\0\1\xff", "\ufffd"),
+        (b"\0\3\xed\xa0\x80", "\ufffd" * 3),
+    ],
+)
+def test_odd_client_ids_are_taken_as_kafka_takes_them(client_id: bytes, text: str | None) -> None:
+    header = frame.parse_request_header(b"\0\x0c\0\3\0\0\0\1" + client_id)
+    assert header.client_id == text
+
+
+def test_a_client_id_over_the_end_is_malformed() -> None:
     with pytest.raises(ProtocolError):
-        frame.parse_request_header(b"\0\x0c\0\3\0\0\0\1" + client_id)
+        frame.parse_request_header(b"\0\x0c\0\3\0\0\0\1\x7f\xff")
 
 
 def test_garbage_is_a_header_or_malformed() -> None:
