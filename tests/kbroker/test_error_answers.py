@@ -28,15 +28,15 @@ from kbroker.wire.messages.describe_configs import (
 )
 from kbroker.wire.messages.describe_producers import DescribeProducersRequest, TopicRequest
 from kbroker.wire.messages.elect_leaders import ElectLeadersRequest, TopicPartitions
-from kbroker.wire.messages.list_partition_reassignments import (
-    ListPartitionReassignmentsRequest,
-    ListPartitionReassignmentsTopics,
-)
 from kbroker.wire.messages.fetch import (
     FetchPartition,
     FetchRequest,
     FetchResponse,
     FetchTopic,
+)
+from kbroker.wire.messages.list_partition_reassignments import (
+    ListPartitionReassignmentsRequest,
+    ListPartitionReassignmentsTopics,
 )
 
 if TYPE_CHECKING:
