@@ -86,6 +86,7 @@ class LogDir:
         self._found = found
         self._recovery_points = self._read_checkpoint(RECOVERY_POINT_CHECKPOINT)
         self._log_start_offsets = self._read_checkpoint(LOG_START_OFFSET_CHECKPOINT)
+        self._has_starts_file = disk.exists(f"{path}/{LOG_START_OFFSET_CHECKPOINT}")
         self._high_watermarks = self._read_checkpoint(REPLICATION_OFFSET_CHECKPOINT)
 
     def format(self, meta: MetaProperties) -> None:
@@ -210,7 +211,8 @@ class LogDir:
         if points != self._recovery_points:
             writes.append(self._checkpoint(RECOVERY_POINT_CHECKPOINT, points))
             self._recovery_points = points
-        if starts != self._log_start_offsets:
+        if starts != self._log_start_offsets or not self._has_starts_file:
+            self._has_starts_file = True  # which Kafka writes even where nothing stands in it
             writes.append(self._checkpoint(LOG_START_OFFSET_CHECKPOINT, starts))
             self._log_start_offsets = starts
         return writes

@@ -190,6 +190,7 @@ async def test_checkpoints_are_written_when_something_moved(
     )
     await until(lambda: read_offsets(rig.disk, moved) == {("t", 0): 3})
     await until(lambda: read_offsets(rig.disk, flushed).get(("t", 0), 0) > 0)
+    await until(lambda: rig.disk.exists("/data/log-start-offset-checkpoint"))
     calls = rig.disk.calls
     await trio.sleep(70)
     assert rig.disk.calls == calls
