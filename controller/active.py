@@ -21,6 +21,7 @@ from .state.brokers import (
     decide_broker_heartbeat,
     decide_fence_silent_brokers,
     decide_register_broker,
+    decide_unregister_broker,
 )
 from .state.producer_ids import decide_allocate_producer_ids
 from .state.sessions import BrokerSessions
@@ -61,6 +62,10 @@ if TYPE_CHECKING:
     from kbroker.wire.messages.list_partition_reassignments import (
         ListPartitionReassignmentsRequest,
         ListPartitionReassignmentsResponse,
+    )
+    from kbroker.wire.messages.unregister_broker import (
+        UnregisterBrokerRequest,
+        UnregisterBrokerResponse,
     )
 
     from .driver import Driver
@@ -271,4 +276,11 @@ class ActiveController:
         if request.want_shut_down and not result.response.should_shut_down:
             end = self._driver.end_offset + len(result.records) - 1
             self.sessions.note_shutdown(request.broker_id, end)
+        return result
+
+    def unregister_broker(
+        self, request: UnregisterBrokerRequest
+    ) -> Result[UnregisterBrokerResponse]:
+        result = decide_unregister_broker(self.image, request, schema=self._schema)
+        self.sessions.forget(request.broker_id)
         return result

@@ -286,6 +286,7 @@ _DECISIONS: Final[Mapping[str, Callable[[ActiveController, Any], Result[Any]]]] 
     "ElectLeadersRequest": ActiveController.elect_leaders,
     "IncrementalAlterConfigsRequest": ActiveController.incremental_alter_configs,
     "ListPartitionReassignmentsRequest": ActiveController.list_partition_reassignments,
+    "UnregisterBrokerRequest": ActiveController.unregister_broker,
 }
 
 # Those that are about the quorum itself, and wait for nothing.

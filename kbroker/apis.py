@@ -41,6 +41,7 @@ from kbroker.handlers import (
     offset_for_leader_epoch,
     produce,
     sync_group,
+    unregister_broker,
 )
 from kbroker.wire.messages.alter_configs import AlterConfigsRequest
 from kbroker.wire.messages.alter_partition_reassignments import AlterPartitionReassignmentsRequest
@@ -76,6 +77,7 @@ from kbroker.wire.messages.offset_fetch import OffsetFetchRequest
 from kbroker.wire.messages.offset_for_leader_epoch import OffsetForLeaderEpochRequest
 from kbroker.wire.messages.produce import ProduceRequest
 from kbroker.wire.messages.sync_group import SyncGroupRequest
+from kbroker.wire.messages.unregister_broker import UnregisterBrokerRequest
 
 # Versions are those that Apache Kafka 4.3.0 advertises on a broker's listener.
 APIS: tuple[Api, ...] = (
@@ -115,6 +117,7 @@ APIS: tuple[Api, ...] = (
     serve(DescribeQuorumRequest, 0, 2, describe_quorum.handle),
     serve(DescribeClusterRequest, 0, 2, describe_cluster.handle),
     serve(DescribeProducersRequest, 0, 0, describe_producers.handle),
+    serve(UnregisterBrokerRequest, 0, 0, unregister_broker.handle),
     serve(ListConfigResourcesRequest, 0, 1, list_config_resources.handle),
     serve(DescribeTopicPartitionsRequest, 0, 0, describe_topic_partitions.handle),
 )

@@ -29,6 +29,7 @@ from kbroker.wire.uuids import uuid_text
 from .partition_moves import (
     leads_any,
     when_broker_arrives,
+    when_broker_is_unregistered,
     when_broker_leaves,
     when_broker_was_killed,
     when_directory_fails,
@@ -40,6 +41,10 @@ if TYPE_CHECKING:
     from kbroker.wire.message import Message
     from kbroker.wire.messages.broker_heartbeat import BrokerHeartbeatRequest
     from kbroker.wire.messages.broker_registration import BrokerRegistrationRequest
+    from kbroker.wire.messages.unregister_broker import (
+        UnregisterBrokerRequest,
+        UnregisterBrokerResponse,
+    )
 
     from .config_schema import ConfigSchema
     from .sessions import BrokerSessions
@@ -319,6 +324,27 @@ def _directory_records(
             )
         )
     return records
+
+
+def decide_unregister_broker(
+    image: MetadataImage, request: UnregisterBrokerRequest, *, schema: ConfigSchema
+) -> Result[UnregisterBrokerResponse]:
+    """Forget a broker, be it alive: it has to register again. RequestError for an unknown one.
+
+    Whoever carries this out ends the broker's session.
+    """
+    from kbroker.wire.messages.unregister_broker import UnregisterBrokerResponse
+    from kbroker.wire.records.unregister_broker_record import UnregisterBrokerRecord
+
+    broker = image.brokers.get(request.broker_id)
+    if broker is None:
+        raise RequestError(
+            ErrorCode.BROKER_ID_NOT_REGISTERED,
+            f"Broker ID {request.broker_id} is not currently registered",
+        )
+    record = UnregisterBrokerRecord(broker_id=broker.broker_id, broker_epoch=broker.epoch)
+    moves = when_broker_is_unregistered(image, schema, broker.broker_id)
+    return Result((*moves, record), UnregisterBrokerResponse())
 
 
 def decide_fence_silent_brokers(

@@ -44,6 +44,14 @@ def when_broker_was_killed(
     return _update(image, schema, touched, killed=broker_id)
 
 
+def when_broker_is_unregistered(
+    image: MetadataImage, schema: ConfigSchema, broker_id: int
+) -> list[PartitionChangeRecord]:
+    """The broker is no more, though its replicas still stand where they stood."""
+    touched = [*_with_in_isr(image, broker_id), *_with_in_elr(image, broker_id)]
+    return _update(image, schema, touched, leaves=broker_id)
+
+
 def when_broker_arrives(
     image: MetadataImage, schema: ConfigSchema, broker_id: int
 ) -> list[PartitionChangeRecord]:
