@@ -46,6 +46,10 @@ class RawClient:
     def close(self) -> None:
         self._socket.close()
 
+    def set_timeout(self, timeout_s: float) -> None:
+        """How long a read or a write may take from now on."""
+        self._socket.settimeout(timeout_s)
+
     def ask(self, request: Message, version: int, response: type[R]) -> R:
         """Send a request and read its response, of the class given."""
         correlation_id = self.send(request, version)

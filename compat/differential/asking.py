@@ -89,7 +89,9 @@ def usable(peer: Peer, name: str, partitions: int) -> Topic:
         ListOffsetsResponse,
         lambda answer: not any(p.error_code for p in answer.topics[0].partitions),
     )
-    peer.topic_ids.setdefault(found.topic_id.hex(), f"id {len(peer.topic_ids)} of {name}")
+    peer.topic_ids.setdefault(
+        found.topic_id.hex(), f"id {len(peer.topic_ids)} of {name.removeprefix(peer.prefix)}"
+    )
     return Topic(name, found.topic_id, partitions)
 
 

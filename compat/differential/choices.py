@@ -36,8 +36,8 @@ class Choice:
 
 CHOICES: tuple[Choice, ...] = (
     # Only what is built is advertised.
-    Choice("not advertised", "api_versions.versions: *", "api_keys.*", right="(absent)"),
-    Choice("not advertised", "api_versions.versions: *", "*_features.*", right="(absent)"),
+    Choice("not advertised", "*", "api_keys.*", right="(absent)"),
+    Choice("not advertised", "*", "*_features.*", right="(absent)"),
     # An exception inside Apache Kafka; a clear error here.
     Choice("a clear error", "metadata.by_id: * null name, no id", "*"),
     Choice("a clear error", "metadata.described: name '' 0", "topics<0>.*"),
@@ -85,6 +85,10 @@ CHOICES: tuple[Choice, ...] = (
     ),
     # Limits below zero are zero; the exception inside Apache Kafka spares no field.
     Choice("a clear error", "fetch.limits: * -1", "*"),
+    Choice("text is UTF-8", "frames.headers: a topic name that is *", "", "answered", "closed"),
+    # Transactions are not built.
+    Choice("no transactions", "groups.coordinators: v* type 1 *", "*"),
+    Choice("no transactions", "idempotence.ids: * empty transactional id", "*"),
     # No walk over the records of a batch that is stored as it came.
     Choice(
         "checked by the batch", "produce.not_compressed: *", "responses.*.error_code", right="NONE"
@@ -120,7 +124,7 @@ CHOICES: tuple[Choice, ...] = (
     Choice("own words", "produce.*", "responses.*.error_message", "?*e*", "records of a batch*"),
     # The sentences are our own.
     Choice("own documentation", "configs.*", "results<*>.configs.*.documentation"),
-    Choice("a clear error", "topics.more_partitions: * to 100000", "results<0>.error_*"),
+    Choice("a clear error", "topics.more_partitions: * to 100000", "results.*.error_*"),
 )
 
 

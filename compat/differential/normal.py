@@ -30,6 +30,7 @@ class Names:
 
     host: str
     port: int
+    prefix: str  # of the names of its topics and groups
     now_ms: int
     node_id: int
     topic_ids: Mapping[str, str]
@@ -156,12 +157,22 @@ UNORDERED: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("Metadata", "topics"): ("name",),
     ("ListGroups", "groups"): ("group_id",),
     ("CreateTopics", "topics"): ("name",),
+    ("CreatePartitions", "results"): ("name",),
     ("DescribeConfigs", "configs"): ("name",),
     ("Produce", "responses"): ("topic_id", "name"),
     ("Produce", "partition_responses"): ("index",),
     ("ListOffsets", "topics"): ("name",),
     ("ListOffsets", "partitions"): ("partition_index",),
     ("OffsetForLeaderEpoch", "topics"): ("topic",),
+    ("JoinGroup", "members"): ("group_instance_id", "member_id"),
+    ("DescribeGroups", "groups"): ("group_id",),
+    ("DescribeGroups", "members"): ("group_instance_id", "member_id"),
+    ("OffsetFetch", "topics"): ("name", "topic_id"),
+    ("OffsetFetch", "partitions"): ("partition_index",),
+    ("OffsetFetch", "groups"): ("group_id",),
+    ("OffsetDelete", "topics"): ("name",),
+    ("OffsetCommit", "topics"): ("name", "topic_id"),
+    ("DeleteGroups", "results"): ("group_id",),
     # What cannot be read comes last, whatever the order of the request.
     ("Fetch", "responses"): ("topic_id", "topic"),
     ("Fetch", "partitions"): ("partition_index",),
@@ -180,7 +191,7 @@ def _normal(api: str, name: str, value: Tree, names: Names, struct: Tree = None)
         if name in rule.fields and (not rule.apis or api in rule.apis) and rule.within(struct):
             return rule.change(value, names)
     if isinstance(value, dict):
-        return {key: _normal(api, key, one, names, value) for key, one in value.items()}
+        return {key: _normal(api, str(key), one, names, value) for key, one in value.items()}
     if isinstance(value, list):
         keys = UNORDERED.get((api, name))
         if keys is not None:
@@ -207,7 +218,8 @@ def _key(element: Tree, keys: Sequence[str]) -> str:
 
 
 def _text(text: str, names: Names) -> str:
-    """Strings, with random parts named: member ids, and topic ids in messages."""
+    """Strings, with the prefix shortened and random parts named: member ids, ids in messages."""
+    text = text.replace(names.prefix, "@")
     text = UUID.sub(lambda found: names.name("uuid", found.group()), text)
     for topic_id, name in names.topic_ids.items():
         text = text.replace(base64.urlsafe_b64encode(bytes.fromhex(topic_id)).decode()[:22], name)

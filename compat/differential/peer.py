@@ -28,10 +28,13 @@ if TYPE_CHECKING:
     R = TypeVar("R", bound=Message)
 
 TIMEOUT_S = 15.0
+FRAME_TIMEOUT_S = 4.0
 PATIENCE_S = 30.0
 POLL_INTERVAL_S = 0.02
 CLIENT_ID = "differential"
-CLOSED, SILENT, GARBLED = "closed", "silent", "garbled"
+CLOSED, SILENT, GARBLED, ANSWERED = "closed", "silent", "garbled", "answered"
+# With its size: key 18, version 0, correlation id 1, no client id.
+API_VERSIONS_V0 = b"\0\0\0\x0a\0\x12\0\0\0\0\0\1\xff\xff"
 
 
 class NoAnswer(Exception):
@@ -192,20 +195,38 @@ class Peer:
         self._keep(pending.step, api.name, pending.version, pending.request, answer)
         return message
 
-    def exchange(self, step: str, data: bytes, *, connection: str, timeout_s: float = 5) -> None:
+    def outcome(
+        self, step: str, data: bytes, connection: str, *, timeout_s: float = FRAME_TIMEOUT_S
+    ) -> None:
+        """Send bytes as they are; what is kept is whether an answer comes, not what it says."""
+        answer = self._raw(data, connection, timeout_s)
+        self._keep(step, "frames", 0, None, answer if isinstance(answer, str) else ANSWERED)
+
+    def exchange(self, step: str, data: bytes, *, connection: str) -> None:
         """Send bytes as they are; what is kept is the frame that comes back, as hex."""
-        client = self._client(connection, timeout_s)
-        answer: Tree
+        answer = self._raw(data, connection, TIMEOUT_S)
+        self._keep(step, "frames", 0, None, answer if isinstance(answer, str) else answer.hex())
+
+    def alive(self, step: str, connection: str) -> None:
+        """Keep whether a connection, if it is there still, serves."""
+        if connection in self._clients:
+            self.outcome(step, API_VERSIONS_V0, connection)
+        else:
+            self.note(step, CLOSED)
+
+    def _raw(self, data: bytes, connection: str, timeout_s: float) -> bytes | str:
+        """The frame that comes back, or CLOSED or SILENT; then the connection is gone."""
+        client = self._client(connection)
+        client.set_timeout(timeout_s)
         try:
             client.send_bytes(data)
-            answer = client.read_frame().hex()
+            return client.read_frame()
         except (ConnectionClosed, BrokenPipeError):
             answer = CLOSED
         except TimeoutError:
             answer = SILENT
-        if answer in (CLOSED, SILENT):
-            self.drop(connection)
-        self._keep(step, "frames", 0, None, answer)
+        self.drop(connection)
+        return answer
 
     def note(self, step: str, answer: Tree) -> None:
         """Keep something that was derived from answers."""
@@ -221,12 +242,13 @@ class Peer:
         for connection in list(self._clients):
             self.drop(connection)
 
-    def _client(self, connection: str, timeout_s: float = TIMEOUT_S) -> RawClient:
+    def _client(self, connection: str) -> RawClient:
         if connection not in self._clients:
-            self._clients[connection] = RawClient(self.host, self.port, timeout_s)
+            self._clients[connection] = RawClient(self.host, self.port, TIMEOUT_S)
         return self._clients[connection]
 
     def _keep(
         self, step: str, api: str, version: int, request: Message | None, answer: Tree
     ) -> None:
+        step = step.replace(self.prefix, "@")
         self.transcript.append(Entry(step, api, version, request, answer))

@@ -22,7 +22,7 @@ from .peer import Peer
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from compat.brokers import Address
+    from compat.brokers import Broker
 
     from .choices import Choice
     from .peer import Entry
@@ -59,7 +59,7 @@ class _Side:
 
 
 def compare_brokers(
-    left: Address, right: Address, scenarios: Sequence[Scenario], *, at_once: int = 4
+    left: Broker, right: Broker, scenarios: Sequence[Scenario], *, at_once: int = 4
 ) -> Report:
     """Run the scenarios whose APIs both serve, some at a time.
 
@@ -113,8 +113,12 @@ def _run(
 ) -> tuple[int, list[Difference]]:
     """(steps taken, differences) of one scenario on both sides."""
     now_ms = time.time_ns() // 1_000_000
-    prefix = f"diff-{run_id}-{scenario.name.replace('_', '-').replace('.', '-')}"
-    peers = [Peer(side.host, side.port, shared, prefix, now_ms) for side in sides]
+    scenario_name = scenario.name.replace("_", "-").replace(".", "-")
+    # A letter apart, so that a broker can be compared with itself.
+    peers = [
+        Peer(side.host, side.port, shared, f"diff-{run_id}{letter}-{scenario_name}", now_ms)
+        for side, letter in zip(sides, "lr", strict=True)
+    ]
     ends = ["", ""]
 
     def play(number: int) -> None:
@@ -129,12 +133,14 @@ def _run(
     threads = [threading.Thread(target=play, args=(number,)) for number in (0, 1)]
     for thread in threads:
         thread.start()
+        if scenario.in_turn:
+            thread.join()
     for thread in threads:
         thread.join()
     answers = [
         normalised(
             peer.transcript,
-            Names(side.host, side.port, now_ms, side.node_id, peer.topic_ids),
+            Names(side.host, side.port, peer.prefix, now_ms, side.node_id, peer.topic_ids),
         )
         for peer, side in zip(peers, sides, strict=True)
     ]

@@ -18,20 +18,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Scenario:
-    """`requests` are the APIs without which it makes no sense."""
+    """`requests` are the APIs without which it makes no sense. `in_turn`: not on both at once,
+    for what a broker has only one of, should it be compared with itself.
+    """
 
     name: str
     requests: tuple[type[Message], ...]
     play: Callable[[Peer], None]
+    in_turn: bool = False
 
 
-def scenario(*requests: type[Message]) -> Callable[[Callable[[Peer], None]], Scenario]:
+def scenario(
+    *requests: type[Message], in_turn: bool = False
+) -> Callable[[Callable[[Peer], None]], Scenario]:
     """Marks a function as a scenario that needs these APIs; its name is the module's and
     its own."""
 
     def made(play: Callable[[Peer], None]) -> Scenario:
         module = play.__module__.rpartition(".")[2]
-        return Scenario(f"{module}.{play.__name__}", requests, play)
+        return Scenario(f"{module}.{play.__name__}", requests, play, in_turn)
 
     return made
 

@@ -134,7 +134,7 @@ def described(peer: Peer) -> None:
             (BROKER_LOGGER, "x"),
         ):
             asked = describe(kind, name, synonyms=True)
-            peer.probe(f"{v}resource {kind} {name!r:.20}", asked, version)
+            peer.probe(f"{v}resource {kind} {name!r}", asked, version)
         asked = describe(BROKER, broker, list(BROKER_KEYS), synonyms=True)
         peer.probe(v + "broker", asked, version)
         both = describe(TOPIC, topic, ["retention.ms"])
@@ -241,7 +241,7 @@ def resources(peer: Peer) -> None:
             (CLIENT_METRICS, "", "interval.ms", "1000"),
         ):
             asked = alter(kind, name, (key, SET, value), dry=True)
-            peer.probe(f"v{version} {kind} {name!r:.30} {key}={value}", asked, version)
+            peer.probe(f"v{version} {kind} {name!r} {key}={value}", asked, version)
         one = alter(TOPIC, topic, ("retention.ms", SET, "5"), dry=True)
         one.resources.append(one.resources[0])
         peer.probe(f"v{version} resource twice", one, version)

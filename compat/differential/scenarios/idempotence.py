@@ -12,7 +12,7 @@ from kbroker.wire.messages.produce import ProduceRequest
 
 if TYPE_CHECKING:
     from compat.differential.asking import Topic
-    from compat.differential.peer import Peer
+    from compat.differential.peer import Peer, Pending
 
 SEQUENCE_MAX = 2**31 - 1
 
@@ -135,7 +135,7 @@ def pipelined(peer: Peer) -> None:
     topic = make_topic(peer, "pipelined")
     producer_id = new_producer(peer)
     version = peer.last(ProduceRequest)
-    sent = []
+    sent: list[Pending] = []
     for sequence in (0, 1, 2, 4, 3, 3, 5, 4, 9):
         records = batch(peer, b"x", producer=(producer_id, 0, sequence))
         request = produce_request(topic, records, version=version)
