@@ -95,10 +95,11 @@ async def _serve(settings: BrokerSettings) -> None:
     async def watch(signals: AsyncIterator[int]) -> None:
         async for number in signals:
             logging.getLogger("kbroker").info("%s: stopping", signal.Signals(number).name)
+            # Whatever comes after the first is taken too: one that is left over would end the
+            # process by itself, and with another status.
             stop.set()
             if not serving.is_set():
                 start.cancel()
-            return
 
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async with trio.open_nursery() as nursery:

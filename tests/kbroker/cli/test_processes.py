@@ -51,6 +51,23 @@ def test_serve_says_ready_once_and_stops_cleanly(number: signal.Signals, tmp_pat
         process.communicate()
 
 
+def test_a_second_signal_does_not_spoil_a_clean_stop(tmp_path: Path) -> None:
+    process = kbroker(
+        "serve", "--listen", "127.0.0.1:0", "--data", str(tmp_path / "d"), temporary=tmp_path
+    )
+    assert process.stdout is not None
+    try:
+        assert process.stdout.readline().startswith("ready: ")
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGTERM):
+            process.send_signal(number)
+        _, errors = process.communicate(timeout=TIMEOUT_S)
+        assert process.returncode == 0, errors
+        assert (tmp_path / "d" / ".kafka_cleanshutdown").exists()
+    finally:
+        process.kill()
+        process.communicate()
+
+
 def test_a_signal_reaches_the_command(tmp_path: Path) -> None:
     script = (
         "import os, signal, sys\n"
