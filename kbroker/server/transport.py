@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 READ_AHEAD_BYTES = 128 * 1024
 _NOWAIT: int | None = getattr(os, "RWF_NOWAIT", None)
+_MSG_MORE: int = getattr(socket, "MSG_MORE", 0)  # Linux
 _PROBE = bytearray(1)  # only ever written to
 
 
@@ -96,7 +97,7 @@ class SocketTransport:
         return self._socket.recv_into(buffer)
 
     def send_nowait(self, data: bytes | memoryview, more: bool) -> int:
-        return self._socket.send(data, socket.MSG_MORE if more else 0)
+        return self._socket.send(data, _MSG_MORE if more else 0)
 
     def send_file_nowait(self, file: File, position: int, size: int) -> int:
         return os.sendfile(self._fd, file.fileno(), position, size)
