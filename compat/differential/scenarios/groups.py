@@ -130,7 +130,6 @@ def lone_members(peer: Peer) -> None:
         peer.probe(v + "sync: empty", sync(group, one.id, one.generation), sync_version)
         peer.probe(v + "join: gone", join(group, one.id), version)
     describe(peer, "missing", peer.name("missing"))
-    describe(peer, "no name", "")
     version = peer.last(DescribeGroupsRequest)
     with_operations = DescribeGroupsRequest(
         groups=[peer.name("lone-0"), peer.name("missing")], include_authorized_operations=True

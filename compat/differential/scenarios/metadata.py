@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from compat.differential.asking import NO_SUCH_ID, make_topic
+from compat.differential.asking import NO_SUCH_ID, make_topic, usable
 from compat.differential.scenarios import scenario
 from kbroker.wire.messages.describe_topic_partitions import (
     DescribeTopicPartitionsRequest,
@@ -57,6 +57,20 @@ def by_name(peer: Peer) -> None:
         if 8 <= version <= 10:
             request = named([one], cluster_operations=True)
             peer.probe(f"v{version} cluster operations", request, version)
+
+
+@scenario(MetadataRequest)
+def auto_created(peer: Peer) -> None:
+    """Asked for with leave to make it; Apache Kafka says that it is not there, and makes it."""
+    for version in peer.shared(MetadataRequest):
+        name = peer.name(f"auto-{version}")
+        peer.probe(f"v{version} asked", named([name], allow_auto_topic_creation=True), version)
+        usable(peer, name, 1)
+        again = named([name], allow_auto_topic_creation=True)
+        peer.probe(f"v{version} asked again", again, version)
+        for wrong in ("", "a b", "x" * 250):
+            request = named([wrong], allow_auto_topic_creation=True)
+            peer.probe(f"v{version} {wrong[:5]!r}", request, version)
 
 
 @scenario(MetadataRequest)
