@@ -68,7 +68,7 @@ if TYPE_CHECKING:
     from kbroker.storage.disk import Disk
     from kbroker.wire.api_keys import ApiKey
 
-GRACE_S = 1.0  # for requests in flight when the broker stops
+GRACE_S = 0.75  # for requests in flight when the broker stops
 LEAVE_S = 0.5  # for the controlled shutdown
 CREATE_TIMEOUT_MS = 30_000
 
@@ -283,6 +283,8 @@ class Broker:
                         raise StartupError(f"cannot listen: {error.strerror}.") from error
                     yield
                     stopping.set()
+                    for partition in table:
+                        partition.wake()
                     groups.shutdown()
                     server.stop()
                 await lifecycle.leave(LEAVE_S)

@@ -258,6 +258,10 @@ class Partition:
     def remove_waiter(self, waiter: Waiter) -> None:
         self._waiters.discard(waiter)
 
+    def wake(self) -> None:
+        """Let those who wait for more to read answer with what there is."""
+        self._wake(None)
+
     def _wake(self, appended_bytes: int | None) -> None:
         for waiter in self._waiters:
             waiter.progress(appended_bytes)

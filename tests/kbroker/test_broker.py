@@ -23,6 +23,7 @@ from kbroker.wire.messages.delete_topics import (
     DeleteTopicsResponse,
     DeleteTopicState,
 )
+from kbroker.wire.messages.fetch import FetchPartition, FetchRequest, FetchResponse, FetchTopic
 from kbroker.wire.messages.find_coordinator import (
     FindCoordinatorRequest,
     FindCoordinatorResponse,
@@ -285,6 +286,29 @@ async def test_a_foreign_directory_is_refused_and_left_alone(tmp_path: Path) -> 
         async with Broker(BrokerSettings(config=config, data_dir=str(tmp_path))):
             pass
     assert sorted(os.listdir(tmp_path)) == ["thesis.txt"]
+
+
+async def test_a_long_poll_is_answered_when_the_broker_stops(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """And not cut off at the end of the time that requests in flight are given."""
+    machine = Machine()
+    responses: list[FetchResponse] = []
+
+    async def poll(client: Client) -> None:
+        request = FetchRequest(
+            max_wait_ms=60_000,
+            min_bytes=1,
+            max_bytes=1000,
+            topics=[FetchTopic(topic="t", partitions=[FetchPartition(partition_max_bytes=1000)])],
+        )
+        responses.append(await client.call(request, FetchResponse, 12))
+
+    async with trio.open_nursery() as nursery:
+        async with machine.broker(TopicSpec("t", 1)) as client:
+            nursery.start_soon(poll, client)
+            await trio.sleep(1)
+    assert responses[0].responses[0].partitions[0].error_code == 0
 
 
 async def test_another_nodes_directory_is_refused() -> None:
