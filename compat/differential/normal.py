@@ -81,6 +81,14 @@ def _producer_id(value: Tree, names: Names) -> Tree:
     return names.name("producer", value) if isinstance(value, int) and value >= 0 else value
 
 
+def _log_dir(value: Tree, names: Names) -> Tree:
+    return names.name("log-dir", value) if value else value
+
+
+def _directory_id(value: Tree, names: Names) -> Tree:
+    return value if value == NO_ID else names.name("directory", value)
+
+
 def _session_id(value: Tree, names: Names) -> Tree:
     return names.name("session", value) if value else value
 
@@ -115,6 +123,7 @@ def _append_time(value: Tree, names: Names) -> Tree:
 
 RULES: tuple[Rule, ...] = (
     Rule(("host",), "each broker has its address", _host),
+    Rule(("port",), "the controller's listener has another", _left_out, ("DescribeQuorum",)),
     Rule(("port",), "each broker has its port", _port),
     Rule(("cluster_id",), "each cluster has its id; whether there is one is compared", _cluster_id),
     Rule(
@@ -123,6 +132,7 @@ RULES: tuple[Rule, ...] = (
             "leader_id",
             "controller_id",
             "broker_id",
+            "replica_id",
             "replica_nodes",
             "isr_nodes",
         ),
@@ -145,6 +155,26 @@ RULES: tuple[Rule, ...] = (
         _left_out,
         within=_compressed,
     ),
+    Rule(("log_dir",), "each broker has its directories", _log_dir),
+    Rule(("total_bytes", "usable_bytes"), "the disk, which changes", _metadata_offset),
+    Rule(
+        ("log_end_offset", "high_watermark"),
+        "the metadata log, which grows",
+        _metadata_offset,
+        ("DescribeQuorum",),
+    ),
+    Rule(
+        ("leader_epoch",),
+        "how often the quorum's leader was elected",
+        _metadata_offset,
+        ("DescribeQuorum",),
+    ),
+    Rule(
+        ("last_fetch_timestamp", "last_caught_up_timestamp", "last_timestamp"),
+        "the broker's clock",
+        _just_now,
+    ),
+    Rule(("replica_directory_id",), "directory ids are random", _directory_id),
     Rule(("finalized_features_epoch",), "an offset of the metadata log", _metadata_offset),
 )
 
@@ -173,6 +203,14 @@ UNORDERED: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("OffsetDelete", "topics"): ("name",),
     ("OffsetCommit", "topics"): ("name", "topic_id"),
     ("DeleteGroups", "results"): ("group_id",),
+    ("DescribeProducers", "active_producers"): ("producer_id",),
+    ("DescribeProducers", "topics"): ("name",),
+    ("DeleteRecords", "topics"): ("name",),
+    ("DeleteRecords", "partitions"): ("partition_index",),
+    ("DescribeLogDirs", "partitions"): ("partition_index",),
+    ("ElectLeaders", "partition_result"): ("partition_id",),
+    ("IncrementalAlterConfigs", "responses"): ("resource_type", "resource_name"),
+    ("AlterConfigs", "responses"): ("resource_type", "resource_name"),
     # What cannot be read comes last, whatever the order of the request.
     ("Fetch", "responses"): ("topic_id", "topic"),
     ("Fetch", "partitions"): ("partition_index",),
