@@ -51,6 +51,8 @@ def handle(request: ListOffsetsRequest, ctx: RequestContext) -> ListOffsetsRespo
             (twice if key in seen else seen).add(key)
     response = ListOffsetsResponse()
     for topic in request.topics:
+        if not topic.partitions:
+            continue
         answers: list[ListOffsetsPartitionResponse] = []
         response.topics.append(ListOffsetsTopicResponse(name=topic.name, partitions=answers))
         for wanted in topic.partitions:

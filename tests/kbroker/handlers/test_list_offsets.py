@@ -129,6 +129,11 @@ def test_who_may_answer(path: DataPath, epoch: int, index: int, code: ErrorCode)
     assert ask(path, -1, epoch=epoch, index=index)[0].error_code == code
 
 
+def test_a_topic_without_partitions_is_not_answered(path: DataPath) -> None:
+    request = ListOffsetsRequest(replica_id=-1, topics=[ListOffsetsTopic(name="t")])
+    assert list_offsets.handle(request, path.context(2, LATEST)).topics == []
+
+
 @pytest.mark.parametrize("isolation_level", [-1, 2])
 def test_an_isolation_level_that_is_none_is_refused(path: DataPath, isolation_level: int) -> None:
     request = ListOffsetsRequest(replica_id=-1, isolation_level=isolation_level)
