@@ -114,6 +114,9 @@ def _kafka_python(options: Options) -> None:
         auto_offset_reset="earliest",
         enable_auto_commit=False,
     )
+    # kafka-python 3.0.12 forgets a join, its assignment and its heartbeats where the topic's
+    # metadata comes while it waits for the SyncGroup: let the metadata come first.
+    consumer.partitions_for_topic(options.topic)
     consumer.subscribe([options.topic], listener=Listener())
     stopping = False
 
