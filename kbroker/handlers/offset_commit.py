@@ -49,7 +49,7 @@ def _take_out_unknown(
     request: OffsetCommitRequest, ctx: RequestContext
 ) -> list[OffsetCommitResponseTopic]:
     """Leaves in the request the partitions that exist, with their topic's name and id; errors for
-    the others.
+    the others. A topic without partitions is not answered.
     """
     image = ctx.services.image
     by_id = ctx.api_version >= VERSION_WITH_TOPIC_IDS
@@ -70,7 +70,7 @@ def _take_out_unknown(
             asked.partitions = [p for p in asked.partitions if p.partition_index in partitions]
         if asked.partitions:
             known.append(asked)
-    if unknown:
+    if len(known) < len(request.topics):
         request.topics = known
     return unknown
 

@@ -74,6 +74,12 @@ async def test_if_nothing_exists_the_group_is_not_asked() -> None:
     assert await GroupRig().commit(request) == [ErrorCode.UNKNOWN_TOPIC_OR_PARTITION]
 
 
+@pytest.mark.parametrize("version", [9, 10])
+async def test_a_topic_without_partitions_is_not_answered(version: int) -> None:
+    request = commit_request({}, topic_id=T_ID)
+    assert (await GroupRig().ask(request, OffsetCommitResponse, version)).topics == []
+
+
 async def test_a_commit_of_nothing_is_answered_with_nothing() -> None:
     request = commit_request({}, member_id="who", generation_id=9)
     request.topics = []
