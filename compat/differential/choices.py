@@ -97,14 +97,14 @@ CHOICES: tuple[Choice, ...] = (
     Choice(
         "a clear error",
         "configs.topic_changes: v* (('retention.ms', *, '5'),)",
-        "responses<0>.error_*",
+        "responses.*.error_*",
         "UNKNOWN_SERVER_ERROR",
         "INVALID_REQUEST",
     ),
     Choice(
         "a clear error",
         "configs.topic_changes: v* (('retention.ms', *, '5'),)",
-        "responses<0>.error_message",
+        "responses.*.error_message",
         "None",
         "Unknown operations type *",
     ),
@@ -133,12 +133,24 @@ CHOICES: tuple[Choice, ...] = (
     ),
     *(
         Choice("a clear error", step, path, "*UNKNOWN_SERVER_ERROR*", "*INVALID_REQUEST*")
-        for step in ("fetch.offsets: * isolation *", "offsets.listed: * isolation *")
+        for step in (
+            "fetch.offsets: * isolation *",
+            "offsets.listed: * isolation *",
+            "boundaries.*: ListOffsets * isolation_level=*",
+        )
         for path in ("*error_code", "*.partitions")
     ),
     # Limits below zero are zero; the exception inside Apache Kafka spares no field.
     Choice("a clear error", "fetch.limits: * -1", "*"),
     Choice("text is UTF-8", "frames.headers: a topic name that is *", "", "answered", "closed"),
+    # Apache Kafka's numbers run over.
+    Choice(
+        "a clear error",
+        "boundaries.there: DescribeTopicPartitions * cursor.partition_index=2147483647",
+        "next_cursor",
+        "*-2147*",
+        "None",
+    ),
     # The controller of a node alone is reached within the process.
     Choice("no controller listener", "admin.quorum: v2 *", "nodes<*>.listeners", right="<>"),
     # Transactions are not built.
@@ -161,7 +173,7 @@ CHOICES: tuple[Choice, ...] = (
         Choice(
             "no thread pools",
             f"configs.resources: v* 4 '*' {key}=*",
-            "responses<0>.error_*",
+            "responses.*.error_*",
             "*",
             "[Nn][oO][Nn][Ee]",
         )
