@@ -15,6 +15,7 @@ import logging
 import os
 import random
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Self
 
 import trio
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
     from kbroker.clock import Clock
     from kbroker.config import BrokerConfig
     from kbroker.controller.channel import ControllerChannel
+    from kbroker.controller.image import MetadataImage
     from kbroker.server.dispatch import Intercept
     from kbroker.server.transport import Network
     from kbroker.storage.disk import Disk
@@ -271,7 +273,7 @@ class Broker:
                 # From here on: what follows may take longer than the broker's session lasts.
                 await state.start(lifecycle.run)
                 node.broker_epoch = producer_ids.broker_epoch = lifecycle.broker_epoch
-                node.store.set_strays_aside()
+                node.store.set_strays_aside(partial(_has_replica, image, config.node_id))
                 for topic in self._settings.topics:
                     await self._create_topic(controller.channel, topic)
                 await groups.wait_loaded()
@@ -283,8 +285,8 @@ class Broker:
                         raise StartupError(f"cannot listen: {error.strerror}.") from error
                     yield
                     stopping.set()
-                    for partition in table:
-                        partition.wake()
+                    for each in table:
+                        each.wake()
                     groups.shutdown()
                     server.stop()
                 await lifecycle.leave(LEAVE_S)
@@ -329,6 +331,13 @@ async def _create(channel: ControllerChannel, topic: CreatableTopic) -> None:
     result = response.topics[0]
     if result.error_code not in (ErrorCode.NONE, ErrorCode.TOPIC_ALREADY_EXISTS):
         raise RequestError(ErrorCode(result.error_code), result.error_message)
+
+
+def _has_replica(image: MetadataImage, node_id: int, topic: str, index: int) -> bool:
+    """Whether this broker has a replica of the partition."""
+    found = image.topics.get(topic)
+    partition = None if found is None else found.partitions.get(index)
+    return partition is not None and node_id in partition.replicas
 
 
 def _temporary_root() -> str:

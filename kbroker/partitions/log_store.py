@@ -66,10 +66,13 @@ class LogStore:
         self._high_watermarks.pop((partition.topic, partition.index), None)
         self._directory.delete_log(partition.topic, partition.index, self._clock.wall_ms())
 
-    def set_strays_aside(self) -> None:
-        """Rename what lies here and belongs to no partition of this broker. DiskError."""
+    def set_strays_aside(self, is_ours: Callable[[str, int], bool]) -> None:
+        """Rename what lies here and belongs to no partition of this broker. DiskError.
+
+        What is ours and could not be opened stays where it is, for somebody to mend.
+        """
         for topic, index in self._directory.partitions():
-            if (topic, index) not in self._directory.logs and topic != METADATA_TOPIC:
+            if topic != METADATA_TOPIC and not is_ours(topic, index):
                 self._directory.set_aside(topic, index, STRAY_DIR)
 
     def take_expired_deletions(self, now_ms: int) -> list[Callable[[], None]]:

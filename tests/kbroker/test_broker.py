@@ -288,6 +288,22 @@ async def test_a_foreign_directory_is_refused_and_left_alone(tmp_path: Path) -> 
     assert sorted(os.listdir(tmp_path)) == ["thesis.txt"]
 
 
+async def test_a_partition_that_cannot_be_opened_is_left_where_it_is() -> None:
+    """It is not a stray: whoever mends it finds it, and all that was in it."""
+    machine = Machine()
+    async with machine.broker(TopicSpec("t", 2)) as client:
+        await client.produce("t", one(b"x"))
+    path = f"{DATA}/t-0/partition.metadata"
+    content = machine.disk.read_file(path)
+    machine.disk.write_file_atomic(path, b"garbage")
+    async with machine.broker() as client:
+        assert (await client.produce("t", one(b"y")))[0] is ErrorCode.KAFKA_STORAGE_ERROR
+        assert await client.produce("t", one(b"y"), index=1) == (ErrorCode.NONE, 0)
+    machine.disk.write_file_atomic(path, content)
+    async with machine.broker() as client:
+        assert await values(client, "t") == [b"x"]
+
+
 async def test_a_long_poll_is_answered_when_the_broker_stops(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
@@ -304,10 +320,9 @@ async def test_a_long_poll_is_answered_when_the_broker_stops(
         )
         responses.append(await client.call(request, FetchResponse, 12))
 
-    async with trio.open_nursery() as nursery:
-        async with machine.broker(TopicSpec("t", 1)) as client:
-            nursery.start_soon(poll, client)
-            await trio.sleep(1)
+    async with trio.open_nursery() as nursery, machine.broker(TopicSpec("t", 1)) as client:
+        nursery.start_soon(poll, client)
+        await trio.sleep(1)
     assert responses[0].responses[0].partitions[0].error_code == 0
 
 
