@@ -11,6 +11,7 @@ from compat.differential.group_asking import await_coordinator
 from compat.differential.scenarios import scenario
 from compat.differential.scenarios.configs import GROUP, SET, TOPIC, Applied, alter, node_id
 from compat.differential.scenarios.produce import ends, read_back
+from compat.differential.scenarios.topics import MISSING_BROKER
 from kbroker.wire.messages.alter_partition_reassignments import (
     AlterPartitionReassignmentsRequest,
     ReassignablePartition,
@@ -165,8 +166,8 @@ def reassignments(peer: Peer) -> None:
             ("where it is", topic.name, 0, [node]),
             ("cancelled", topic.name, 0, None),
             ("to no one", topic.name, 0, []),
-            ("to a missing broker", topic.name, 0, [node + 71]),
-            ("to it and a missing broker", topic.name, 0, [node, node + 71]),
+            ("to a missing broker", topic.name, 0, [MISSING_BROKER]),
+            ("to it and a missing broker", topic.name, 0, [node, MISSING_BROKER]),
             ("twice", topic.name, 0, [node, node]),
             ("to a negative broker", topic.name, 0, [-1]),
             ("missing partition", topic.name, 9, [node]),

@@ -27,6 +27,7 @@ from kbroker.wire.messages.metadata import (
 if TYPE_CHECKING:
     from compat.differential.peer import Peer
 
+MISSING_BROKER = 7777
 NAMES = ("", ".", "..", "a b", "a/b", "ü", "x" * 249, "x" * 250, "__consumer_offsets")
 CONFIGS = (
     ("cleanup.policy", "compact"),
@@ -146,9 +147,9 @@ def assignments(peer: Peer) -> None:
             ("not from zero", {1: [node]}),
             ("negative", {-1: [node]}),
             ("no replicas", {0: []}),
-            ("unknown broker", {0: [node + 71]}),
+            ("unknown broker", {0: [MISSING_BROKER]}),
             ("broker twice", {0: [node, node]}),
-            ("unequal", {0: [node], 1: [node, node + 71]}),
+            ("unequal", {0: [node], 1: [node, MISSING_BROKER]}),
             ("negative broker", {0: [-1]}),
         ):
             parts = [
@@ -276,9 +277,9 @@ def more_partitions(peer: Peer) -> None:
             ("empty", []),
             ("too many", placed([node], [node])),
             ("no replicas", placed([])),
-            ("unknown broker", placed([node + 71])),
+            ("unknown broker", placed([MISSING_BROKER])),
             ("broker twice", placed([node, node])),
-            ("two replicas", placed([node, node + 71])),
+            ("two replicas", placed([node, MISSING_BROKER])),
         ):
             ask(
                 f"assigned: {label}",
