@@ -42,7 +42,7 @@ from kbroker.server.server import ListenerSettings, Server
 from kbroker.server.transport import SocketNetwork
 from kbroker.services import Services
 from kbroker.storage.disk import OsDisk
-from kbroker.storage.errors import StorageError
+from kbroker.storage.errors import CorruptBatch, StorageError
 from kbroker.wire.errors import ErrorCode, RequestError
 from kbroker.wire.messages.broker_registration import (
     BrokerRegistrationRequest,
@@ -77,8 +77,12 @@ CREATE_TIMEOUT_MS = 30_000
 log = logging.getLogger("kbroker.broker")
 
 
-class StartupError(Exception):
-    """The broker cannot start; the text is one sentence for whoever started it."""
+class BrokerStopped(Exception):
+    """The broker could not go on; the text is one sentence for whoever started it."""
+
+
+class StartupError(BrokerStopped):
+    """It cannot even start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,8 +138,12 @@ class Broker:
         try:
             await self._lifetime.__aenter__()
         except BaseExceptionGroup as group:
-            refused = [each for each in _leaves(group) if isinstance(each, StartupError)]
-            raise (refused[0] if refused else group) from None
+            for each in _leaves(group):
+                if isinstance(each, StartupError):
+                    raise each from None
+                if isinstance(each, StorageError):
+                    raise StartupError(_sentence(each)) from each
+            raise
         return self
 
     async def __aexit__(
@@ -147,9 +155,16 @@ class Broker:
         assert self._lifetime is not None
         try:
             return await self._lifetime.__aexit__(kind, error, traceback)
+        except StorageError as failure:
+            raise BrokerStopped(f"{failure}: the next start will look the logs over.") from failure
         except BaseExceptionGroup as group:
-            if error is not None and all(each is error for each in _leaves(group)):
+            leaves = list(_leaves(group))
+            if error is not None and all(each is error for each in leaves):
                 return False  # what the body raised, without the nurseries it came through
+            for each in leaves:
+                if isinstance(each, StorageError):
+                    # The metadata log, without which no broker can go on.
+                    raise BrokerStopped(_sentence(each)) from each
             raise
 
     def intercept(self, key: ApiKey, hook: Intercept | None) -> None:
@@ -379,6 +394,12 @@ def _ignored_settings(config: BrokerConfig) -> Iterator[str]:
         yield f"unknown configuration keys: {', '.join(sorted(config.unknown))}"
     if config.without_effect:
         yield f"configuration keys without effect here: {', '.join(sorted(config.without_effect))}"
+
+
+def _sentence(error: StorageError) -> str:
+    if isinstance(error, CorruptBatch):
+        return f"the metadata log is damaged: {error}."
+    return f"{error}."
 
 
 def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:

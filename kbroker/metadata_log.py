@@ -120,10 +120,24 @@ def open_metadata_log(
         ),
         now_ms=now_ms,
         topic_id=METADATA_TOPIC_ID,
+        keeps_synced=True,
     )
+    _check_end(log)
     opened = MetadataLog(disk, log_dir, log, config)
     opened.settle(now_ms)
     return opened
+
+
+def _check_end(log: Log) -> None:
+    """CorruptFile if it ends before its clean stop said: with less than that in the metadata, a
+    broker would take its partitions for somebody else's.
+    """
+    expected = log.log_end_offset
+    log.batches(expected)  # looks at the end for itself
+    if log.log_end_offset < expected:
+        raise CorruptFile(
+            log.directory, f"it ends at {log.log_end_offset}, and was synced to {expected}"
+        )
 
 
 def _encode(batch: NewBatch, now_ms: int) -> bytes:

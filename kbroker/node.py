@@ -20,6 +20,7 @@ from kbroker.metadata_log import (
     read_bootstrap,
 )
 from kbroker.partitions.log_store import LogStore
+from kbroker.storage.errors import CorruptBatch
 from kbroker.storage.log_dir import LogDir, open_log_dir
 from kbroker.wire.errors import ProtocolError
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from kbroker.clock import Clock
     from kbroker.config import BrokerConfig
     from kbroker.storage.disk import Disk
+    from kbroker.wire.message import Message
 
 
 @dataclass(slots=True, kw_only=True)
@@ -107,13 +109,16 @@ def open_node(
                 metadata_log_max_snapshot_interval_ms=config.metadata_log_max_snapshot_interval_ms,
             ),
             ConfigSchema(config),
-            bootstrap=read_bootstrap(disk, path),
+            bootstrap=_read_bootstrap(disk, path),
             voters=VoterSet.of(ReplicaKey(config.node_id)),
             rng=rng,
             wall_ms=clock.wall_ms,
         )
-    except (ProtocolError, KeyError, AssertionError) as error:
-        raise ValueError(f"the metadata in {path} make no sense: {error}") from error
+    except BaseException as error:
+        directory.abandon()
+        if isinstance(error, ProtocolError | KeyError | AssertionError):
+            raise ValueError(f"the metadata in {path} make no sense: {error}") from error
+        raise
     return Node(
         directory=directory,
         store=LogStore(directory, clock),
@@ -122,3 +127,10 @@ def open_node(
         directory_id=directory_id,
         is_temporary=is_temporary,
     )
+
+
+def _read_bootstrap(disk: Disk, path: str) -> list[Message]:
+    try:
+        return read_bootstrap(disk, path)
+    except CorruptBatch as error:
+        raise ValueError(f"{path}/bootstrap.checkpoint: {error}") from error

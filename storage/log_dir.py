@@ -117,8 +117,9 @@ class LogDir:
         *,
         now_ms: int,
         topic_id: bytes | None = None,
+        keeps_synced: bool = False,
     ) -> Log:
-        """The partition's log, made where there is none.
+        """The partition's log, made where there is none. `keeps_synced` as in `recovery.open_log`.
 
         A directory of the same name that belongs to another topic id is set aside, not deleted.
         DiskError, CorruptFile.
@@ -145,6 +146,7 @@ class LogDir:
             log_start_offset=self._log_start_offsets.get(key, 0),
             topic_id=topic_id,
             deletions=self.deletions,
+            keeps_synced=keeps_synced,
         )
         self.logs[key] = log
         self._found.pop(key, None)
@@ -283,6 +285,17 @@ class LogDir:
             self._lock.release()
         if failure is not None:
             raise failure
+
+    def abandon(self) -> None:
+        """Let go of it, as it was found: for whoever has opened it and can do nothing with it.
+
+        Nothing has been appended to its logs. DiskError.
+        """
+        try:
+            if self.is_clean:
+                write_clean_shutdown(self._disk, self.path, -1)
+        finally:
+            self._lock.release()
 
 
 def open_log_dir(

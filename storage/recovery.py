@@ -54,12 +54,15 @@ def open_log(
     log_start_offset: int = 0,
     topic_id: bytes | None = None,
     deletions: Deletions | None = None,
+    keeps_synced: bool = False,
 ) -> Log:
     """The log in `directory` (`.../topic-3`), made if it is not there.
 
     `clean`: the log directory was closed in order; `recovery_point` and `log_start_offset` are what
     the checkpoints say, None where they say nothing. `topic_id` is written to a new log. What is
-    deleted waits in `deletions`, which logs may share. DiskError, CorruptFile.
+    deleted waits in `deletions`, which logs may share. `keeps_synced`: damage below the recovery
+    point, which no crash does, is an error; otherwise the log is cut there, as Kafka does.
+    DiskError, CorruptFile.
     """
     log_dir, _, name = directory.rpartition("/")
     parsed = names.parse_partition_dir(name)
@@ -67,6 +70,8 @@ def open_log(
         raise UnknownLogDirectory(f"{directory} is not the directory of a partition")
     written_down = recovery_point or 0
     loader = _Loader(disk, directory, config, now_ms, rng)
+    if keeps_synced:
+        loader.synced_to = written_down
     is_new = not disk.is_dir(directory)
     if is_new:
         disk.make_dir(directory)
@@ -148,6 +153,8 @@ class _Loader:
         self.segments: list[LogSegment] = []
         self.epochs: LeaderEpochCache | None = None
         self.producers: ProducerState | None = None
+        # Below this offset nothing is cut: what is not right there is left for somebody to look at.
+        self.synced_to = 0
         # Where a segment begins whose indexes only a recovery can mend.
         self.suspect_offset: int | None = None
         # Segments from here on may have been cut or indexed anew, which is not synced.
@@ -339,6 +346,8 @@ class _Loader:
                 end_offset = header.next_offset
                 end_position = position + header.size_bytes
         except (CorruptBatch, InvalidRecord) as error:
+            if end_offset < self.synced_to:
+                raise CorruptFile(self._directory, f"below the recovery point: {error}") from error
             logger.warning(
                 "%s: cutting %d bytes at %d: %s",
                 segment.path(names.LOG),

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from kbroker.broker import Broker, BrokerSettings, StartupError
+from kbroker.broker import Broker, BrokerSettings, BrokerStopped
 
 from .arguments import UserError, address_text, parse_settings
 from .local import broker_settings, listener, start_logging
@@ -65,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
     settings = broker_settings(keys, None, arguments.topic)
     try:
         return trio.run(_run, settings, command)
-    except StartupError as error:
+    except BrokerStopped as error:
         raise UserError(str(error)) from error
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from kbroker.broker import Broker, BrokerSettings, StartupError
+from kbroker.broker import Broker, BrokerSettings, BrokerStopped
 from kbroker.config import ConfigError
 from kbroker.config.properties import load_properties
 
@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
     settings = _settings(arguments)
     try:
         trio.run(_serve, settings)
-    except* StartupError as group:
+    except* BrokerStopped as group:
         raise UserError(str(group.exceptions[0])) from None
     return 0
 

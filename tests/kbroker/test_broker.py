@@ -10,7 +10,7 @@ import pytest
 import trio
 
 from kbroker.apis import APIS
-from kbroker.broker import Broker, BrokerSettings, StartupError, TopicSpec
+from kbroker.broker import Broker, BrokerSettings, BrokerStopped, StartupError, TopicSpec
 from kbroker.clock import SystemClock
 from kbroker.config import BrokerConfig
 from kbroker.storage.batch import batches, records
@@ -286,6 +286,70 @@ async def test_a_foreign_directory_is_refused_and_left_alone(tmp_path: Path) -> 
         async with Broker(BrokerSettings(config=config, data_dir=str(tmp_path))):
             pass
     assert sorted(os.listdir(tmp_path)) == ["thesis.txt"]
+
+
+@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("at", [0, 100, 400])
+async def test_a_damaged_metadata_log_ends_the_start_and_nothing_is_lost(
+    at: int, times: int
+) -> None:
+    """With an empty one in its place every partition would look like somebody else's."""
+    machine = Machine()
+    async with machine.broker(TopicSpec("t", 1)) as client:
+        await client.produce("t", one(b"x"))
+    log = machine.disk.open(f"{DATA}/__cluster_metadata-0/00000000000000000000.log")
+    content = log.read_at(0, log.size)
+    log.write_at(at, b"damage" * 5)
+    for _ in range(times):
+        with pytest.raises(StartupError):
+            async with machine.broker():
+                pass
+    assert machine.disk.is_dir(f"{DATA}/t-0")
+    log.write_at(0, content)
+    async with machine.broker() as client:
+        assert await values(client, "t") == [b"x"]
+
+
+@pytest.mark.parametrize("name", ["meta.properties", "bootstrap.checkpoint"])
+async def test_a_start_that_fails_leaves_the_directory_as_it_was(name: str) -> None:
+    machine = Machine()
+    async with machine.broker(TopicSpec("t", 1)):
+        pass
+    content = machine.disk.read_file(f"{DATA}/{name}")
+    machine.disk.write_file_atomic(f"{DATA}/{name}", b"garbage")
+    before = machine.disk.list_dir(DATA)
+    with pytest.raises(StartupError, match=name):
+        async with machine.broker():
+            pass
+    assert machine.disk.list_dir(DATA) == before
+    machine.disk.write_file_atomic(f"{DATA}/{name}", content)
+    async with machine.broker():
+        pass
+
+
+async def test_a_broker_whose_metadata_log_fails_stops_with_one_sentence() -> None:
+    machine = Machine()
+
+    async def live() -> None:
+        async with machine.broker() as client:
+            machine.disk.fail_next("fsync", path_part="__cluster_metadata-0")
+            await metadata(client, "t", create=True)
+
+    with pytest.raises(BrokerStopped, match="__cluster_metadata-0"):
+        await live()
+
+
+async def test_a_stop_that_cannot_sync_a_log_says_so() -> None:
+    machine = Machine()
+
+    async def live() -> None:
+        async with machine.broker(TopicSpec("t", 1)) as client:
+            await client.produce("t", one(b"x"))
+            machine.disk.fail_next("fsync", path_part="/t-0/")
+
+    with pytest.raises(BrokerStopped, match="t-0"):
+        await live()
+    assert ".kafka_cleanshutdown" not in machine.disk.list_dir(DATA)
 
 
 async def test_a_partition_that_cannot_be_opened_is_left_where_it_is() -> None:
