@@ -14,7 +14,7 @@ import os
 import struct
 from typing import TYPE_CHECKING, Protocol
 
-from .errors import DiskError, LogDirLocked
+from .errors import DiskError, DiskFull, LogDirLocked
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -27,6 +27,7 @@ TEMPORARY_SUFFIX = ".tmp"
 _sync = getattr(os, "fdatasync", os.fsync)
 
 _RWF_NOWAIT = getattr(os, "RWF_NOWAIT", 0)
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 _PROBE_BYTES = 128 * 1024  # what the kernel reads ahead, so what is there or not as a whole
 
 
@@ -201,7 +202,8 @@ class FileRange:
 
 def disk_error(path: str, error: OSError) -> DiskError:
     """What a failed call on `path` is to storage's callers."""
-    return DiskError(path, error.strerror or str(error))
+    kind = DiskFull if error.errno in _FULL else DiskError
+    return kind(path, error.strerror or str(error))
 
 
 class OsFile:

@@ -134,6 +134,10 @@ class DiskError(StorageError):
         self.reason = reason
 
 
+class DiskFull(DiskError):
+    """There is no room. What failed, if it was a write, changed nothing and may be tried again."""
+
+
 class LogDirLocked(StorageError):
     """Another process uses this log directory."""
 

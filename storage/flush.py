@@ -14,7 +14,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from .errors import DiskError
+from .errors import DiskError, DiskFull
 
 if TYPE_CHECKING:
     from .disk import Disk, File
@@ -125,10 +125,14 @@ class Durability:
         mended), recovery would begin behind `segment`: what was written to it must be synced first.
         """
         if base_offset <= self._written_down and segment.is_written:
-            segment.file.fsync()
-            for path in segment.index_paths():
-                with suppress(FileNotFoundError):
-                    self._disk.open(path).fsync()
+            try:
+                segment.file.fsync()
+                for path in segment.index_paths():
+                    with suppress(FileNotFoundError):
+                        self._disk.open(path).fsync()
+            except DiskFull as error:
+                # Of a sync that says nothing about what is on the disk now.
+                raise DiskError(error.log_dir, error.reason) from error
 
     def begin(self, segments: Segments, end_offset: int) -> FlushPlan:
         active = segments.active

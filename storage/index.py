@@ -110,6 +110,10 @@ class MappedIndex:
         self._loaded = True
         self._on_entries_changed()
 
+    def reserve(self) -> None:
+        """Make room for one more entry, so that adding it cannot fail. DiskError."""
+        self._next_slot()
+
     def _next_slot(self) -> int:
         """The byte position for one more entry, mapped and with room on the disk."""
         if not self._loaded:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from . import names
 from .batch import NO_PRODUCER_ID, NO_TIMESTAMP, set_base_offset, set_leader_epoch
-from .errors import DiskError, OffsetOutOfRange, RecordBatchTooLarge
+from .errors import DiskError, DiskFull, OffsetOutOfRange, RecordBatchTooLarge
 from .given_batches import check_given
 from .log_base import LogBase
 from .log_reader import FetchSlice as FetchSlice
@@ -87,7 +87,7 @@ class Log(LogBase):
         Batches of REPLICATION and RAFT_LEADER, any number, have their offsets already.
         Raises what `validation.prepare` and `ProducerState.check_and_prepare` raise,
         RecordBatchTooLarge, OffsetsOutOfOrder and UnexpectedAppendOffset for given offsets, and
-        DiskError. Nothing has been appended then.
+        DiskError. Nothing has been appended then, and after DiskFull the log goes on.
         """
         if self._offline is not None:
             raise self._offline
@@ -120,12 +120,14 @@ class Log(LogBase):
         last_offset = first_offset + header.last_offset_delta
         set_base_offset(batch, first_offset)
         set_leader_epoch(batch, leader_epoch)
+        is_written = False
         try:
             epochs = self.epochs
             if epochs.latest_epoch != leader_epoch:
                 epochs.assign(leader_epoch, first_offset, write=False)
             rolled = self.roll_if_needed(size, header.max_timestamp, last_offset, now_ms)
             self.segments.active.append(batch, last_offset, header.max_timestamp, last_offset)
+            is_written = True
             self.log_end_offset = last_offset + 1
             self.last_append_bytes = size
             producers = self._producers or self.producers
@@ -134,7 +136,8 @@ class Log(LogBase):
             else:
                 self._complete(producers.commit(producer, last_offset))
         except DiskError as error:
-            self.fail(error)
+            if is_written or not isinstance(error, DiskFull):
+                self.fail(error)
             raise
         return AppendInfo(
             first_offset,
@@ -394,6 +397,8 @@ class Log(LogBase):
         limit = self.log_end_offset if high_watermark is None else high_watermark
         try:
             return delete_old_segments(self, now_ms, limit)
+        except DiskFull:
+            raise  # the next time it gets further
         except DiskError as error:
             self.fail(error)
             raise

@@ -12,7 +12,7 @@ import os
 from typing import TYPE_CHECKING
 
 from .checkpoints import PARTITION_METADATA, read_partition_metadata, write_partition_metadata
-from .errors import CorruptBatch, DiskError
+from .errors import CorruptBatch, DiskError, DiskFull
 from .leader_epochs import LeaderEpochCache
 from .producer_replay import replay_producers
 from .producer_state import ProducerState
@@ -224,6 +224,8 @@ class LogBase:
             snapshot = producers.take_snapshot(sync=False)
             if snapshot is not None:
                 self._note_unsynced(snapshot)
+        except DiskFull:
+            raise  # it may be tried again, be the segment begun or not
         except DiskError as error:
             self.fail(error)
             raise

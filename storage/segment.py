@@ -148,6 +148,8 @@ class LogSegment:
         first batch that holds it. The offsets must fit the segment (`fits`).
         """
         file = self._file or self.file
+        if self._bytes_since_index_entry > self._config.index_interval_bytes:
+            self._reserve_entries()
         position = file.append(batches)
         size = len(batches)
         self._size = position + size
@@ -176,6 +178,12 @@ class LogSegment:
                 self.offset_index.append(last_offset, position)
                 self.time_index.maybe_append(*largest)
         self._bytes_since_index_entry += size
+
+    def _reserve_entries(self) -> None:
+        """Before batches are written that get one: once they are, nothing may fail. DiskError."""
+        if not self.offset_index.is_full and not self.time_index.is_full:
+            self.offset_index.reserve()
+            self.time_index.reserve()
 
     def fits(self, last_offset: int) -> bool:
         """Whether the offset can be told relative to the base, in 31 bits."""

@@ -96,7 +96,8 @@ class Maintenance:
                     )
                 except DiskError as error:
                     log.error("%s-%d: %s", partition.topic, partition.index, error)
-                    partition.go_offline()
+                    if partition.log.is_offline:
+                        partition.go_offline()
             await trio.lowlevel.checkpoint()
 
     async def _deletions(self) -> None:

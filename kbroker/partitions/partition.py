@@ -140,7 +140,8 @@ class Partition:
         try:
             info = log.append(records, leader_epoch=self.leader_epoch, now_ms=now_ms, origin=origin)
         except DiskError:
-            self.go_offline()
+            if log.is_offline:
+                self.go_offline()
             raise
         if info.duplicate:
             return info

@@ -352,6 +352,46 @@ async def test_a_stop_that_cannot_sync_a_log_says_so() -> None:
     assert ".kafka_cleanshutdown" not in machine.disk.list_dir(DATA)
 
 
+async def test_a_full_disk_refuses_producers_and_serves_readers_until_there_is_room() -> None:
+    machine = Machine()
+    acknowledged: list[bytes | None] = []
+    async with machine.broker(TopicSpec("t", 1, {"internal.segment.bytes": "5000"})) as client:
+        machine.disk.capacity = machine.disk.used() + 30_000
+        for i in range(60):
+            value = b"%d" % i + bytes(1000)
+            code, _ = await client.produce("t", one(value))
+            if code is ErrorCode.NONE:
+                acknowledged.append(value)
+            else:
+                assert code is ErrorCode.KAFKA_STORAGE_ERROR
+        assert 5 < len(acknowledged) < 60
+        assert await values(client, "t") == acknowledged
+        machine.disk.capacity = None
+        offset = len(acknowledged)
+        assert await client.produce("t", one(b"room")) == (ErrorCode.NONE, offset)
+        acknowledged.append(b"room")
+        assert await values(client, "t") == acknowledged
+    async with machine.broker() as client:
+        assert await values(client, "t") == acknowledged
+
+
+async def test_a_failed_sync_acknowledges_nothing() -> None:
+    """flush.messages=1: who waits for the disk is told, and nobody is served from then on."""
+    machine = Machine()
+    async with machine.broker(TopicSpec("t", 1, {"flush.messages": "1"})) as client:
+        assert await client.produce("t", one(b"0")) == (ErrorCode.NONE, 0)
+        machine.disk.fail_next("fsync", path_part="/t-0/")
+        for _ in range(2):
+            code, offset = await client.produce("t", one(b"1"))
+            assert (code, offset) == (ErrorCode.KAFKA_STORAGE_ERROR, -1)
+        assert (await metadata(client, "t")).topics[0].error_code == 0
+        client.stream.transport.close()
+    async with machine.broker() as client:
+        found = await values(client, "t")
+        assert found in ([b"0"], [b"0", b"1"])
+        assert await client.produce("t", one(b"2")) == (ErrorCode.NONE, len(found))
+
+
 async def test_a_partition_that_cannot_be_opened_is_left_where_it_is() -> None:
     """It is not a stray: whoever mends it finds it, and all that was in it."""
     machine = Machine()

@@ -240,6 +240,10 @@ class SimDisk:
         if self.capacity is not None and self._used(self._root) + more > self.capacity:
             raise disk_error(path, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
 
+    def used(self) -> int:
+        """Bytes in all files."""
+        return self._used(self._root)
+
     def _used(self, directory: _Directory) -> int:
         return sum(
             self._used(node) if isinstance(node, _Directory) else len(node.seen)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import struct
 from dataclasses import replace
+from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,6 +22,7 @@ from kbroker.storage.compression import Codec
 from kbroker.storage.errors import (
     CorruptBatch,
     DiskError,
+    DiskFull,
     InvalidRecord,
     OffsetOutOfRange,
     OffsetsOutOfOrder,
@@ -508,16 +510,62 @@ def test_a_failed_fsync_takes_the_log_offline_for_good() -> None:
             call()
 
 
-def test_a_full_disk_takes_the_log_offline_with_its_records_whole() -> None:
+@pytest.mark.parametrize("operation", ["append", "write_at", "create", "truncate"])
+@pytest.mark.parametrize("after", range(12))
+def test_a_full_disk_refuses_appends_until_there_is_room_again(operation: str, after: int) -> None:
+    """Be it the batch, an index entry, a new segment or a producer snapshot that has no room."""
+    disk = new_disk()
+    config = replace(SMALL, segment_bytes=3 * ONE + 10, index_interval_bytes=1)
+    log = open_at(disk, config)
+    for i in range(after):
+        append(log, producer_id=7, sequence=i)
+    disk.fail_next(operation, errno.ENOSPC, "/t-0/")
+    refused = 0
+    for i in range(after, after + 8):
+        try:
+            append(log, producer_id=7, sequence=i)
+        except DiskFull:
+            refused += 1
+            assert not log.is_offline
+            assert i == 0 or offsets(log.read(i - 1, 10_000)) == [i - 1]
+            append(log, producer_id=7, sequence=i)
+    assert refused <= 1
+    log.flush()
+    _check_whole(log, after + 8)
+    disk.power_loss(Random(after))
+    _check_whole(open_at(disk, config), after + 8)
+
+
+def _check_whole(log: Log, count: int) -> None:
+    headers = [BatchHeader(batch) for batch in log.batches(0)]
+    assert [header.base_offset for header in headers] == list(range(count))
+    assert log.producers.producers[7].last_sequence == count - 1
+    for offset in range(count):
+        assert offsets(log.read(offset, 10_000))[0] == offset
+
+
+def test_a_log_on_a_full_disk_gives_up_its_old_segments() -> None:
+    disk = new_disk()
+    log = open_at(disk, replace(SMALL, segment_bytes=2 * ONE, retention_bytes=2 * ONE))
+    fill(log, 9)
+    disk.fail_next("append", errno.ENOSPC, "leader-epoch-checkpoint")
+    try:
+        log.delete_old_segments(NOW_MS)
+    except DiskFull:
+        log.delete_old_segments(NOW_MS)
+    assert not log.is_offline
+    assert log.log_start_offset == 6
+    assert len(log.segments) == 2
+
+
+def test_a_sync_that_finds_no_room_takes_the_log_offline() -> None:
     disk = new_disk()
     log = open_at(disk)
     fill(log, 3)
-    disk.fail_next("append", errno.ENOSPC, ".log")
+    disk.fail_next("fsync", errno.ENOSPC)
     with pytest.raises(DiskError, match="No space left"):
-        append(log)
+        log.flush()
     assert log.is_offline
-    again = open_at(disk, log_start_offset=0)
-    assert again.log_end_offset == 3
 
 
 # Cutting.
