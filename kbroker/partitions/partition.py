@@ -9,6 +9,7 @@ the one place that moves it.
 from __future__ import annotations
 
 import heapq
+import logging
 from typing import TYPE_CHECKING, Protocol
 
 import trio
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from kbroker.storage.log import AppendInfo, FetchSlice, Log
 
 ISOLATION_READ_COMMITTED = 1
+COMPLAINT_INTERVAL_MS = 10_000
+
+logger = logging.getLogger("kbroker.partition")
 NO_LEADER_EPOCH = -1
 UP_TO_HIGH_WATERMARK = -1  # an offset to delete records before
 
@@ -42,6 +46,7 @@ class Partition:
     __slots__ = (
         "_commit_order",
         "_commit_waiters",
+        "_complained_ms",
         "_moved",
         "_request_flush",
         "_waiters",
@@ -87,6 +92,7 @@ class Partition:
         self._waiters: set[Waiter] = set()
         self._commit_waiters: list[tuple[int, int, trio.Event]] = []
         self._commit_order = 0
+        self._complained_ms = -COMPLAINT_INTERVAL_MS
         self.leader_epoch = -1
         self.apply(state)
 
@@ -139,9 +145,8 @@ class Partition:
         log = self.log
         try:
             info = log.append(records, leader_epoch=self.leader_epoch, now_ms=now_ms, origin=origin)
-        except DiskError:
-            if log.is_offline:
-                self.go_offline()
+        except DiskError as error:
+            self._note_failure(error, now_ms)
             raise
         if info.duplicate:
             return info
@@ -268,6 +273,15 @@ class Partition:
             waiter.progress(appended_bytes)
 
     # --- ends
+
+    def _note_failure(self, error: DiskError, now_ms: int) -> None:
+        """Of an append. On a full disk every one fails, and not every one is worth a line."""
+        if self.log.is_offline:
+            logger.error("%s-%d is offline: %s", self.topic, self.index, error)
+            self.go_offline()
+        elif now_ms - self._complained_ms >= COMPLAINT_INTERVAL_MS:
+            self._complained_ms = now_ms
+            logger.error("%s-%d: %s", self.topic, self.index, error)
 
     def go_offline(self) -> None:
         """Its log directory failed: KAFKA_STORAGE_ERROR for all, also for those who wait."""

@@ -352,7 +352,9 @@ async def test_a_stop_that_cannot_sync_a_log_says_so() -> None:
     assert ".kafka_cleanshutdown" not in machine.disk.list_dir(DATA)
 
 
-async def test_a_full_disk_refuses_producers_and_serves_readers_until_there_is_room() -> None:
+async def test_a_full_disk_refuses_producers_and_serves_readers_until_there_is_room(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     machine = Machine()
     acknowledged: list[bytes | None] = []
     async with machine.broker(TopicSpec("t", 1, {"internal.segment.bytes": "5000"})) as client:
@@ -365,6 +367,7 @@ async def test_a_full_disk_refuses_producers_and_serves_readers_until_there_is_r
             else:
                 assert code is ErrorCode.KAFKA_STORAGE_ERROR
         assert 5 < len(acknowledged) < 60
+        assert [r.message for r in caplog.records if "No space left" in r.message][1:] == []
         assert await values(client, "t") == acknowledged
         machine.disk.capacity = None
         offset = len(acknowledged)
