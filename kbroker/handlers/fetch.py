@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from kbroker.errors import code_of
 from kbroker.partitions.fetch_sessions import FetchContext, FetchPartition, FetchSession
-from kbroker.storage.errors import OffsetOutOfRange
+from kbroker.storage.errors import OffsetOutOfRange, StorageError
 from kbroker.wire.errors import ErrorCode, RequestError
 from kbroker.wire.messages.fetch import (
     AbortedTransaction,
@@ -169,6 +170,11 @@ class _Reader:
             except OffsetOutOfRange:
                 self.failed = True
                 answer = self._failure(want, ErrorCode.OFFSET_OUT_OF_RANGE, None)
+            except StorageError as error:
+                self.failed = True
+                assert partition is not None
+                partition.note_unreadable(error)
+                answer = self._failure(want, code_of(error), None)
             else:
                 self.waitable.append(partition)
                 size = len(answer.records) if answer.records is not None else 0

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from kbroker.controller.image import PartitionImage
+    from kbroker.storage.errors import StorageError
     from kbroker.storage.log import AppendInfo, FetchSlice, Log
 
 ISOLATION_READ_COMMITTED = 1
@@ -273,6 +274,13 @@ class Partition:
             waiter.progress(appended_bytes)
 
     # --- ends
+
+    def note_unreadable(self, error: StorageError) -> None:
+        """Its log could not be read."""
+        if not self.offline:
+            logger.error("%s-%d cannot be read: %s", self.topic, self.index, error)
+        if self.log.is_offline:
+            self.go_offline()
 
     def _note_failure(self, error: DiskError, now_ms: int) -> None:
         """Of an append. On a full disk every one fails, and not every one is worth a line."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import random
 from typing import TYPE_CHECKING, cast
 
 import pytest
@@ -22,6 +23,7 @@ from kbroker.wire.messages.fetch import (
     ForgottenTopic,
     PartitionData,
 )
+from tests.sim.disk import SimDisk
 
 from .data_path import NOW_MS, DataPath, batch, partition_state, topic_id
 
@@ -390,3 +392,33 @@ def test_read_committed_says_that_nothing_was_aborted(path: DataPath) -> None:
     answer = only(send(path, request(wanted(), isolation_level=1)))
     assert (answer.aborted_transactions, offsets(answer)) == ([], [(0, 0)])
     assert only(send(path, request(wanted()))).aborted_transactions is None
+
+
+@pytest.mark.parametrize(
+    ("damage", "expected"),
+    [("a failing disk", ErrorCode.KAFKA_STORAGE_ERROR), ("a length", ErrorCode.CORRUPT_MESSAGE)],
+)
+def test_a_log_that_cannot_be_read_fails_for_itself_alone(
+    damage: str, expected: ErrorCode, tmp_path: Path
+) -> None:
+    disk = SimDisk(random.Random(1))
+    path = DataPath(tmp_path, trio.Event(), disk)
+    for index in range(2):
+        path.add("t", index).append(batch(b"x"), NOW_MS, Origin.CLIENT)
+        path.table.get("t", index).append(batch(b"y"), NOW_MS, Origin.CLIENT)  # type: ignore[union-attr]
+    if damage == "a failing disk":
+        disk.fail_next("read_at", path_part="t-0")
+    else:
+        disk.open(f"{tmp_path}/t-0/{0:020d}.log").write_at(8, bytes(4))
+    response = send(path, request(wanted(1, index=0), wanted(1, index=1)))
+    first, second = response.responses[0].partitions
+    assert (first.error_code, second.error_code) == (expected, ErrorCode.NONE)
+    assert offsets(second) == [(1, 1)]
+    if damage == "a failing disk":
+        code, again = (
+            each.error_code
+            for each in send(path, request(wanted(1, index=0), wanted(1, index=1)))
+            .responses[0]
+            .partitions
+        )
+        assert (code, again) == (ErrorCode.KAFKA_STORAGE_ERROR, ErrorCode.NONE)
