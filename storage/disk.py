@@ -14,7 +14,7 @@ import os
 import struct
 from typing import TYPE_CHECKING, Protocol
 
-from .errors import DiskError, DiskFull, LogDirLocked
+from .errors import DiskError, DiskFull, LogDirLocked, OutOfDescriptors
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -27,7 +27,6 @@ TEMPORARY_SUFFIX = ".tmp"
 _sync = getattr(os, "fdatasync", os.fsync)
 
 _RWF_NOWAIT = getattr(os, "RWF_NOWAIT", 0)
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 _PROBE_BYTES = 128 * 1024  # what the kernel reads ahead, so what is there or not as a whole
 
 
@@ -103,7 +102,7 @@ class Disk(Protocol):
 
     def map(self, path: str, size: int) -> memoryview:
         """The file, cut or extended to `size` (> 0) bytes, as shared writable memory until
-        released.
+        released. After an error it has its old size.
 
         Writes show in reads of the file at once and are durable after an fsync of the file. A page
         that was never written through a `File` may have no room on the disk: write zeros there
@@ -202,7 +201,11 @@ class FileRange:
 
 def disk_error(path: str, error: OSError) -> DiskError:
     """What a failed call on `path` is to storage's callers."""
-    kind = DiskFull if error.errno in _FULL else DiskError
+    kind = DiskError
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        kind = DiskFull
+    elif error.errno in (errno.EMFILE, errno.ENFILE):
+        kind = OutOfDescriptors
     return kind(path, error.strerror or str(error))
 
 
@@ -340,11 +343,14 @@ class OsDisk:
 
     def map(self, path: str, size: int) -> memoryview:
         file = self.open(path, create=True)
-        if file.size != size:
+        before = file.size
+        if before != size:
             file.truncate(size)
         try:
             return memoryview(mmap.mmap(file.fileno(), size))
         except OSError as error:
+            if before != size:
+                file.truncate(before)
             raise disk_error(path, error) from error
 
     def read_file(self, path: str) -> bytes:

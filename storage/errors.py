@@ -138,6 +138,10 @@ class DiskFull(DiskError):
     """There is no room. What failed, if it was a write, changed nothing and may be tried again."""
 
 
+class OutOfDescriptors(DiskFull):
+    """The process has no file descriptor left."""
+
+
 class LogDirLocked(StorageError):
     """Another process uses this log directory."""
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from .errors import DiskError, DiskFull
+from .errors import DiskError, DiskFull, OutOfDescriptors
 
 if TYPE_CHECKING:
     from .disk import Disk, File
@@ -50,8 +50,8 @@ class FlushPlan:
         self.is_done = False
 
     def run(self) -> None:
-        """Sync. After a DiskError the log must be told (`Log.fail`) and the plan not be run
-        again.
+        """Sync. After a DiskError the log must be told (`Log.fail`) and the plan not be run again,
+        unless it is OutOfDescriptors.
         """
         try:
             for file in self.files:
@@ -62,6 +62,8 @@ class FlushPlan:
             for path in self.directories:
                 with suppress(FileNotFoundError):
                     self._disk.fsync_dir(path)
+        except OutOfDescriptors:
+            raise  # no sync has failed
         except DiskError as error:
             self.error = error
             raise

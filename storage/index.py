@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from .errors import DiskError
+
 if TYPE_CHECKING:
     import struct
 
@@ -79,13 +81,14 @@ class MappedIndex:
         self._on_entries_changed()
 
     def trim(self) -> None:
-        """Cut the file to its entries: the segment is no longer active, or closes."""
+        """Cut the file to its entries: the segment is no longer active, or closes. DiskError."""
         if not self._loaded:
             return
         size = self._entries * self.ENTRY_SIZE
         if self._file_size != size:
-            self._release()
-            self._resize(size)
+            file = self._disk.open(self.path, create=True)
+            self.release()
+            file.truncate(size)
 
     def close(self) -> None:
         """Trim and unmap. It loads again if it is used again."""
@@ -102,11 +105,10 @@ class MappedIndex:
             size = self._disk.size(self.path)
         except FileNotFoundError:
             size = 0
-        self._file_size = size
+        self._file_size = self._written = size
         self._entries = size // self.ENTRY_SIZE
         if size:
             self._view = self._disk.map(self.path, size)
-            self._written = size
         self._loaded = True
         self._on_entries_changed()
 
@@ -142,12 +144,12 @@ class MappedIndex:
             self._on_entries_changed()
 
     def _resize(self, size: int) -> None:
-        if size:
+        try:
             self._view = self._disk.map(self.path, size)
-        else:
-            self._disk.open(self.path, create=True).truncate(0)
+        except DiskError:
+            self._loaded = False  # as it was before
+            raise
         self._file_size = size
-        self._written = min(self._written, size)
 
     def _release(self) -> None:
         view = self._view

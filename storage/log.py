@@ -239,6 +239,8 @@ class Log(LogBase):
                 log_end_offset=log_end_offset,
                 min_one=min_one,
             )
+        except DiskFull:
+            raise  # there is no descriptor for it now
         except DiskError as error:
             self.fail(error)
             raise

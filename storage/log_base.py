@@ -277,6 +277,16 @@ class LogBase:
             raise
         self.finish_flush(plan, now_ms)
 
+    def let_go(self) -> bool:
+        """Give back the descriptors of its files until it is used again; whether there were any.
+
+        DiskError.
+        """
+        opened = [segment for segment in self.segments if segment.is_open]
+        for segment in opened:
+            segment.let_go()
+        return bool(opened)
+
     def fail(self, error: DiskError) -> None:
         """The disk failed: nothing is written or read here any more."""
         if self._offline is None:

@@ -357,6 +357,13 @@ class LogSegment:
         self.release_indexes()
         self._file = None
 
+    def let_go(self) -> None:
+        """Give its descriptors back; it takes them again when it is used. DiskError."""
+        self._file = None  # first of all: trimming the indexes needs a descriptor
+        self.offset_index.close()
+        self.time_index.close()
+        self.txn_index.release()
+
     def release_indexes(self) -> None:
         """Unmap the indexes; they load again when they are used."""
         self.offset_index.release()
@@ -401,14 +408,13 @@ class LogSegment:
         return largest
 
     def _check_indexes(self) -> None:
-        self._is_sane = True
-        size = self._size
         if (
             self.offset_index.defect() is not None
             or self.time_index.defect() is not None
-            or self.offset_index.last_entry()[1] > max(size - HEADER, 0)
+            or self.offset_index.last_entry()[1] > max(self._size - HEADER, 0)
         ):
             self.rebuild_indexes()
+        self._is_sane = True
 
     def reset_indexes(self) -> None:
         """Empty, to be filled again batch by batch (`reindex`)."""

@@ -14,6 +14,7 @@ import trio
 from kbroker.broker import Broker, BrokerSettings, BrokerStopped
 from kbroker.config import ConfigError
 from kbroker.config.properties import load_properties
+from kbroker.descriptors import raise_limit
 
 from .arguments import UserError, address_text, parse_address, parse_settings
 from .local import broker_settings, listener, start_logging
@@ -58,6 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     start_logging(logging.INFO)
+    raise_limit()
     settings = _settings(arguments)
     try:
         trio.run(_serve, settings)

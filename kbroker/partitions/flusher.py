@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from kbroker.storage.errors import DiskError
+from kbroker.storage.errors import DiskError, OutOfDescriptors
 
 if TYPE_CHECKING:
     from kbroker.clock import Clock
@@ -61,7 +61,11 @@ class Flusher:
                     return
                 try:
                     plan = partition.log.begin_flush()
-                    await trio.to_thread.run_sync(plan.run, limiter=self._limiter)
+                    try:
+                        await trio.to_thread.run_sync(plan.run, limiter=self._limiter)
+                    except OutOfDescriptors:
+                        partition.relieve()
+                        await trio.to_thread.run_sync(plan.run, limiter=self._limiter)
                     partition.log.finish_flush(plan, self._clock.wall_ms())
                 except DiskError as error:
                     # What a failed fsync left on the disk is unknown: never try again.

@@ -5,13 +5,15 @@ One directory today; `log.dirs` with several belongs here.
 
 from __future__ import annotations
 
+import logging
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import trio
 
+from kbroker import descriptors
 from kbroker.config import log_config
-from kbroker.storage.errors import DiskError
+from kbroker.storage.errors import DiskError, OutOfDescriptors
 from kbroker.storage.names import STRAY_DIR
 
 if TYPE_CHECKING:
@@ -28,6 +30,9 @@ METADATA_TOPIC: Final = "__cluster_metadata"
 # Closing a log waits for the disk several times. Several that wait together take hardly longer.
 CLOSE_THREADS_MAX: Final = 8
 LOGS_A_THREAD: Final = 16
+RELIEVED_LOGS_MAX: Final = 100  # each has a descriptor or three
+
+logger = logging.getLogger("kbroker.logs")
 
 
 class LogStore:
@@ -37,6 +42,7 @@ class LogStore:
         self._directory = directory
         self._clock = clock
         self._high_watermarks: dict[tuple[str, int], int] = {}
+        self._relieved_to = 0
         # Partitions whose high watermark moved since it was last checkpointed: they enter by
         # themselves, so that a checkpoint need not ask all of them.
         self.moved: set[Partition] = set()
@@ -48,13 +54,40 @@ class LogStore:
 
     def open(self, topic: str, index: int, topic_id: bytes, configs: DynamicConfigs) -> Log:
         """The log that is there, or a new one. DiskError, CorruptFile."""
-        return self._directory.open_log(
+        open_log = partial(
+            self._directory.open_log,
             topic,
             index,
             log_config(configs.topic(topic)),
             now_ms=self._clock.wall_ms(),
             topic_id=topic_id,
         )
+        if descriptors.is_short():
+            self.relieve()
+        try:
+            return open_log()
+        except OutOfDescriptors:
+            if not self.relieve():
+                raise
+            return open_log()
+
+    def relieve(self) -> bool:
+        """Have some logs give back the descriptors of their files; whether any had some.
+
+        Those that are used again take them again. Each call begins where the one before ended.
+        """
+        logs = [log for key, log in self._directory.logs.items() if key[0] != METADATA_TOPIC]
+        start = self._relieved_to % max(len(logs), 1)
+        relieved = 0
+        for log in logs[start:] + logs[:start]:
+            self._relieved_to += 1
+            try:
+                relieved += log.let_go()
+            except DiskError as error:
+                logger.warning("%s-%d keeps its files open: %s", log.topic, log.partition, error)
+            if relieved == RELIEVED_LOGS_MAX:
+                break
+        return relieved > 0
 
     def high_watermark(self, topic: str, index: int) -> int:
         """As last checkpointed; 0 where it is not known."""

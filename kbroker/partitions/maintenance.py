@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from kbroker import descriptors
 from kbroker.storage.errors import DiskError
 
 if TYPE_CHECKING:
@@ -103,6 +104,8 @@ class Maintenance:
     async def _deletions(self) -> None:
         while True:
             await trio.sleep(DELETION_POLL_S)
+            if descriptors.is_short():
+                self._store.relieve()
             await self._in_thread(self._store.take_expired_deletions(self._clock.wall_ms()))
 
     async def _flush_overdue(self) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import trio
 
-from kbroker.storage.errors import DiskError, OffsetOutOfRange
+from kbroker.storage.errors import DiskError, OffsetOutOfRange, OutOfDescriptors
 from kbroker.storage.origin import Origin
 from kbroker.wire.errors import ErrorCode, RequestError
 
@@ -60,6 +60,7 @@ class Partition:
         "log",
         "node_id",
         "offline",
+        "relieve",
         "removed",
         "replicas",
         "topic",
@@ -86,6 +87,8 @@ class Partition:
         self.node_id = node_id
         self.high_watermark = max(high_watermark, log.log_start_offset)
         self.offline = False
+        # Asks other logs for descriptors, when this one could get none for its files.
+        self.relieve: Callable[[], object] = _nobody_to_ask
         self.removed = False
         self._request_flush = request_flush
         self._moved = moved
@@ -277,6 +280,8 @@ class Partition:
 
     def note_unreadable(self, error: StorageError) -> None:
         """Its log could not be read."""
+        if isinstance(error, OutOfDescriptors):
+            self.relieve()
         if not self.offline:
             logger.error("%s-%d cannot be read: %s", self.topic, self.index, error)
         if self.log.is_offline:
@@ -284,6 +289,8 @@ class Partition:
 
     def _note_failure(self, error: DiskError, now_ms: int) -> None:
         """Of an append. On a full disk every one fails, and not every one is worth a line."""
+        if isinstance(error, OutOfDescriptors):
+            self.relieve()
         if self.log.is_offline:
             logger.error("%s-%d is offline: %s", self.topic, self.index, error)
             self.go_offline()
@@ -305,3 +312,7 @@ class Partition:
         while self._commit_waiters:
             heapq.heappop(self._commit_waiters)[2].set()
         self._wake(None)
+
+
+def _nobody_to_ask() -> None:
+    pass

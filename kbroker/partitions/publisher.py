@@ -98,6 +98,7 @@ class Publisher:
                 self._request_flush,
                 self._store.moved,
             )
+            partition.relieve = self._store.relieve
             self._table.add(partition)
             was_leader = False
         else:

@@ -25,6 +25,7 @@ log = logging.getLogger("kbroker.server")
 # back.
 ACCEPT_RETRY_ERRORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 ACCEPT_RETRY_S = 0.1
+ACCEPT_COMPLAINT_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +99,7 @@ class Server:
         self, settings: ListenerSettings, listener: Listener, connections: trio.Nursery
     ) -> None:
         limits = self._limits
+        complain_at = 0.0
         while True:
             await limits.wait_for_room()
             try:
@@ -105,13 +107,16 @@ class Server:
             except OSError as error:
                 if error.errno not in ACCEPT_RETRY_ERRORS:
                     raise
-                log.warning("cannot accept on %s: %s", settings.name, error.strerror)
+                if trio.current_time() >= complain_at:
+                    log.warning("cannot accept on %s: %s", settings.name, error.strerror)
+                    complain_at = trio.current_time() + ACCEPT_COMPLAINT_S
                 await trio.sleep(ACCEPT_RETRY_S)
                 continue
             if limits.admit(transport.peer_address[0]):
                 connections.start_soon(self._serve, settings, transport)
             else:
                 transport.close()
+            await trio.lowlevel.checkpoint()  # those who are connected have their turn
 
     async def _serve(self, settings: ListenerSettings, transport: Transport) -> None:
         host, port = transport.local_address

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Protocol
 
 import trio
 
+from kbroker import descriptors
+
 if TYPE_CHECKING:
     from kbroker.storage.disk import File
 
@@ -142,7 +144,7 @@ class SocketTransport:
 class SocketListener:
     """A listening TCP socket."""
 
-    __slots__ = ("_buffer_sizes", "_socket", "address")
+    __slots__ = ("_buffer_sizes", "_descriptors_max", "_socket", "address")
 
     def __init__(self, sock: socket.socket, send_buffer: int, receive_buffer: int) -> None:
         self._socket = sock
@@ -150,9 +152,11 @@ class SocketListener:
             (socket.SO_SNDBUF, send_buffer),
             (socket.SO_RCVBUF, receive_buffer),
         )
+        self._descriptors_max = descriptors.limit()
         self.address = _host_port(sock.getsockname())
 
     def start(self, backlog: int) -> None:
+        self._descriptors_max = int(descriptors.limit() * descriptors.CONNECTIONS_SHARE_MAX)
         self._socket.listen(backlog)
 
     async def accept(self) -> Transport:
@@ -167,6 +171,9 @@ class SocketListener:
                 if error.errno in (errno.ECONNABORTED, errno.EPROTO):
                     continue
                 raise
+            if sock.fileno() >= self._descriptors_max:
+                sock.close()
+                raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
             try:
                 for option, size in self._buffer_sizes:
                     if size > 0:

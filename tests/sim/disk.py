@@ -191,6 +191,10 @@ class SimDisk:
         """The next call of `operation` on a path that has `path_part` fails with this errno."""
         self._failures.append((operation, error, path_part))
 
+    def forget_failures(self) -> None:
+        """Those of `fail_next` that have not come to pass."""
+        self._failures.clear()
+
     def power_loss(self, rng: Random) -> None:
         """Everything unsynced goes its own way; the machine is on again."""
         self.lives += 1

@@ -144,16 +144,26 @@ class MemoryListener:
         self.address = address
         self.started = False
         self._network = network
+        self._offered = trio.Event()
         self._send, self._receive = trio.open_memory_channel[MemoryTransport](64)
 
     def start(self, backlog: int) -> None:
         self.started = True
 
     async def accept(self) -> Transport:
-        return await self._receive.receive()
+        await self._arrived()
+        if self._network.accept_error is not None:
+            raise self._network.accept_error
+        return self._receive.receive_nowait()
+
+    async def _arrived(self) -> None:
+        while not self._receive.statistics().current_buffer_used:
+            self._offered = trio.Event()
+            await self._offered.wait()
 
     async def offer(self, transport: MemoryTransport) -> None:
         await self._send.send(transport)
+        self._offered.set()
 
     def close(self) -> None:
         self._send.close()
@@ -166,6 +176,7 @@ class MemoryNetwork:
     def __init__(self) -> None:
         self._listeners: dict[tuple[str, int], MemoryListener] = {}
         self._next_port = 40_000
+        self.accept_error: OSError | None = None  # of every listener, while it is set
 
     def bind(self, host: str, port: int) -> MemoryListener:
         if port == 0:

@@ -96,9 +96,13 @@ class World:
             (3, self.remove_deleted),
             (1, self.start_anew),
             (2, self.restart),
+            (4, self.let_go),
         )
         weights = [weight for weight, _ in steps]
         self.rng.choices([step for _, step in steps], weights)[0]()
+
+    def let_go(self) -> None:
+        self.log.let_go()
 
     def append(self) -> None:
         count = self.rng.randint(1, 4)

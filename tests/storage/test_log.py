@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import struct
 from dataclasses import replace
+from functools import partial
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,7 @@ from kbroker.storage.errors import (
     InvalidRecord,
     OffsetOutOfRange,
     OffsetsOutOfOrder,
+    OutOfDescriptors,
     OutOfOrderSequence,
     RecordBatchTooLarge,
     RecordTooLarge,
@@ -556,6 +558,43 @@ def test_a_log_on_a_full_disk_gives_up_its_old_segments() -> None:
     assert not log.is_offline
     assert log.log_start_offset == 6
     assert len(log.segments) == 2
+
+
+@pytest.mark.parametrize("operation", ["open", "create"])
+@pytest.mark.parametrize("after", range(8))
+def test_a_log_without_descriptors_waits_for_some(operation: str, after: int) -> None:
+    disk = new_disk()
+    config = replace(SMALL, segment_bytes=3 * ONE + 10, index_interval_bytes=1)
+    log = open_at(disk, config)
+    for i in range(after):
+        append(log, producer_id=7, sequence=i)
+    for i in range(after, after + 8):
+        for use in (partial(append, log, producer_id=7, sequence=i), partial(log.read, i, 1)):
+            log.let_go()
+            disk.fail_next(operation, errno.EMFILE, "/t-0/")
+            try:
+                use()
+            except OutOfDescriptors:
+                assert not log.is_offline
+                use()
+            disk.forget_failures()
+    log.flush()
+    _check_whole(log, after + 8)
+    disk.power_loss(Random(after))
+    _check_whole(open_at(disk, config), after + 8)
+
+
+def test_a_log_that_has_let_go_of_its_files_takes_them_again() -> None:
+    disk = new_disk()
+    config = replace(SMALL, segment_bytes=3 * ONE + 10, index_interval_bytes=1)
+    log = open_at(disk, config)
+    for i in range(20):
+        append(log, producer_id=7, sequence=i)
+        assert log.let_go()
+        assert not log.let_go()
+    _check_whole(log, 20)
+    log.close()
+    _check_whole(open_at(disk, config, clean=True, recovery_point=20), 20)
 
 
 def test_a_sync_that_finds_no_room_takes_the_log_offline() -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import random
 
 import pytest
 
 from kbroker.config import BrokerConfig, DynamicConfigs
-from kbroker.partitions.log_store import LOGS_A_THREAD, LogStore
+from kbroker.partitions.log_store import LOGS_A_THREAD, RELIEVED_LOGS_MAX, LogStore
 from kbroker.storage.checkpoints import MetaProperties, has_clean_shutdown
-from kbroker.storage.errors import DiskError
+from kbroker.storage.errors import DiskError, OutOfDescriptors
 from kbroker.storage.log_dir import open_log_dir
 from tests.kbroker.handlers.data_path import NOW_MS, WallClock, batch
 from tests.sim.disk import SimDisk
@@ -66,3 +67,40 @@ async def test_a_log_that_cannot_be_synced_leaves_the_others_to_be() -> None:
     for index in range(COUNT):
         log = store.open("t", index, b"t" * 16, rig.configs)
         assert index == 3 or log.log_end_offset == 1
+
+
+async def test_logs_give_back_their_files_in_turns() -> None:
+    rig = Rig()
+    store = rig.open()
+    logs = [
+        store.open("t", index, b"t" * 16, rig.configs) for index in range(RELIEVED_LOGS_MAX + 5)
+    ]
+
+    def opened() -> list[int]:
+        return [i for i, log in enumerate(logs) if log.segments.active.is_open]
+
+    for log in logs:
+        log.append(batch(b"x"), leader_epoch=0, now_ms=NOW_MS)
+    assert store.relieve()
+    assert opened() == list(range(RELIEVED_LOGS_MAX, len(logs)))
+    logs[0].append(batch(b"y"), leader_epoch=0, now_ms=NOW_MS)
+    assert store.relieve()
+    assert opened() == []
+    assert not store.relieve()
+    assert logs[0].log_end_offset == 2
+
+
+async def test_a_log_is_opened_with_what_others_give_back() -> None:
+    rig = Rig()
+    store = rig.open()
+    first = store.open("t", 0, b"t" * 16, rig.configs)
+    rig.disk.fail_next("create", errno.EMFILE, "/t-1/")
+    second = store.open("t", 1, b"t" * 16, rig.configs)
+    assert not first.segments.active.is_open
+    assert second.append(batch(b"x"), leader_epoch=0, now_ms=NOW_MS).first_offset == 0
+    rig.disk.fail_next("create", errno.EMFILE, "/u-0/")
+    first.let_go()
+    second.let_go()
+    with pytest.raises(OutOfDescriptors):
+        store.open("u", 0, b"u" * 16, rig.configs)
+    assert store.open("u", 0, b"u" * 16, rig.configs).log_end_offset == 0

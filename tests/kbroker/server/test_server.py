@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -124,3 +126,24 @@ async def test_no_more_connections_than_allowed(
         await streams[0].aclose()
         await trio.sleep(1.0)
         assert len(service.harness.seen) == (3 if limit == "max.connections" else 2)
+
+
+async def test_a_process_without_descriptors_serves_whom_it_has(
+    autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """And others again when there are some; without a log line for every attempt."""
+    service = Service()
+    async with service.running():
+        known = await service.connect()
+        await trio.sleep(1.0)
+        service.network.accept_error = OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        late = await service.connect()
+        await trio.sleep(5.0)
+        await known.send_all(framed(produce(), 9, 1))
+        await late.send_all(framed(produce(), 9, 1))
+        await trio.sleep(1.0)
+        assert len(service.harness.seen) == 1
+        service.network.accept_error = None
+        await trio.sleep(1.0)
+        assert len(service.harness.seen) == 2
+    assert caplog.text.count("Too many open files") == 1
