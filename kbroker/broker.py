@@ -201,6 +201,7 @@ class Broker:
         is_temporary = self._settings.data_dir is None and not is_set
         if is_temporary:
             path = f"{_temporary_root()}/kbroker-{self._rng.randbytes(6).hex()}"
+            _make_private(path)
             stack.callback(self._disk.remove_tree, path)
         elif self._settings.data_dir is not None:
             path = self._settings.data_dir
@@ -359,6 +360,13 @@ def _temporary_root() -> str:
     """Where temporary files go. The tempfile module would cost a start 10 ms of imports."""
     found = (os.environ.get(name) for name in ("TMPDIR", "TEMP", "TMP"))
     return next(filter(None, found), "/tmp").rstrip("/")
+
+
+def _make_private(path: str) -> None:
+    try:
+        os.mkdir(path, 0o700)
+    except OSError as error:
+        raise StartupError(f"cannot make {path}: {error.strerror}.") from error
 
 
 def _listeners(config: BrokerConfig) -> list[ListenerSettings]:

@@ -444,12 +444,14 @@ async def test_another_nodes_directory_is_refused() -> None:
 
 async def test_a_temporary_directory_is_gone_at_the_end() -> None:
     import glob
+    import stat
     import tempfile
 
     before = set(glob.glob(f"{tempfile.gettempdir()}/kbroker-*"))
     config = BrokerConfig({"listeners": "PLAINTEXT://127.0.0.1:0"})
     async with Broker(BrokerSettings(config=config)):
-        assert set(glob.glob(f"{tempfile.gettempdir()}/kbroker-*")) - before
+        (path,) = set(glob.glob(f"{tempfile.gettempdir()}/kbroker-*")) - before
+        assert stat.S_IMODE(os.stat(path).st_mode) == 0o700  # nobody else's business
     assert set(glob.glob(f"{tempfile.gettempdir()}/kbroker-*")) == before
 
 
