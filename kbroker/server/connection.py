@@ -232,7 +232,10 @@ class Connection:
                 await self._send_bytes(ready[0] if len(ready) == 1 else b"".join(ready), False)
             except BaseException:
                 if isinstance(last, Deferred):
-                    last.discard()
+                    # Its request has been handled as far as it goes without waiting. Now it begins
+                    # to wait, and is cancelled with this connection.
+                    assert self._nursery is not None
+                    self._nursery.start_soon(_wait_in_vain, last.coroutine)
                 raise
         if last is None:
             return
@@ -335,6 +338,10 @@ class Connection:
                 raise CloseConnection(f"{left} bytes missing at {position} of a log segment")
             position += sent
             left -= sent
+
+
+async def _wait_in_vain(coroutine: Awaitable[object]) -> None:
+    await coroutine
 
 
 def _bad_size(size: int, request_bytes_max: int) -> str:

@@ -39,17 +39,11 @@ _SIZE = Struct(">i")
 class Deferred:
     """An answer that has to wait. `pipelined`: the next request need not wait with it.
 
-    Whoever gets one awaits `coroutine`, or discards it.
+    Whoever gets one awaits `coroutine`, be it only to cancel it.
     """
 
     coroutine: Coroutine[object, object, Answer | None]
     pipelined: bool
-    _handling: Coroutine[object, object, object]  # which `coroutine` awaits
-
-    def discard(self) -> None:
-        """Nobody waits for this answer any more."""
-        self.coroutine.close()
-        self._handling.close()
 
 
 class _Route:
@@ -124,8 +118,7 @@ class Dispatcher:
             if result is None:
                 return None
             if inspect.iscoroutine(result):
-                finish = self._finish(route, request, ctx, result)
-                return Deferred(finish, route.api.pipelined, result)
+                return Deferred(self._finish(route, request, ctx, result), route.api.pipelined)
             return _frame(route, header.correlation_id, result)  # type: ignore[arg-type]
         except (CloseConnection, AssertionError):
             raise
