@@ -14,7 +14,7 @@ import os
 import struct
 from typing import TYPE_CHECKING, Protocol
 
-from .errors import DiskError, DiskFull, LogDirLocked, OutOfDescriptors
+from .errors import DiskError, DiskFull, LogDirLocked, MissingFile, OutOfDescriptors
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -206,6 +206,8 @@ def disk_error(path: str, error: OSError) -> DiskError:
         kind = DiskFull
     elif error.errno in (errno.EMFILE, errno.ENFILE):
         kind = OutOfDescriptors
+    elif error.errno == errno.ENOENT:
+        kind = MissingFile
     return kind(path, error.strerror or str(error))
 
 
@@ -336,8 +338,6 @@ class OsDisk:
         try:
             fd = os.open(path, os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if create else 0), 0o644)
             return OsFile(path, fd, os.fstat(fd).st_size)
-        except FileNotFoundError:
-            raise
         except OSError as error:
             raise disk_error(path, error) from error
 
@@ -384,8 +384,6 @@ class OsDisk:
     def list_dir(self, path: str) -> list[str]:
         try:
             return sorted(os.listdir(path))
-        except FileNotFoundError:
-            raise
         except OSError as error:
             raise disk_error(path, error) from error
 
@@ -398,8 +396,6 @@ class OsDisk:
     def rename(self, old: str, new: str) -> None:
         try:
             os.rename(old, new)
-        except FileNotFoundError:
-            raise
         except OSError as error:
             raise disk_error(old, error) from error
 
@@ -432,8 +428,6 @@ class OsDisk:
                 os.fsync(fd)
             finally:
                 os.close(fd)
-        except FileNotFoundError:
-            raise
         except OSError as error:
             raise disk_error(path, error) from error
 
@@ -470,8 +464,6 @@ class OsDisk:
     def _stat(self, path: str) -> os.stat_result:
         try:
             return os.stat(path)
-        except FileNotFoundError:
-            raise
         except OSError as error:
             raise disk_error(path, error) from error
 

@@ -142,6 +142,10 @@ class OutOfDescriptors(DiskFull):
     """The process has no file descriptor left."""
 
 
+class MissingFile(DiskError, FileNotFoundError):
+    """A file or directory is not there. Some need not be; of one that must, the disk has failed."""
+
+
 class LogDirLocked(StorageError):
     """Another process uses this log directory."""
 

@@ -10,6 +10,7 @@ a power loss takes nothing. The high watermark is the partition's and comes in a
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from . import names
@@ -470,9 +471,10 @@ class Log(LogBase):
         path = f"{self.log_dir}/{name}"
         for segment in self.segments:
             segment.release()
-        self._disk.rename(self.directory, path)
-        self._disk.fsync_dir(self.log_dir)
-        self._deletions.add(path, now_ms + self.config.file_delete_delay_ms, is_dir=True)
+        with suppress(FileNotFoundError):  # somebody was faster
+            self._disk.rename(self.directory, path)
+            self._disk.fsync_dir(self.log_dir)
+            self._deletions.add(path, now_ms + self.config.file_delete_delay_ms, is_dir=True)
         self._offline = DiskError(self.log_dir, f"{self.topic}-{self.partition} was deleted")
 
     def _too_large(self, size: int) -> RecordBatchTooLarge:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     from _typeshed import ReadableBuffer
 
+    from kbroker.storage.errors import DiskError
+
 SECTOR = 512
 TORN_SECTORS = 0.2  # of those that differ
 
@@ -269,7 +271,7 @@ class SimDisk:
         node = parent.seen.get(name)
         if node is None:
             if not create:
-                raise FileNotFoundError(path)
+                raise _missing(path)
             self.call("create", path)
             node = _Inode()
             node.modified_ms = self.now_ms
@@ -330,7 +332,7 @@ class SimDisk:
         parent, name = self._parent(old)
         new_parent, new_name = self._parent(new)
         if name not in parent.seen:
-            raise FileNotFoundError(old)
+            raise _missing(old)
         assert parent is new_parent, "storage renames within a directory only"
         self.call("rename", old)
         parent.rename(name, new_name)
@@ -381,18 +383,22 @@ class SimDisk:
     def _inode(self, path: str) -> _Inode:
         node = self._find(path)
         if not isinstance(node, _Inode):
-            raise FileNotFoundError(path)
+            raise _missing(path)
         return node
 
     def _directory(self, path: str) -> _Directory:
         node = self._find(path)
         if not isinstance(node, _Directory):
-            raise FileNotFoundError(path)
+            raise _missing(path)
         return node
 
     def _parent(self, path: str) -> tuple[_Directory, str]:
         directory, _, name = path.rpartition("/")
         return self._directory(directory), name
+
+
+def _missing(path: str) -> DiskError:
+    return disk_error(path, OSError(errno.ENOENT, os.strerror(errno.ENOENT)))
 
 
 def _parts(path: str) -> list[str]:
