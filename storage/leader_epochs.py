@@ -4,6 +4,9 @@ Kafka's LeaderEpochFileCache over `leader-epoch-checkpoint`. Epochs and start of
 an entry that breaks this replaces those it contradicts. After a crash the file must tell the epochs
 of the log up to the recovery point, the rest follows from reading the log's tail. So `assign` may
 leave the writing to `flush`, which must come before the recovery point moves.
+
+An epoch that starts at the log end has no records, and the next one will take its place: it need
+not be in the file. So an election costs no write, nor does a log that nobody writes to.
 """
 
 from __future__ import annotations
@@ -37,8 +40,8 @@ class LeaderEpochCache:
         self._path = os.path.join(directory, LEADER_EPOCH_CHECKPOINT)
         self._epochs: list[int] = []
         self._start_offsets: list[int] = []
-        self._dirty = False
-        for epoch, start_offset in read_leader_epochs(disk, self._path):
+        self._stored = read_leader_epochs(disk, self._path)
+        for epoch, start_offset in self._stored:
             self._assign(epoch, start_offset)
 
     @property
@@ -60,8 +63,6 @@ class LeaderEpochCache:
         self._assign(epoch, start_offset)
         if write:
             self._write()
-        else:
-            self._dirty = True
 
     def _assign(self, epoch: int, start_offset: int) -> None:
         if epoch < 0 or start_offset < 0:
@@ -101,8 +102,12 @@ class LeaderEpochCache:
         index = bisect_right(self._epochs, epoch - 1)
         return self._epochs[index - 1] if index else None
 
-    def truncate_from_end(self, end_offset: int) -> None:
-        """The log now ends at `end_offset` (exclusive): drop epochs that start there or later."""
+    def truncate_from_end(self, end_offset: int, *, write: bool = True) -> None:
+        """The log now ends at `end_offset` (exclusive): drop epochs that start there or later.
+
+        Without `write` the file lags behind until `flush`: for who will look at every batch behind
+        `end_offset` again after a crash.
+        """
         keep = len(self._epochs)
         while keep and self._start_offsets[keep - 1] >= end_offset:
             keep -= 1
@@ -110,7 +115,8 @@ class LeaderEpochCache:
             del self._epochs[keep:], self._start_offsets[keep:]
             # At once: what replaces the cut batches may be of an epoch before the dropped ones,
             # and then nothing would tell after a crash that these are stale.
-            self._write()
+            if write:
+                self._write()
 
     def truncate_from_start(self, start_offset: int) -> None:
         """The log now starts at `start_offset`: the epoch that holds it starts there too.
@@ -121,24 +127,28 @@ class LeaderEpochCache:
         if drop and not (drop == 1 and self._start_offsets[0] == start_offset):
             del self._epochs[: drop - 1], self._start_offsets[: drop - 1]
             self._start_offsets[0] = start_offset
-            self._dirty = True
 
     def clear(self) -> None:
         """Forget all epochs, in the file too."""
-        if self._epochs or self._dirty:
+        if self._epochs or self._stored:
             self._epochs.clear()
             self._start_offsets.clear()
             self._write()
 
-    def flush(self) -> None:
-        """Make the file hold every epoch, durably."""
-        if self._dirty:
+    def flush(self, end_offset: int) -> None:
+        """Make the file hold every epoch that has records below `end_offset`, durably."""
+        if self._below(end_offset, self.entries) != self._below(end_offset, self._stored):
             self._write()
+
+    @staticmethod
+    def _below(end_offset: int, entries: list[tuple[int, int]]) -> list[tuple[int, int]]:
+        return [entry for entry in entries if entry[1] < end_offset]
 
     def update_directory(self, directory: str) -> None:
         """The partition's directory has been renamed."""
         self._path = os.path.join(directory, LEADER_EPOCH_CHECKPOINT)
 
     def _write(self) -> None:
-        write_leader_epochs(self._disk, self._path, self.entries)
-        self._dirty = False
+        entries = self.entries
+        write_leader_epochs(self._disk, self._path, entries)
+        self._stored = entries

@@ -73,6 +73,7 @@ class LogBase:
         is_tail_known: bool,
         epochs: LeaderEpochCache | None,
         producers: ProducerState | None,
+        topic_id: bytes | None = None,
     ) -> None:
         """Of what recovery found. `epochs` and `producers` are loaded when needed where None.
 
@@ -94,7 +95,7 @@ class LogBase:
         self._deletions = deletions
         self._epochs = epochs
         self._producers = producers
-        self._topic_id: bytes | None = None
+        self._topic_id = topic_id  # None until it is read
         self._is_tail_known = is_tail_known
         self._offline: DiskError | None = None
         self._durability = durability
@@ -256,7 +257,7 @@ class LogBase:
         try:
             if self._epochs is not None:
                 # The file may lag behind the log only above the recovery point.
-                self._epochs.flush()
+                self._epochs.flush(end_offset)
             return self._durability.begin(self.segments, end_offset)
         except DiskError as error:
             self.fail(error)

@@ -126,8 +126,10 @@ class LogDir:
         """
         key = (topic, partition)
         assert key not in self.logs, f"{key} is open already"
+        is_identified = False
         if topic_id is not None and key in self._found:
             stored = self._stored_topic_id(topic, partition)
+            is_identified = stored == topic_id
             if stored not in (None, topic_id):
                 self.set_aside(topic, partition, names.STRAY_DIR)
         if key not in self._found and (
@@ -145,6 +147,7 @@ class LogDir:
             recovery_point=self._recovery_points.get(key),
             log_start_offset=self._log_start_offsets.get(key, 0),
             topic_id=topic_id,
+            is_identified=is_identified,
             deletions=self.deletions,
             keeps_synced=keeps_synced,
         )

@@ -37,6 +37,9 @@ logger = logging.getLogger(__name__)
 # KRaft's snapshots lie in the same directory under a name of their own; Raft sees to them.
 _RAFT_SNAPSHOT_DELETED = ".checkpoint.deleted"
 
+# What something that was cut short leaves behind.
+_LEFT_BEHIND = (names.DELETED, TEMPORARY_SUFFIX, names.CLEANED, names.SWAP)
+
 
 class UnknownLogDirectory(StorageError):
     """A directory's name is not that of a partition."""
@@ -53,15 +56,17 @@ def open_log(
     recovery_point: int | None = None,
     log_start_offset: int = 0,
     topic_id: bytes | None = None,
+    is_identified: bool = False,
     deletions: Deletions | None = None,
     keeps_synced: bool = False,
 ) -> Log:
     """The log in `directory` (`.../topic-3`), made if it is not there.
 
     `clean`: the log directory was closed in order; `recovery_point` and `log_start_offset` are what
-    the checkpoints say, None where they say nothing. `topic_id` is written to a new log. What is
-    deleted waits in `deletions`, which logs may share. `keeps_synced`: damage below the recovery
-    point, which no crash does, is an error; otherwise the log is cut there, as Kafka does.
+    the checkpoints say, None where they say nothing. `topic_id` is written to a new log; with
+    `is_identified` the caller has read there that it is this one. What is deleted waits in
+    `deletions`, which logs may share. `keeps_synced`: damage below the recovery point, which no
+    crash does, is an error; otherwise the log is cut there, as Kafka does.
     DiskError, CorruptFile.
     """
     log_dir, _, name = directory.rpartition("/")
@@ -125,8 +130,12 @@ def open_log(
         is_tail_known=is_new or not clean,
         epochs=loader.epochs,
         producers=loader.producers,
+        topic_id=topic_id if is_identified else None,
     )
-    if topic_id is not None and log.topic_id is None:
+    if not clean and not is_new:
+        # Every log of the broker has been read, few of them will be used at once.
+        log.let_go()
+    if topic_id is not None and not is_identified and log.topic_id is None:
         log.assign_topic_id(topic_id)
     return log
 
@@ -175,8 +184,7 @@ class _Loader:
 
     def load_segments(self) -> None:
         """Clear away what an interrupted deletion or compaction left, and note the segments."""
-        self._finish_swaps()
-        files = self._disk.list_dir(self._directory)
+        files = self._finish_swaps()
         parsed = {file: names.parse_file_name(file) for file in files}
         bases = {found[0] for found in parsed.values() if found and found[1] == names.LOG}
         for file, found in parsed.items():
@@ -213,11 +221,17 @@ class _Loader:
         if self.suspect_offset is None:
             self.suspect_offset = segment.base_offset
 
-    def _finish_swaps(self) -> None:
-        """Remove `.deleted`, `.cleaned` and temporary files; carry through complete swaps."""
+    def _finish_swaps(self) -> list[str]:
+        """Remove `.deleted`, `.cleaned` and temporary files; carry through complete swaps.
+
+        Returns the names that are there then.
+        """
         swaps: list[str] = []
         cleaned_offsets = []
-        for file in self._disk.list_dir(self._directory):
+        files = self._disk.list_dir(self._directory)
+        if not any(file.endswith(_LEFT_BEHIND) for file in files):
+            return files
+        for file in files:
             base, dot, mark = file.rpartition(".")
             mark = dot + mark
             if file.endswith(_RAFT_SNAPSHOT_DELETED):
@@ -243,6 +257,7 @@ class _Loader:
                 complete.append(base)
         if complete:
             self._swap_in(complete)
+        return self._disk.list_dir(self._directory)
 
     def _swap_in(self, files: list[str]) -> None:
         lowest = highest = None
@@ -272,6 +287,8 @@ class _Loader:
         self._drop_corrupt_topic_id()
         suspects = Segments(self.segments).from_offset(recovery_point)
         epochs = self.epochs = self._load_epochs(log_start_offset, suspects[0].base_offset)
+        # From here on the batches themselves say it.
+        epochs.truncate_from_end(suspects[0].base_offset, write=False)
         producers = self.producers = ProducerState(
             self._disk, self._directory, expiration_ms=self._config.producer_id_expiration_ms
         )
@@ -298,7 +315,6 @@ class _Loader:
                 break
         producers.map_end_offset = end_offset
         producers.snapshots.delete_stray(segment.base_offset for segment in self.segments)
-        epochs.truncate_from_end(end_offset)
         epochs.truncate_from_start(log_start_offset)
         return end_offset
 

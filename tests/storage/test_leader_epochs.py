@@ -130,7 +130,7 @@ def test_truncation_from_the_start(
 ) -> None:
     cache.truncate_from_start(start_offset)
     assert cache.entries == entries
-    cache.flush()
+    cache.flush(100)
     assert LeaderEpochCache(disk, "/log").entries == entries
 
 
@@ -138,19 +138,41 @@ def test_an_unwritten_epoch_is_written_by_the_flush(disk: SimDisk, cache: Leader
     cache.assign(9, 60, write=False)
     assert cache.latest_epoch == 9
     assert LeaderEpochCache(disk, "/log").latest_epoch == 7
-    cache.flush()
+    cache.flush(100)
     assert LeaderEpochCache(disk, "/log").latest_epoch == 9
     disk.fsync_dir("/")
     disk.power_loss(Random(3))
     assert LeaderEpochCache(disk, "/log").latest_epoch == 9
 
 
+def test_an_epoch_without_records_is_not_worth_a_write(
+    disk: SimDisk, cache: LeaderEpochCache
+) -> None:
+    cache.assign(9, 60, write=False)
+    disk.fail_next("fsync")
+    cache.flush(60)  # does not raise: nothing was to be synced
+    assert LeaderEpochCache(disk, "/log").latest_epoch == 7
+    with pytest.raises(DiskError):
+        cache.flush(61)
+
+
+def test_a_cut_that_was_not_written_is_written_by_the_flush(
+    disk: SimDisk, cache: LeaderEpochCache
+) -> None:
+    cache.truncate_from_end(20, write=False)
+    assert LeaderEpochCache(disk, "/log").latest_epoch == 7
+    cache.flush(20)
+    assert LeaderEpochCache(disk, "/log").latest_epoch == 7  # still: it may be stale behind 20
+    cache.flush(36)
+    assert LeaderEpochCache(disk, "/log").entries == [(2, 10)]
+
+
 def test_a_failed_flush_is_tried_again(disk: SimDisk, cache: LeaderEpochCache) -> None:
     cache.assign(9, 60, write=False)
     disk.fail_next("fsync")
     with pytest.raises(DiskError):
-        cache.flush()
-    cache.flush()
+        cache.flush(100)
+    cache.flush(100)
     assert LeaderEpochCache(disk, "/log").latest_epoch == 9
 
 
