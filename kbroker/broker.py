@@ -318,6 +318,9 @@ class Broker:
             broker_id=self._config.node_id,
             cluster_id=node.cluster_id,
             incarnation_id=random_uuid(self._rng),
+            # Without it the controller takes the stop for a crash, and strikes this broker from
+            # the eligible leaders of every partition.
+            previous_broker_epoch=node.closed_epoch,
             listeners=listeners,
             features=[
                 Feature(name=name, min_supported_version=low, max_supported_version=high)

@@ -45,6 +45,12 @@ class Node:
     is_temporary: bool
     broker_epoch: int = -1
 
+    @property
+    def closed_epoch(self) -> int:
+        """The epoch of the broker that left the directory in order, -1 where none did."""
+        epoch = self.directory.closed_epoch
+        return -1 if epoch is None else epoch
+
     async def close(self) -> None:
         """Waits for the fsyncs of what was written. DiskError."""
         await self.store.close(self.broker_epoch)

@@ -22,6 +22,7 @@ from .checkpoints import (
     MetaProperties,
     delete_clean_shutdown,
     has_clean_shutdown,
+    read_clean_shutdown_epoch,
     read_meta_properties,
     read_offsets,
     read_partition_metadata,
@@ -74,10 +75,13 @@ class LogDir:
         *,
         is_clean: bool,
         found: dict[Partition, str],
+        closed_epoch: int | None = None,
     ) -> None:
         self.path = path
         self.meta = meta  # None until `format`
         self.is_clean = is_clean  # how it was left
+        # By the broker of which epoch it was left clean, None where that is not known (KIP-966).
+        self.closed_epoch = closed_epoch
         self.logs: dict[Partition, Log] = {}
         self.deletions = Deletions()
         self._disk = disk
@@ -296,7 +300,8 @@ class LogDir:
         """
         try:
             if self.is_clean:
-                write_clean_shutdown(self._disk, self.path, -1)
+                epoch = -1 if self.closed_epoch is None else self.closed_epoch
+                write_clean_shutdown(self._disk, self.path, epoch)
         finally:
             self._lock.release()
 
@@ -344,6 +349,7 @@ def open_log_dir(
             rng,
             is_clean=has_clean_shutdown(disk, path),
             found=found,
+            closed_epoch=read_clean_shutdown_epoch(disk, path),
         )
         for leftover in leftovers:
             log_dir.deletions.add(leftover, now_ms + deletion_delay_ms, is_dir=True)

@@ -23,6 +23,12 @@ from kbroker.wire.messages.delete_topics import (
     DeleteTopicsResponse,
     DeleteTopicState,
 )
+from kbroker.wire.messages.describe_quorum import (
+    DescribeQuorumRequest,
+    DescribeQuorumRequestPartitionData,
+    DescribeQuorumRequestTopicData,
+    DescribeQuorumResponse,
+)
 from kbroker.wire.messages.fetch import FetchPartition, FetchRequest, FetchResponse, FetchTopic
 from kbroker.wire.messages.find_coordinator import (
     FindCoordinatorRequest,
@@ -105,6 +111,34 @@ async def test_records_topics_and_ids_are_there_after_a_restart() -> None:
     assert before.cluster_id == after.cluster_id
     assert before.topics[0].topic_id == after.topics[0].topic_id
     assert [p.partition_index for p in after.topics[0].partitions] == [0, 1]
+
+
+async def test_a_clean_stop_is_not_taken_for_a_crash() -> None:
+    """After a crash every partition has one more change: this broker may not lead unasked."""
+    machine = Machine()
+    partitions = 50
+    ends = []
+    async with machine.broker(TopicSpec("t", partitions)) as client:
+        ends.append(await metadata_end(client))
+    for _ in range(2):
+        async with machine.broker() as client:
+            ends.append(await metadata_end(client))
+    assert ends[1] - ends[0] < 3 * partitions  # one to resign and one to lead, for each
+    assert ends[2] - ends[1] < 3 * partitions
+
+
+async def metadata_end(client: Client) -> int:
+    """Up to where the metadata log is committed."""
+    request = DescribeQuorumRequest(
+        topics=[
+            DescribeQuorumRequestTopicData(
+                topic_name="__cluster_metadata",
+                partitions=[DescribeQuorumRequestPartitionData(partition_index=0)],
+            )
+        ]
+    )
+    response = await client.call(request, DescribeQuorumResponse)
+    return response.topics[0].partitions[0].high_watermark
 
 
 async def metadata(client: Client, topic: str, *, create: bool = False) -> MetadataResponse:
