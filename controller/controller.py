@@ -56,6 +56,13 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+# Each start and stop of a broker writes records of all its partitions. Where those behind the
+# latest snapshot are so many, and more than a snapshot would have, a snapshot saves the next start
+# their replay.
+REPLAYED_RECORDS_MAX: Final = 20_000
+REPLAYED_SHARE_MAX: Final = 2
+SNAPSHOT_AFTER_START_MS: Final = 10_000
+
 
 class Controller:
     """One node of the quorum: its log, its image, and the active controller while it leads."""
@@ -110,6 +117,7 @@ class Controller:
         self._ready_offset = -1
         self._snapshot_wanted = trio.Event()
         self._snapshot_due_ms = NEVER
+        self._snapshot_end = loaded.image.offset + 1
         self.channel: ControllerChannel = InProcessChannel(self)
 
     @property
@@ -196,8 +204,15 @@ class Controller:
     def _on_applied(self) -> None:
         driver = self._driver
         self._maybe_activate()
-        if self._active is not None and driver.applied_end > self._ready_offset:
+        if (
+            self._active is not None
+            and driver.applied_end > self._ready_offset
+            and not self._ready.is_set()
+        ):
             self._ready.set()
+            if self._is_replay_long():
+                self._snapshot_due_ms = driver.now_ms() + SNAPSHOT_AFTER_START_MS
+                driver.wake()
         settings = self._settings
         if driver.log_bytes_since_snapshot:
             if driver.log_bytes_since_snapshot >= (
@@ -232,6 +247,17 @@ class Controller:
             self._snapshot_wanted = trio.Event()
             await self.write_snapshot()
 
+    async def condense(self) -> None:
+        """Before a stop: write a snapshot, if the next start would have much to replay."""
+        if self._is_replay_long():
+            await self.write_snapshot()
+
+    def _is_replay_long(self) -> bool:
+        driver = self._driver
+        held = sum(1 + len(topic.partitions) for topic in driver.image.topics.values())
+        behind = driver.applied_end - self._snapshot_end
+        return behind > max(REPLAYED_RECORDS_MAX, REPLAYED_SHARE_MAX * held)
+
     async def write_snapshot(self) -> None:
         """Write what is committed as a snapshot, and drop what that makes needless."""
         driver = self._driver
@@ -240,6 +266,7 @@ class Controller:
         image = driver.image.copy()
         driver.log_bytes_since_snapshot = 0
         self._snapshot_due_ms = NEVER
+        self._snapshot_end = image.offset + 1
         timestamp_ms, wall_ms = driver.last_timestamp_ms, self._wall_ms()
         quorum = quorum_records(driver.node.voters, driver.node.kraft_version)
         await trio.to_thread.run_sync(_write, self._log, image, quorum, timestamp_ms, wall_ms)

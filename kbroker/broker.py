@@ -306,6 +306,7 @@ class Broker:
                     groups.shutdown()
                     server.stop()
                 await lifecycle.leave(LEAVE_S)
+                await controller.condense()
                 state.cancel_scope.cancel()
             logs.cancel_scope.cancel()
 

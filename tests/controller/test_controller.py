@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 import trio
 
+from kbroker.controller import controller as controller_module
+from kbroker.controller.controller import Controller
 from kbroker.controller.features import FRESH
 from kbroker.controller.loader import load
 from kbroker.controller.raft.control import quorum_records
@@ -25,7 +27,6 @@ from kbroker.wire.records.quorum_state_data import QuorumStateData
 from .parts import DATA, Machine, registration, topic
 
 if TYPE_CHECKING:
-    from kbroker.controller.controller import Controller
     from kbroker.controller.delta import ImageDelta
 
 METADATA = f"{DATA}/__cluster_metadata-0"
@@ -37,6 +38,10 @@ async def create(controller: Controller, *names: str, partitions: int = 1) -> No
     )
     assert isinstance(response, CreateTopicsResponse)
     assert [each.error_code for each in response.topics] == [ErrorCode.NONE] * len(names)
+
+
+async def delete(controller: Controller, name: str) -> None:
+    await controller.channel.send(DeleteTopicsRequest(topic_names=[name], timeout_ms=1_000))
 
 
 def snapshots(machine: Machine) -> list[str]:
@@ -274,6 +279,51 @@ async def test_old_snapshots_and_the_log_before_them_are_dropped() -> None:
     assert machine.log.start.offset > 0
     assert len(controller.image.topics) == 36
     machine.directory.close()
+
+
+async def test_a_stop_leaves_a_snapshot_where_the_next_start_would_replay_much(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(controller_module, "REPLAYED_RECORDS_MAX", 40)
+    machine = Machine()
+    async with machine.running() as controller:
+        await create(controller, "t", partitions=30)
+        await controller.condense()
+        assert snapshots(machine) == []  # a snapshot would hold as many records
+        for number in range(8):
+            await create(controller, f"deleted-{number}", partitions=10)
+            await delete(controller, f"deleted-{number}")
+        await controller.condense()
+        assert len(snapshots(machine)) == 1
+        await controller.condense()
+        assert len(snapshots(machine)) == 1
+
+
+async def test_a_start_that_replays_much_is_followed_by_a_snapshot(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    machine = Machine()
+    async with machine.running() as controller:
+        for number in range(8):
+            await create(controller, f"deleted-{number}", partitions=10)
+            await delete(controller, f"deleted-{number}")
+    monkeypatch.setattr(controller_module, "SNAPSHOT_AFTER_START_MS", 0)
+    async with machine.running():
+        await trio.sleep(0.01)
+        assert snapshots(machine) == []
+    monkeypatch.setattr(controller_module, "REPLAYED_RECORDS_MAX", 40)
+    written = trio.Event()
+    write_snapshot = Controller.write_snapshot
+
+    async def write_and_tell(controller: Controller) -> None:
+        await write_snapshot(controller)
+        written.set()
+
+    monkeypatch.setattr(Controller, "write_snapshot", write_and_tell)
+    async with machine.running():
+        with trio.fail_after(10):
+            await written.wait()
+    assert len(snapshots(machine)) == 1
 
 
 async def test_voters_that_stand_in_the_log_are_kept_in_snapshots() -> None:
