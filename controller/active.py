@@ -11,8 +11,13 @@ from typing import TYPE_CHECKING, Final
 
 from kbroker.wire.errors import ErrorCode, RequestError
 
-from .bootstrap import first_records, later_records
-from .features import CONTROLLER_REGISTRATION_SINCE, FRESH, METADATA_VERSION, SUPPORTED
+from .bootstrap import first_records
+from .features import (
+    CONTROLLER_REGISTRATION_SINCE,
+    FRESH,
+    METADATA_VERSION,
+    supported_features,
+)
 from .image_records import controller_record
 from .model import ControllerImage
 from .raft.roles import NEVER
@@ -67,6 +72,10 @@ if TYPE_CHECKING:
         UnregisterBrokerRequest,
         UnregisterBrokerResponse,
     )
+    from kbroker.wire.messages.update_features import (
+        UpdateFeaturesRequest,
+        UpdateFeaturesResponse,
+    )
 
     from .driver import Driver
     from .settings import ControllerSettings
@@ -105,21 +114,27 @@ class ActiveController:
     def activate(self, bootstrap: Sequence[Message]) -> int:
         """Write what every new leader writes. Returns the offset from which on it serves."""
         self.sessions.begin(self.image, self._driver.now_ms())
-        if self.image.features:
-            self.write(later_records(self.image, self._settings.min_insync_replicas))
-        else:
-            self.write(first_records(list(bootstrap), self._settings.min_insync_replicas))
-        if self.image.metadata_version >= CONTROLLER_REGISTRATION_SINCE:
-            self._register_self()
+        records: list[Message] = []
+        if self.image.in_transaction:
+            from kbroker.wire.records.abort_transaction_record import AbortTransactionRecord
+
+            records.append(AbortTransactionRecord(reason="Controller failover"))
+        if not self.image.features:
+            records += first_records(list(bootstrap), self._settings.min_insync_replicas)
+        self.write(records)
+        self._register_self()
         logger.info("active controller of epoch %d", self._driver.node.epoch)
         return self._driver.end_offset - 1
 
     def _register_self(self) -> None:
+        """As soon as the records can say it: at a start, and when metadata.version is raised."""
+        if self.image.metadata_version < CONTROLLER_REGISTRATION_SINCE:
+            return
         me = ControllerImage(
             controller_id=self._settings.node_id,
             incarnation_id=self._incarnation_id,
             endpoints=dict(self._settings.endpoints),
-            features=dict(SUPPORTED),
+            features=dict(supported_features(self._driver.node.kraft_version)),
         )
         if self.image.controllers.get(me.controller_id) != me:
             self.write([controller_record(me)])
@@ -159,8 +174,10 @@ class ActiveController:
             return
         offset, epoch = self._driver.end_offset, self._driver.node.epoch
         self._driver.append(records, values)
-        self.image.apply(records, offset, epoch)
+        delta = self.image.apply(records, offset, epoch)
         self._last_append_ms = self._driver.now_ms()
+        if METADATA_VERSION in delta.features_changed:
+            self._register_self()
 
     def on_turn(self, now_ms: int) -> int:
         """Fence the silent, write a no-op into an idle log. Returns when to come again."""
@@ -255,6 +272,7 @@ class ActiveController:
             self.image,
             request,
             cluster_id=self._settings.cluster_id,
+            node_id=self._settings.node_id,
             next_offset=self._driver.end_offset,
             schema=self._schema,
             sessions=self.sessions,
@@ -277,6 +295,16 @@ class ActiveController:
             end = self._driver.end_offset + len(result.records) - 1
             self.sessions.note_shutdown(request.broker_id, end)
         return result
+
+    def update_features(self, request: UpdateFeaturesRequest) -> Result[UpdateFeaturesResponse]:
+        from .state.features import decide_update_features
+
+        return decide_update_features(
+            self.image,
+            request,
+            settings=self._settings,
+            kraft_version=self._driver.node.kraft_version,
+        )
 
     def unregister_broker(
         self, request: UnregisterBrokerRequest

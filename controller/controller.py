@@ -25,6 +25,7 @@ from kbroker.wire.messages.broker_registration import BrokerRegistrationResponse
 from kbroker.wire.uuids import random_uuid
 
 from .active import ActiveController
+from .bootstrap import feature_levels
 from .channel import InProcessChannel
 from .driver import Driver
 from .loader import load
@@ -74,8 +75,10 @@ class Controller:
         """Loads the latest snapshot. `bootstrap` is what a cluster without records begins with.
 
         `voters` is the static quorum; one that stands in the log goes before it. ValueError for a
-        quorum of several voters, which is not built yet; what decoding and the log raise.
+        quorum of several voters, which is not built yet, and for a cluster at levels that this
+        software does not know; what decoding and the log raise.
         """
+        feature_levels(bootstrap)
         loaded = load(log, voters)
         if len(loaded.voters) != 1:
             raise ValueError(
@@ -130,6 +133,11 @@ class Controller:
     def epoch(self) -> int:
         """The quorum's leader epoch, as far as this node knows."""
         return self._driver.node.epoch
+
+    @property
+    def kraft_version(self) -> int:
+        """At which level the quorum itself runs, which no record of the image says."""
+        return self._driver.node.kraft_version
 
     def add_listener(self, listener: Listener) -> None:
         """Before `run`. See Driver.add_listener."""
@@ -287,6 +295,7 @@ _DECISIONS: Final[Mapping[str, Callable[[ActiveController, Any], Result[Any]]]] 
     "IncrementalAlterConfigsRequest": ActiveController.incremental_alter_configs,
     "ListPartitionReassignmentsRequest": ActiveController.list_partition_reassignments,
     "UnregisterBrokerRequest": ActiveController.unregister_broker,
+    "UpdateFeaturesRequest": ActiveController.update_features,
 }
 
 # Those that are about the quorum itself, and wait for nothing.

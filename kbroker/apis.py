@@ -42,6 +42,7 @@ from kbroker.handlers import (
     produce,
     sync_group,
     unregister_broker,
+    update_features,
 )
 from kbroker.wire.messages.alter_configs import AlterConfigsRequest
 from kbroker.wire.messages.alter_partition_reassignments import AlterPartitionReassignmentsRequest
@@ -78,6 +79,7 @@ from kbroker.wire.messages.offset_for_leader_epoch import OffsetForLeaderEpochRe
 from kbroker.wire.messages.produce import ProduceRequest
 from kbroker.wire.messages.sync_group import SyncGroupRequest
 from kbroker.wire.messages.unregister_broker import UnregisterBrokerRequest
+from kbroker.wire.messages.update_features import UpdateFeaturesRequest
 
 # Versions are those that Apache Kafka 4.3.0 advertises on a broker's listener.
 APIS: tuple[Api, ...] = (
@@ -115,6 +117,7 @@ APIS: tuple[Api, ...] = (
     serve(ListPartitionReassignmentsRequest, 0, 0, list_partition_reassignments.handle),
     serve(OffsetDeleteRequest, 0, 0, offset_delete.handle),
     serve(DescribeQuorumRequest, 0, 2, describe_quorum.handle),
+    serve(UpdateFeaturesRequest, 0, 2, update_features.handle),
     serve(DescribeClusterRequest, 0, 2, describe_cluster.handle),
     serve(DescribeProducersRequest, 0, 0, describe_producers.handle),
     serve(UnregisterBrokerRequest, 0, 0, unregister_broker.handle),
