@@ -15,12 +15,14 @@ from .bootstrap import first_records
 from .features import (
     CONTROLLER_REGISTRATION_SINCE,
     FRESH,
+    KRAFT_VERSION,
     METADATA_VERSION,
-    supported_features,
+    SUPPORTED,
 )
 from .image_records import controller_record
 from .model import ControllerImage
 from .raft.roles import NEVER
+from .raft.voters import Endpoint, Voter, VoterSet
 from .records import encode_records
 from .state.brokers import (
     decide_broker_heartbeat,
@@ -134,7 +136,7 @@ class ActiveController:
             controller_id=self._settings.node_id,
             incarnation_id=self._incarnation_id,
             endpoints=dict(self._settings.endpoints),
-            features=dict(supported_features(self._driver.node.kraft_version)),
+            features=dict(SUPPORTED),
         )
         if self.image.controllers.get(me.controller_id) != me:
             self.write([controller_record(me)])
@@ -299,12 +301,23 @@ class ActiveController:
     def update_features(self, request: UpdateFeaturesRequest) -> Result[UpdateFeaturesResponse]:
         from .state.features import decide_update_features
 
-        return decide_update_features(
-            self.image,
-            request,
-            settings=self._settings,
-            kraft_version=self._driver.node.kraft_version,
+        node = self._driver.node
+        result, kraft_version = decide_update_features(
+            self.image, request, settings=self._settings, kraft_version=node.kraft_version
         )
+        if kraft_version > node.kraft_version:
+            self._driver.name_voters(kraft_version, self._named_voters())
+        return result
+
+    def _named_voters(self) -> VoterSet:
+        """The voters, who were known by their ids until now, with all that is known of this one."""
+        node, endpoints = self._driver.node, self._settings.endpoints
+        me = Voter(
+            node.local,
+            tuple((name, Endpoint(each.host, each.port)) for name, each in endpoints.items()),
+            SUPPORTED[KRAFT_VERSION],
+        )
+        return VoterSet({each.key.id: each for each in (*node.voters, me)})
 
     def unregister_broker(
         self, request: UnregisterBrokerRequest

@@ -19,6 +19,7 @@ SUPPORTED: Final[Mapping[str, tuple[int, int]]] = {
     METADATA_VERSION: (7, 30),  # 3.3-IV3 to 4.3-IV0
     ELIGIBLE_LEADER_REPLICAS: (0, 1),
     "group.version": (0, 1),
+    KRAFT_VERSION: (0, 1),
     "share.version": (0, 1),
     "streams.version": (0, 1),
     "transaction.version": (0, 2),
@@ -51,17 +52,6 @@ CORDONED_DIRECTORIES_SINCE: Final = 30  # 4.3-IV0
 
 # The metadata versions with which metadata came that an older one cannot say.
 _METADATA_CHANGED: Final = frozenset({7, 8, 11, 13, 14, 15, 17, 23, 30})
-
-
-def supported_features(kraft_version: int) -> Mapping[str, tuple[int, int]]:
-    """What this node can do, on a quorum at this kraft.version.
-
-    Voters that come and go are not built, so kraft.version is not raised here: it is supported
-    where the quorum's log says that it runs at it.
-    """
-    if not kraft_version:
-        return SUPPORTED
-    return {**SUPPORTED, KRAFT_VERSION: (0, kraft_version)}
 
 
 def loses_metadata(current: int, lower: int) -> bool:

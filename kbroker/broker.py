@@ -24,7 +24,7 @@ from kbroker.apis import APIS
 from kbroker.clock import SystemClock
 from kbroker.config import ConfigError, DynamicConfigs
 from kbroker.config.listeners import advertised_listeners, client_listeners
-from kbroker.controller.features import UnsupportedLevel, supported_features
+from kbroker.controller.features import SUPPORTED, UnsupportedLevel
 from kbroker.coordinators.group_coordinator import GroupCoordinator
 from kbroker.coordinators.internal_topics import CONSUMER_OFFSETS, consumer_offsets_topic
 from kbroker.handlers import api_versions
@@ -277,8 +277,8 @@ class Broker:
             api_versions=api_versions.rows(
                 [(api.key, api.advertised_min_version, api.max_version) for api in APIS]
             ),
-            kraft_version=controller.kraft_version,
-            supported_features=supported_features(controller.kraft_version),
+            kraft_version=lambda: controller.kraft_version,
+            supported_features=SUPPORTED,
             stopping=stopping,
         )
         self._dispatcher = dispatcher
@@ -325,7 +325,7 @@ class Broker:
             listeners=listeners,
             features=[
                 Feature(name=name, min_supported_version=low, max_supported_version=high)
-                for name, (low, high) in supported_features(node.controller.kraft_version).items()
+                for name, (low, high) in SUPPORTED.items()
             ],
             rack=self._config.broker_rack,
             log_dirs=[node.directory_id],

@@ -17,8 +17,8 @@ from kbroker.controller.features import (
     FRESH,
     KRAFT_VERSION,
     METADATA_VERSION,
+    SUPPORTED,
     loses_metadata,
-    supported_features,
 )
 from kbroker.controller.model import ResourceType
 from kbroker.wire.errors import ErrorCode, RequestError
@@ -55,8 +55,11 @@ def decide_update_features(
     *,
     settings: ControllerSettings,
     kraft_version: int,
-) -> Result[UpdateFeaturesResponse]:
-    """The results by feature, which v0-1 have, are the handler's to add."""
+) -> tuple[Result[UpdateFeaturesResponse], int]:
+    """And the kraft.version at which the quorum is to run from now on, before the records.
+
+    The results by feature, which v0-1 have, are the handler's to add.
+    """
     # Of a feature that stands there twice the last counts.
     updates = {each.feature: each for each in request.feature_updates}
     proposed = {**image.features, **{k: each.max_version_level for k, each in updates.items()}}
@@ -67,19 +70,18 @@ def decide_update_features(
             if record is not None:
                 records.append(record)
     except RequestError as error:
-        return Result(
-            (),
-            UpdateFeaturesResponse(
-                error_code=error.code,
-                error_message="The update failed for all features since the following feature had "
-                f"an error: {error.message}",
-            ),
+        response = UpdateFeaturesResponse(
+            error_code=error.code,
+            error_message="The update failed for all features since the following feature had "
+            f"an error: {error.message}",
         )
+        return Result((), response), kraft_version
+    response = UpdateFeaturesResponse(error_message=None)
     if request.validate_only:
-        records = []
-    elif ELIGIBLE_LEADER_REPLICAS in updates and proposed[ELIGIBLE_LEADER_REPLICAS] > 0:
+        return Result((), response), kraft_version
+    if ELIGIBLE_LEADER_REPLICAS in updates and proposed[ELIGIBLE_LEADER_REPLICAS] > 0:
         records = [*_min_isr_of_the_cluster(image, settings.min_insync_replicas), *records]
-    return Result(tuple(records), UpdateFeaturesResponse(error_message=None))
+    return Result(tuple(records), response), proposed.get(KRAFT_VERSION, kraft_version)
 
 
 def _update(
@@ -98,7 +100,7 @@ def _update(
     current = kraft_version if name == KRAFT_VERSION else image.features.get(name, 0)
     if level < 0:
         raise _invalid(update, "A feature version cannot be less than 0.")
-    for who, supported in _supporters(image, node_id, kraft_version):
+    for who, supported in _supporters(image, node_id):
         low, high = supported.get(name, (0, 0))
         if not low <= level <= high:
             raise _invalid(
@@ -122,7 +124,7 @@ def _update(
     elif name == KRAFT_VERSION:
         if level < current:
             raise _invalid(update, "Can't downgrade the version of this feature.")
-        # Nothing but this very level is supported, so there is nothing to write.
+        # The quorum has control records of its own for it.
         return NoOpRecord() if is_upgrade else None
     else:
         _check_dependencies(update, proposed)
@@ -130,10 +132,10 @@ def _update(
 
 
 def _supporters(
-    image: MetadataImage, node_id: int, kraft_version: int
+    image: MetadataImage, node_id: int
 ) -> Iterator[tuple[str, Mapping[str, tuple[int, int]]]]:
     """Who must be able to work at a level, and what they can."""
-    yield f"Local controller {node_id}", supported_features(kraft_version)
+    yield f"Local controller {node_id}", SUPPORTED
     for broker in image.brokers.values():
         yield f"Broker {broker.broker_id}", broker.features
     if image.metadata_version >= CONTROLLER_REGISTRATION_SINCE:

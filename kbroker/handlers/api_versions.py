@@ -48,7 +48,7 @@ def handle(request: ApiVersionsRequest, ctx: RequestContext) -> ApiVersionsRespo
                 response.supported_features.append(
                     SupportedFeatureKey(name=feature, min_version=low, max_version=high)
                 )
-        finalized = {**image.features, KRAFT_VERSION: ctx.services.kraft_version}
+        finalized = {**image.features, KRAFT_VERSION: ctx.services.kraft_version()}
         for feature, level in sorted(finalized.items()):
             if level > 0:
                 response.finalized_features.append(

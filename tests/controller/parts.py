@@ -103,6 +103,7 @@ class Cluster:
         self.sessions = BrokerSessions(9_000)
         self.rng = random.Random(7)
         self.now_ms = 0
+        self.kraft_version = 0
         self.log: list[Message] = []
         self.commit(first_records(bootstrap_records(levels), 1))
         for broker_id in range(1, brokers + 1):
@@ -154,14 +155,14 @@ class Cluster:
         return result.response
 
     def update_features(
-        self, *updates: FeatureUpdateKey, validate_only: bool = False, kraft_version: int = 0
+        self, *updates: FeatureUpdateKey, validate_only: bool = False
     ) -> tuple[UpdateFeaturesResponse, tuple[Message, ...]]:
         """The answer, and the records that went into the log."""
-        result = decide_update_features(
+        result, self.kraft_version = decide_update_features(
             self.image,
             UpdateFeaturesRequest(feature_updates=list(updates), validate_only=validate_only),
             settings=SETTINGS,
-            kraft_version=kraft_version,
+            kraft_version=self.kraft_version,
         )
         self.commit(result.records)
         return result.response, result.records

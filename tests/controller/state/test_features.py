@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from kbroker.controller.features import FRESH, SUPPORTED, loses_metadata
+from kbroker.controller.features import FRESH, loses_metadata
 from kbroker.controller.image import ControllerImage
 from kbroker.controller.image_records import controller_record
 from kbroker.wire.errors import ErrorCode
-from kbroker.wire.messages.update_features import FeatureUpdateKey
+from kbroker.wire.messages.update_features import FeatureUpdateKey, UpdateFeaturesResponse
 from kbroker.wire.records.config_record import ConfigRecord
 from kbroker.wire.records.feature_level_record import FeatureLevelRecord
 from kbroker.wire.records.no_op_record import NoOpRecord
@@ -43,9 +43,14 @@ def to(name: str, level: int, upgrade_type: int = UPGRADE) -> FeatureUpdateKey:
             "Invalid update version 0 for feature nosuch. Feature nosuch not found.",
         ),
         (
-            to(KRAFT, 1),
-            "Invalid update version 1 for feature kraft.version. Local controller 1 does not "
-            "support this feature.",
+            to(KRAFT, 2),
+            "Invalid update version 2 for feature kraft.version. Local controller 1 only supports "
+            "versions 0-1",
+        ),
+        (
+            to(KRAFT, 1, SAFE),
+            "Invalid update version 1 for feature kraft.version. Can't downgrade to a newer "
+            "version.",
         ),
         (
             to("group.version", 2),
@@ -219,25 +224,23 @@ def test_every_broker_and_controller_must_support_the_level() -> None:
     assert response.error_message.endswith("Controller 9 only supports versions 7-24")
 
 
-@pytest.mark.parametrize(
-    ("update", "records", "problem"),
-    [
-        (to(KRAFT, 1), (NoOpRecord(),), None),
-        (to(KRAFT, 1, SAFE), (), None),
-        (to(KRAFT, 0, SAFE), (), "Can't downgrade the version of this feature."),
-        (to(KRAFT, 2), (), "Local controller 1 only supports versions 0-1"),
-    ],
-)
-def test_a_quorum_at_kraft_version_1_stays_there(
-    update: FeatureUpdateKey, records: tuple[object, ...], problem: str | None
-) -> None:
+def test_the_quorum_has_its_own_records_of_its_level() -> None:
     cluster = Cluster()
-    cluster.image.brokers[1].features = {**SUPPORTED, KRAFT: (0, 1)}
-    response, written = cluster.update_features(update, kraft_version=1)
-    assert written == records
-    if problem is None:
-        assert response.error_code == 0
-    else:
-        assert response.error_message is not None
-        assert response.error_message.endswith(problem)
+    assert cluster.update_features(to(KRAFT, 1), validate_only=True)[1] == ()
+    assert cluster.kraft_version == 0
+    assert cluster.update_features(to(KRAFT, 0))[1] == (NoOpRecord(),)
+    assert cluster.update_features(to(KRAFT, 1))[1] == (NoOpRecord(),)
+    assert cluster.kraft_version == 1
+    assert cluster.update_features(to(KRAFT, 1))[1] == (NoOpRecord(),)
+    assert cluster.update_features(to(KRAFT, 1, SAFE)) == (
+        UpdateFeaturesResponse(error_message=None),
+        (),
+    )
+    response, _ = cluster.update_features(to("group.version", 0, SAFE), to(KRAFT, 0, UNSAFE))
+    assert response.error_message is not None
+    assert response.error_message.endswith(
+        "Invalid update version 0 for feature kraft.version. Can't downgrade the version of this "
+        "feature."
+    )
+    assert cluster.kraft_version == 1
     assert cluster.image.features == FRESH

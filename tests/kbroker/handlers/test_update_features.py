@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
-import trio
 
 from kbroker.broker import StartupError
 from kbroker.controller.features import FRESH
 from kbroker.controller.records import decode_record
 from kbroker.metadata_log import MetadataLogConfig, format_log_dir, open_metadata_log
 from kbroker.storage.builder import NewRecord, build_batch
+from kbroker.storage.checkpoints import read_meta_properties
 from kbroker.storage.log_dir import open_log_dir
 from kbroker.wire.errors import ErrorCode
 from kbroker.wire.messages.api_versions import ApiVersionsRequest, ApiVersionsResponse
@@ -28,6 +30,7 @@ from kbroker.wire.records.register_broker_record import RegisterBrokerRecord
 from tests.sim.broker import DATA, Client, Machine
 
 MV = "metadata.version"
+METADATA = f"{DATA}/__cluster_metadata-0/00000000000000000000.log"
 BATCH = build_batch([NewRecord(0, b"key", b"value")])
 
 
@@ -112,12 +115,18 @@ async def test_a_broker_rises_from_the_lowest_level_to_the_highest() -> None:
 
 async def test_a_broker_registers_its_directory_once_records_can_say_it() -> None:
     machine = formatted({MV: 16})
+    meta = read_meta_properties(machine.disk, DATA)
+    assert meta is not None
+    directory_id = meta.directory_id
+    assert directory_id is not None
     async with machine.broker() as client:
         assert (await update(client, MV, 17, 2)).error_code == ErrorCode.NONE
-        await trio.sleep(0.01)
-        await create(client, "t")
+        for attempt in itertools.count():
+            is_there = directory_id in machine.disk.read_file(METADATA)
+            await create(client, f"t{attempt}")
+            if is_there:
+                break
     directory = open_log_dir(machine.disk, DATA, rng=machine.rng, now_ms=0)
-    assert directory.meta is not None
     metadata = open_metadata_log(machine.disk, directory, MetadataLogConfig(), now_ms=0)
     records = [
         decode_record(value)
@@ -126,11 +135,11 @@ async def test_a_broker_registers_its_directory_once_records_can_say_it() -> Non
         for value in batch.values
     ]
     before, after = (each for each in records if isinstance(each, RegisterBrokerRecord))
-    assert (before.log_dirs, after.log_dirs) == ([], [directory.meta.directory_id])
+    assert (before.log_dirs, after.log_dirs) == ([], [directory_id])
     assert (before.broker_epoch, before.fenced) == (after.broker_epoch, True)
     assert not after.fenced
-    (partition,) = (each for each in records if isinstance(each, PartitionRecord))
-    assert partition.directories == [directory.meta.directory_id]
+    partitions = [each for each in records if isinstance(each, PartitionRecord)]
+    assert partitions[-1].directories == [directory_id]
     directory.abandon()
 
 
