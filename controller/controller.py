@@ -38,12 +38,15 @@ from .raft.voters import ReplicaKey
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from random import Random
+    from typing import NoReturn
 
     from kbroker.wire.message import Message
+    from kbroker.wire.messages.add_raft_voter import AddRaftVoterRequest
     from kbroker.wire.messages.describe_quorum import (
         DescribeQuorumRequest,
         DescribeQuorumResponse,
     )
+    from kbroker.wire.messages.remove_raft_voter import RemoveRaftVoterRequest
 
     from .channel import ControllerChannel
     from .driver import Listener
@@ -190,6 +193,23 @@ class Controller:
             wall_ms=self._wall_ms(),
         )
 
+    def add_raft_voter(self, request: AddRaftVoterRequest) -> NoReturn:
+        """RequestError: nobody can come to a quorum of one without a listener for controllers."""
+        from .voter_changes import refuse_add
+
+        refuse_add(
+            self._driver.node,
+            request,
+            cluster_id=self._settings.cluster_id,
+            listener=self._settings.controller_listener_names[0],
+        )
+
+    def remove_raft_voter(self, request: RemoveRaftVoterRequest) -> NoReturn:
+        """RequestError: the only voter cannot go."""
+        from .voter_changes import refuse_remove
+
+        refuse_remove(self._driver.node, request, cluster_id=self._settings.cluster_id)
+
     # Called by the driver
 
     def _maybe_activate(self) -> None:
@@ -300,7 +320,9 @@ _DECISIONS: Final[Mapping[str, Callable[[ActiveController, Any], Result[Any]]]] 
 
 # Those that are about the quorum itself, and wait for nothing.
 _QUESTIONS: Final[Mapping[str, Callable[[Controller, Any], Message]]] = {
+    "AddRaftVoterRequest": Controller.add_raft_voter,
     "DescribeQuorumRequest": Controller.describe_quorum,
+    "RemoveRaftVoterRequest": Controller.remove_raft_voter,
 }
 
 # What these answer to a RequestError. Their records say of many partitions what follows from one
