@@ -228,13 +228,27 @@ class Kbroker(BrokerProcess):
 
 
 class ApacheKafka(BrokerProcess):
-    """A node of Apache Kafka that is broker and controller; ready when ApiVersions is answered."""
+    """A node of Apache Kafka that is broker and controller; ready when ApiVersions is answered.
+
+    `release` is the one at whose levels a fresh cluster begins; None: the jars' own.
+    """
 
     name = "apache"
 
-    def __init__(self, folder: Path, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        settings: Mapping[str, str] | None = None,
+        *,
+        release: str | None = None,
+    ) -> None:
         super().__init__(folder, settings)
+        self._release = release
         self._controller_port = 0
+
+    def format(self) -> None:
+        """Make the data directory, which another broker may then start on."""
+        self._prepare()
 
     def _prepare(self) -> None:
         if not self.port:
@@ -258,7 +272,8 @@ class ApacheKafka(BrokerProcess):
         properties.write_text("".join(f"{key}={value}\n" for key, value in config.items()))
         if not (self.data / "meta.properties").exists():
             cluster_id = secrets.token_urlsafe(16).replace("-", "a").replace("_", "b")
-            apache.run_tool("storage", "format", "-t", cluster_id, "-c", str(properties))
+            release = [] if self._release is None else ["--release-version", self._release]
+            apache.run_tool("storage", "format", "-t", cluster_id, "-c", str(properties), *release)
 
     def _spawn(self, log: int) -> subprocess.Popen[bytes]:
         properties = str(self.folder / "server.properties")

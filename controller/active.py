@@ -11,11 +11,18 @@ from typing import TYPE_CHECKING, Final
 
 from kbroker.wire.errors import ErrorCode, RequestError
 
-from .bootstrap import first_records, later_records
-from .features import CONTROLLER_REGISTRATION_SINCE, FRESH, METADATA_VERSION, SUPPORTED
+from .bootstrap import first_records
+from .features import (
+    CONTROLLER_REGISTRATION_SINCE,
+    FRESH,
+    KRAFT_VERSION,
+    METADATA_VERSION,
+    SUPPORTED,
+)
 from .image_records import controller_record
 from .model import ControllerImage
 from .raft.roles import NEVER
+from .raft.voters import Endpoint, Voter, VoterSet
 from .records import encode_records
 from .state.brokers import (
     decide_broker_heartbeat,
@@ -67,6 +74,10 @@ if TYPE_CHECKING:
         UnregisterBrokerRequest,
         UnregisterBrokerResponse,
     )
+    from kbroker.wire.messages.update_features import (
+        UpdateFeaturesRequest,
+        UpdateFeaturesResponse,
+    )
 
     from .driver import Driver
     from .settings import ControllerSettings
@@ -105,16 +116,22 @@ class ActiveController:
     def activate(self, bootstrap: Sequence[Message]) -> int:
         """Write what every new leader writes. Returns the offset from which on it serves."""
         self.sessions.begin(self.image, self._driver.now_ms())
-        if self.image.features:
-            self.write(later_records(self.image, self._settings.min_insync_replicas))
-        else:
-            self.write(first_records(list(bootstrap), self._settings.min_insync_replicas))
-        if self.image.metadata_version >= CONTROLLER_REGISTRATION_SINCE:
-            self._register_self()
+        records: list[Message] = []
+        if self.image.in_transaction:
+            from kbroker.wire.records.abort_transaction_record import AbortTransactionRecord
+
+            records.append(AbortTransactionRecord(reason="Controller failover"))
+        if not self.image.features:
+            records += first_records(list(bootstrap), self._settings.min_insync_replicas)
+        self.write(records)
+        self._register_self()
         logger.info("active controller of epoch %d", self._driver.node.epoch)
         return self._driver.end_offset - 1
 
     def _register_self(self) -> None:
+        """As soon as the records can say it: at a start, and when metadata.version is raised."""
+        if self.image.metadata_version < CONTROLLER_REGISTRATION_SINCE:
+            return
         me = ControllerImage(
             controller_id=self._settings.node_id,
             incarnation_id=self._incarnation_id,
@@ -159,8 +176,10 @@ class ActiveController:
             return
         offset, epoch = self._driver.end_offset, self._driver.node.epoch
         self._driver.append(records, values)
-        self.image.apply(records, offset, epoch)
+        delta = self.image.apply(records, offset, epoch)
         self._last_append_ms = self._driver.now_ms()
+        if METADATA_VERSION in delta.features_changed:
+            self._register_self()
 
     def on_turn(self, now_ms: int) -> int:
         """Fence the silent, write a no-op into an idle log. Returns when to come again."""
@@ -255,6 +274,7 @@ class ActiveController:
             self.image,
             request,
             cluster_id=self._settings.cluster_id,
+            node_id=self._settings.node_id,
             next_offset=self._driver.end_offset,
             schema=self._schema,
             sessions=self.sessions,
@@ -277,6 +297,27 @@ class ActiveController:
             end = self._driver.end_offset + len(result.records) - 1
             self.sessions.note_shutdown(request.broker_id, end)
         return result
+
+    def update_features(self, request: UpdateFeaturesRequest) -> Result[UpdateFeaturesResponse]:
+        from .state.features import decide_update_features
+
+        node = self._driver.node
+        result, kraft_version = decide_update_features(
+            self.image, request, settings=self._settings, kraft_version=node.kraft_version
+        )
+        if kraft_version > node.kraft_version:
+            self._driver.name_voters(kraft_version, self._named_voters())
+        return result
+
+    def _named_voters(self) -> VoterSet:
+        """The voters, who were known by their ids until now, with all that is known of this one."""
+        node, endpoints = self._driver.node, self._settings.endpoints
+        me = Voter(
+            node.local,
+            tuple((name, Endpoint(each.host, each.port)) for name, each in endpoints.items()),
+            SUPPORTED[KRAFT_VERSION],
+        )
+        return VoterSet({each.key.id: each for each in (*node.voters, me)})
 
     def unregister_broker(
         self, request: UnregisterBrokerRequest

@@ -16,6 +16,7 @@ from .features import (
     FRESH,
     METADATA_TRANSACTIONS_SINCE,
     METADATA_VERSION,
+    check_level,
 )
 from .model import ResourceType
 from .records import decode_record
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
     from kbroker.wire.message import Message
 
-    from .image import MetadataImage
     from .raft.log import LogBatch, NewBatch
 
 BOOTSTRAP_FILE: Final = "bootstrap.checkpoint"
@@ -43,14 +43,19 @@ def bootstrap_records(features: Mapping[str, int] = FRESH) -> list[Message]:
     ]
 
 
-def bootstrap_batches() -> list[NewBatch]:
+def default_bootstrap() -> list[Message]:
+    """What Kafka begins with where a formatted directory has no `bootstrap.checkpoint`."""
+    return bootstrap_records({METADATA_VERSION: FRESH[METADATA_VERSION]})
+
+
+def bootstrap_batches(features: Mapping[str, int] = FRESH) -> list[NewBatch]:
     """The contents of `bootstrap.checkpoint`."""
     from .snapshot import snapshot_batches
 
     return list(
         snapshot_batches(
-            bootstrap_records(),
-            metadata_version=FRESH[METADATA_VERSION],
+            bootstrap_records(features),
+            metadata_version=features[METADATA_VERSION],
             epoch=0,
             last_contained_timestamp_ms=0,
         )
@@ -66,30 +71,29 @@ def records_of(batches: Iterable[LogBatch]) -> list[Message]:
 
 def first_records(bootstrap: list[Message], static_min_isr: int) -> list[Message]:
     """The first batch after the first leader change: the bootstrap, in one metadata transaction."""
-    features = {
-        record.name: record.feature_level
-        for record in bootstrap
-        if isinstance(record, FeatureLevelRecord)
-    }
+    features = feature_levels(bootstrap)
     records = list(bootstrap)
     if features.get(ELIGIBLE_LEADER_REPLICAS, 0) > 0:
-        records.append(_cluster_min_isr(static_min_isr))
-    if features.get(METADATA_VERSION, 0) < METADATA_TRANSACTIONS_SINCE:
+        records.append(cluster_min_isr(static_min_isr))
+    if features[METADATA_VERSION] < METADATA_TRANSACTIONS_SINCE:
         return records
     return [BeginTransactionRecord(name=TRANSACTION_NAME), *records, EndTransactionRecord()]
 
 
-def later_records(image: MetadataImage, static_min_isr: int) -> list[Message]:
-    """What a leader that finds records makes sure of: with eligible leader replicas, min ISR is the
-    cluster's, since the quorum and not each broker reckons with it.
-    """
-    values = image.configs.get((ResourceType.BROKER, ""), {})
-    if image.features.get(ELIGIBLE_LEADER_REPLICAS, 0) == 0 or MIN_INSYNC_REPLICAS in values:
-        return []
-    return [_cluster_min_isr(static_min_isr)]
+def feature_levels(bootstrap: Iterable[Message]) -> dict[str, int]:
+    """The levels that the records set. UnsupportedLevel if this software cannot work at one."""
+    levels = {
+        record.name: record.feature_level
+        for record in bootstrap
+        if isinstance(record, FeatureLevelRecord)
+    }
+    for name, level in {METADATA_VERSION: 0, **levels}.items():
+        check_level(name, level)
+    return levels
 
 
-def _cluster_min_isr(value: int) -> ConfigRecord:
+def cluster_min_isr(value: int) -> ConfigRecord:
+    """Min ISR as the quorum reckons with it."""
     return ConfigRecord(
         resource_type=ResourceType.BROKER,
         resource_name="",

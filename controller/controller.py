@@ -25,6 +25,7 @@ from kbroker.wire.messages.broker_registration import BrokerRegistrationResponse
 from kbroker.wire.uuids import random_uuid
 
 from .active import ActiveController
+from .bootstrap import feature_levels
 from .channel import InProcessChannel
 from .driver import Driver
 from .loader import load
@@ -37,12 +38,15 @@ from .raft.voters import ReplicaKey
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from random import Random
+    from typing import NoReturn
 
     from kbroker.wire.message import Message
+    from kbroker.wire.messages.add_raft_voter import AddRaftVoterRequest
     from kbroker.wire.messages.describe_quorum import (
         DescribeQuorumRequest,
         DescribeQuorumResponse,
     )
+    from kbroker.wire.messages.remove_raft_voter import RemoveRaftVoterRequest
 
     from .channel import ControllerChannel
     from .driver import Listener
@@ -81,8 +85,10 @@ class Controller:
         """Loads the latest snapshot. `bootstrap` is what a cluster without records begins with.
 
         `voters` is the static quorum; one that stands in the log goes before it. ValueError for a
-        quorum of several voters, which is not built yet; what decoding and the log raise.
+        quorum of several voters, which is not built yet, and for a cluster at levels that this
+        software does not know; what decoding and the log raise.
         """
+        feature_levels(bootstrap)
         loaded = load(log, voters)
         if len(loaded.voters) != 1:
             raise ValueError(
@@ -139,6 +145,11 @@ class Controller:
         """The quorum's leader epoch, as far as this node knows."""
         return self._driver.node.epoch
 
+    @property
+    def kraft_version(self) -> int:
+        """At which level the quorum itself runs, which no record of the image says."""
+        return self._driver.node.kraft_version
+
     def add_listener(self, listener: Listener) -> None:
         """Before `run`. See Driver.add_listener."""
         self._driver.add_listener(listener)
@@ -189,6 +200,23 @@ class Controller:
             now_ms=self._driver.now_ms(),
             wall_ms=self._wall_ms(),
         )
+
+    def add_raft_voter(self, request: AddRaftVoterRequest) -> NoReturn:
+        """RequestError: nobody can come to a quorum of one without a listener for controllers."""
+        from .voter_changes import refuse_add
+
+        refuse_add(
+            self._driver.node,
+            request,
+            cluster_id=self._settings.cluster_id,
+            listener=self._settings.controller_listener_names[0],
+        )
+
+    def remove_raft_voter(self, request: RemoveRaftVoterRequest) -> NoReturn:
+        """RequestError: the only voter cannot go."""
+        from .voter_changes import refuse_remove
+
+        refuse_remove(self._driver.node, request, cluster_id=self._settings.cluster_id)
 
     # Called by the driver
 
@@ -314,11 +342,14 @@ _DECISIONS: Final[Mapping[str, Callable[[ActiveController, Any], Result[Any]]]] 
     "IncrementalAlterConfigsRequest": ActiveController.incremental_alter_configs,
     "ListPartitionReassignmentsRequest": ActiveController.list_partition_reassignments,
     "UnregisterBrokerRequest": ActiveController.unregister_broker,
+    "UpdateFeaturesRequest": ActiveController.update_features,
 }
 
 # Those that are about the quorum itself, and wait for nothing.
 _QUESTIONS: Final[Mapping[str, Callable[[Controller, Any], Message]]] = {
+    "AddRaftVoterRequest": Controller.add_raft_voter,
     "DescribeQuorumRequest": Controller.describe_quorum,
+    "RemoveRaftVoterRequest": Controller.remove_raft_voter,
 }
 
 # What these answer to a RequestError. Their records say of many partitions what follows from one

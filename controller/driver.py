@@ -20,7 +20,7 @@ import trio
 from kbroker.wire.errors import ErrorCode, RequestError
 
 from .delta import ImageDelta
-from .raft.effects import Append, Flushed, Tick
+from .raft.effects import Append, Flushed, NameVoters, Tick
 from .raft.roles import NEVER, Leader
 from .records import decode_record
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from .raft.effects import Effects, Event
     from .raft.log import NewBatch, ReplicatedLog
     from .raft.node import RaftNode
+    from .raft.voters import VoterSet
 
 logger = logging.getLogger(__name__)
 
@@ -120,6 +121,11 @@ class Driver:
         assert self.can_append
         assert records
         self._carry_out(self.node.step(Append(values), self.now_ms()), records)
+
+    def name_voters(self, kraft_version: int, voters: VoterSet) -> None:
+        """As leader, write into the log at which level the quorum runs and who its voters are."""
+        assert self.can_append
+        self._carry_out(self.node.step(NameVoters(kraft_version, voters), self.now_ms()), ())
 
     @property
     def batch_bytes_max(self) -> int:

@@ -35,11 +35,43 @@ FRESH: Final[Mapping[str, int]] = {
     "transaction.version": 2,
 }
 
+# What a level needs of other features besides a metadata.version at all.
+DEPENDENCIES: Final[Mapping[tuple[str, int], Mapping[str, int]]] = {
+    (ELIGIBLE_LEADER_REPLICAS, 1): {METADATA_VERSION: 23},
+}
+
 # The metadata.version from which on a record may say more.
 CONTROLLED_SHUTDOWN_SINCE: Final = 7  # 3.3-IV3
 MIGRATION_SINCE: Final = 8  # 3.4-IV0
+ISR_SHRINKS_IN_ITS_EPOCH_SINCE: Final = 12  # 3.6-IV0
 METADATA_TRANSACTIONS_SINCE: Final = 13  # 3.6-IV1
 CONTROLLER_REGISTRATION_SINCE: Final = 15  # 3.7-IV0
 DIRECTORY_ASSIGNMENT_SINCE: Final = 17  # 3.7-IV2
 ELR_SINCE: Final = 23  # 4.0-IV1
 CORDONED_DIRECTORIES_SINCE: Final = 30  # 4.3-IV0
+
+# The metadata versions with which metadata came that an older one cannot say.
+_METADATA_CHANGED: Final = frozenset({7, 8, 11, 13, 14, 15, 17, 23, 30})
+
+
+def loses_metadata(current: int, lower: int) -> bool:
+    """Whether going down to metadata.version `lower` might lose what the records of now say."""
+    return any(level in _METADATA_CHANGED for level in range(lower + 1, current + 1))
+
+
+class UnsupportedLevel(ValueError):
+    """The cluster runs at a level at which this software cannot work; the text says which."""
+
+
+def check_level(name: str, level: int) -> None:
+    """UnsupportedLevel unless this software understands what the cluster's records say so."""
+    if name == KRAFT_VERSION:
+        return  # The quorum's own records have its level, not the cluster's.
+    low, high = SUPPORTED.get(name, (0, 0))
+    if low <= level <= high:
+        return
+    if high == 0:
+        raise UnsupportedLevel(f"{name} is at level {level}, and this software does not know it")
+    raise UnsupportedLevel(
+        f"{name} is at level {level}, and this software supports {low} to {high}"
+    )

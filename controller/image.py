@@ -13,6 +13,7 @@ from copy import copy
 from typing import TYPE_CHECKING, Final
 
 from .delta import ImageDelta
+from .features import ELIGIBLE_LEADER_REPLICAS, METADATA_VERSION
 from .kept import KeptRecords
 from .model import (
     NO_LEADER,
@@ -88,7 +89,12 @@ class MetadataImage:
     @property
     def metadata_version(self) -> int:
         """The level of metadata.version; 0 before the first record."""
-        return self.features.get("metadata.version", 0)
+        return self.features.get(METADATA_VERSION, 0)
+
+    @property
+    def elr_enabled(self) -> bool:
+        """Whether partitions keep eligible leader replicas (KIP-966)."""
+        return self.features.get(ELIGIBLE_LEADER_REPLICAS, 0) > 0
 
     @property
     def in_transaction(self) -> bool:
@@ -110,7 +116,8 @@ class MetadataImage:
         return delta
 
     def replay(self, record: Message, offset: int, delta: ImageDelta | None = None) -> None:
-        """Take up one record. AssertionError or KeyError if it cannot follow what came before.
+        """Take up one record. AssertionError or KeyError if it cannot follow what came before,
+        UnsupportedLevel if the cluster runs at a level that is not ours.
 
         Records of a metadata transaction wait for its end, and are forgotten if it is aborted
         (KIP-868).
@@ -142,8 +149,9 @@ class MetadataImage:
 
     def copy(self) -> MetadataImage:
         """An image that goes its own way. Costs as much as the cluster is large: for elections."""
-        assert not self.in_transaction, "a transaction cannot be shared"
         other = MetadataImage()
+        if self._open_transaction is not None:
+            other._open_transaction = list(self._open_transaction)
         other.offset, other.epoch = self.offset, self.epoch
         for topic in self.topics.values():
             twin = TopicImage(topic.name, topic.topic_id)

@@ -16,8 +16,10 @@ from kbroker.wire.records.register_controller_record import (
     RegisterControllerRecord,
 )
 
+from .features import DIRECTORY_ASSIGNMENT_SINCE
+
 if TYPE_CHECKING:
-    from .image import BrokerImage, ControllerImage, PartitionImage
+    from .image import BrokerImage, ControllerImage, MetadataImage, PartitionImage
 
 
 def controller_record(controller: ControllerImage) -> RegisterControllerRecord:
@@ -69,8 +71,10 @@ def broker_record(broker: BrokerImage) -> RegisterBrokerRecord:
 
 
 def partition_record(
-    topic_id: bytes, partition_id: int, partition: PartitionImage
+    image: MetadataImage, topic_id: bytes, partition_id: int, partition: PartitionImage
 ) -> PartitionRecord:
+    """At the levels of `image`, which need not have the partition yet."""
+    knows_directories = image.metadata_version >= DIRECTORY_ASSIGNMENT_SINCE
     return PartitionRecord(
         partition_id=partition_id,
         topic_id=topic_id,
@@ -82,8 +86,8 @@ def partition_record(
         leader_recovery_state=partition.leader_recovery_state,
         leader_epoch=partition.leader_epoch,
         partition_epoch=partition.partition_epoch,
-        directories=partition.directories,
+        directories=partition.directories if knows_directories else [],
         # An empty list of eligible leaders is not written at all.
-        eligible_leader_replicas=partition.elr or None,
-        last_known_elr=partition.last_known_elr or None,
+        eligible_leader_replicas=(partition.elr or None) if image.elr_enabled else None,
+        last_known_elr=(partition.last_known_elr or None) if image.elr_enabled else None,
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from .features import KRAFT_VERSION, check_level
 from .kept import quota_key
 from .model import (
     MIGRATING_DIRECTORY,
@@ -138,6 +139,9 @@ def partition_change(
         changed.adding_replicas = record.adding_replicas
     if record.directories is not None:
         changed.directories = record.directories
+    elif len(changed.directories) != len(changed.replicas):
+        # A metadata.version that does not know of directories moved it.
+        changed.directories = [MIGRATING_DIRECTORY] * len(changed.replicas)
     if record.eligible_leader_replicas is not None:
         changed.elr = record.eligible_leader_replicas
     if record.last_known_elr is not None:
@@ -196,6 +200,10 @@ def config(image: MetadataImage, record: ConfigRecord, delta: ImageDelta) -> Non
 
 
 def feature_level(image: MetadataImage, record: FeatureLevelRecord, delta: ImageDelta) -> None:
+    """UnsupportedLevel: whatever follows may say things that we would misread."""
+    check_level(record.name, record.feature_level)
+    if record.name == KRAFT_VERSION:
+        return
     if record.feature_level:
         image.features[record.name] = record.feature_level
     else:

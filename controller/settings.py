@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from .raft.node import RaftConfig
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from .model import EndpointImage
 
@@ -21,6 +21,7 @@ class ControllerSettings:
     cluster_id: str
     directory_id: bytes
     endpoints: Mapping[str, EndpointImage] = field(default_factory=dict)
+    controller_listener_names: Sequence[str] = ("CONTROLLER",)
     num_partitions: int = 1
     default_replication_factor: int = 1
     min_insync_replicas: int = 1

@@ -46,7 +46,7 @@ def snapshot_records(image: MetadataImage) -> Iterator[Message]:
     for topic in image.topics.values():
         yield TopicRecord(name=topic.name, topic_id=topic.topic_id)
         for partition_id, partition in topic.partitions.items():
-            yield partition_record(topic.topic_id, partition_id, partition)
+            yield partition_record(image, topic.topic_id, partition_id, partition)
     for (resource_type, resource_name), values in image.configs.items():
         for key in sorted(values):
             yield ConfigRecord(

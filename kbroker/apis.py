@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from kbroker.api import Api, serve
 from kbroker.handlers import (
+    add_raft_voter,
     alter_configs,
     alter_partition_reassignments,
     api_versions,
@@ -40,9 +41,12 @@ from kbroker.handlers import (
     offset_fetch,
     offset_for_leader_epoch,
     produce,
+    remove_raft_voter,
     sync_group,
     unregister_broker,
+    update_features,
 )
+from kbroker.wire.messages.add_raft_voter import AddRaftVoterRequest
 from kbroker.wire.messages.alter_configs import AlterConfigsRequest
 from kbroker.wire.messages.alter_partition_reassignments import AlterPartitionReassignmentsRequest
 from kbroker.wire.messages.api_versions import ApiVersionsRequest
@@ -76,8 +80,10 @@ from kbroker.wire.messages.offset_delete import OffsetDeleteRequest
 from kbroker.wire.messages.offset_fetch import OffsetFetchRequest
 from kbroker.wire.messages.offset_for_leader_epoch import OffsetForLeaderEpochRequest
 from kbroker.wire.messages.produce import ProduceRequest
+from kbroker.wire.messages.remove_raft_voter import RemoveRaftVoterRequest
 from kbroker.wire.messages.sync_group import SyncGroupRequest
 from kbroker.wire.messages.unregister_broker import UnregisterBrokerRequest
+from kbroker.wire.messages.update_features import UpdateFeaturesRequest
 
 # Versions are those that Apache Kafka 4.3.0 advertises on a broker's listener.
 APIS: tuple[Api, ...] = (
@@ -115,9 +121,12 @@ APIS: tuple[Api, ...] = (
     serve(ListPartitionReassignmentsRequest, 0, 0, list_partition_reassignments.handle),
     serve(OffsetDeleteRequest, 0, 0, offset_delete.handle),
     serve(DescribeQuorumRequest, 0, 2, describe_quorum.handle),
+    serve(UpdateFeaturesRequest, 0, 2, update_features.handle),
     serve(DescribeClusterRequest, 0, 2, describe_cluster.handle),
     serve(DescribeProducersRequest, 0, 0, describe_producers.handle),
     serve(UnregisterBrokerRequest, 0, 0, unregister_broker.handle),
     serve(ListConfigResourcesRequest, 0, 1, list_config_resources.handle),
     serve(DescribeTopicPartitionsRequest, 0, 0, describe_topic_partitions.handle),
+    serve(AddRaftVoterRequest, 0, 1, add_raft_voter.handle),
+    serve(RemoveRaftVoterRequest, 0, 0, remove_raft_voter.handle),
 )

@@ -24,7 +24,7 @@ from kbroker.apis import APIS
 from kbroker.clock import SystemClock
 from kbroker.config import ConfigError, DynamicConfigs
 from kbroker.config.listeners import advertised_listeners, client_listeners
-from kbroker.controller.features import SUPPORTED
+from kbroker.controller.features import SUPPORTED, UnsupportedLevel
 from kbroker.coordinators.group_coordinator import GroupCoordinator
 from kbroker.coordinators.internal_topics import CONSUMER_OFFSETS, consumer_offsets_topic
 from kbroker.handlers import api_versions
@@ -143,6 +143,8 @@ class Broker:
                     raise each from None
                 if isinstance(each, StorageError):
                     raise StartupError(_sentence(each)) from each
+                if isinstance(each, UnsupportedLevel):
+                    raise StartupError(f"{each}.") from each
             raise
         return self
 
@@ -254,6 +256,7 @@ class Broker:
             lambda: config.broker_heartbeat_interval_ms,
             lambda: image.offset,
         )
+        controller.add_listener(lambda delta, offset, epoch: lifecycle.on_metadata(delta, image))
         producer_ids = ProducerIdPool(controller.channel, config.node_id)
         dispatcher.services = Services(
             node_id=config.node_id,
@@ -274,6 +277,7 @@ class Broker:
             api_versions=api_versions.rows(
                 [(api.key, api.advertised_min_version, api.max_version) for api in APIS]
             ),
+            kraft_version=lambda: controller.kraft_version,
             supported_features=SUPPORTED,
             stopping=stopping,
         )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from kbroker.controller.features import DIRECTORY_ASSIGNMENT_SINCE, METADATA_VERSION
 from kbroker.wire.errors import ErrorCode, RequestError
 from kbroker.wire.messages.broker_heartbeat import BrokerHeartbeatRequest, BrokerHeartbeatResponse
 from kbroker.wire.messages.broker_registration import (
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kbroker.controller.channel import ControllerChannel
+    from kbroker.controller.delta import ImageDelta
+    from kbroker.controller.image import MetadataImage
 
 CATCH_UP_POLL_S = 0.005
 
@@ -44,28 +47,42 @@ class Lifecycle:
         self._interval_ms = interval_ms
         self._applied_offset = applied_offset
         self._beating = trio.CancelScope()
+        self._registration: BrokerRegistrationRequest | None = None
+        self._says_too_little = trio.Event()
         self.broker_epoch = -1
 
     async def register(self, request: BrokerRegistrationRequest) -> None:
         """Returns once this broker is registered and unfenced. RequestError if it is refused."""
-        response = await self._controller.send(request)
-        assert isinstance(response, BrokerRegistrationResponse)
-        if response.error_code:
-            raise RequestError(ErrorCode(response.error_code))
-        self.broker_epoch = response.broker_epoch
+        self._registration = request
+        await self._register(request)
         while True:
             answer = await self._beat()
             if answer is not None and not answer.is_fenced:
                 return
             await trio.sleep(CATCH_UP_POLL_S)
 
+    def on_metadata(self, delta: ImageDelta, image: MetadataImage) -> None:
+        """A listener of the metadata: registers this broker once more, in the same life, when
+        metadata.version comes to know of log directories (BrokerRegistrationTracker).
+        """
+        me = image.brokers.get(self._node_id)
+        if METADATA_VERSION in delta.features_changed and me is not None:
+            knows_directories = image.metadata_version >= DIRECTORY_ASSIGNMENT_SINCE
+            if knows_directories and not me.log_dirs:
+                self._says_too_little.set()
+
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Heartbeat until cancelled, or until this broker leaves."""
         task_status.started()
         with self._beating:
             while True:
-                await trio.sleep(self._interval_ms() / 1000)
+                with trio.move_on_after(self._interval_ms() / 1000):
+                    await self._says_too_little.wait()
                 try:
+                    if self._says_too_little.is_set():
+                        self._says_too_little = trio.Event()
+                        assert self._registration is not None
+                        await self._register(self._registration)
                     answer = await self._beat()
                 except RequestError as error:
                     log.warning("heartbeat refused: %s", error)
@@ -85,6 +102,13 @@ class Lifecycle:
                     log.warning("controlled shutdown refused: %s", error)
                     return
                 await trio.sleep(CATCH_UP_POLL_S)
+
+    async def _register(self, request: BrokerRegistrationRequest) -> None:
+        response = await self._controller.send(request)
+        assert isinstance(response, BrokerRegistrationResponse)
+        if response.error_code:
+            raise RequestError(ErrorCode(response.error_code))
+        self.broker_epoch = response.broker_epoch
 
     async def _beat(self) -> BrokerHeartbeatResponse | None:
         """None where the answer takes so long that the next heartbeat is due: it waits for the

@@ -14,7 +14,13 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from kbroker.controller.bootstrap import BOOTSTRAP_FILE, bootstrap_batches, records_of
+from kbroker.controller.bootstrap import (
+    BOOTSTRAP_FILE,
+    bootstrap_batches,
+    default_bootstrap,
+    records_of,
+)
+from kbroker.controller.features import FRESH
 from kbroker.controller.raft.election import ElectionState
 from kbroker.controller.raft.log import EpochStart, LogBatch, LogPosition, SnapshotId
 from kbroker.controller.raft.voters import ReplicaKey
@@ -27,7 +33,7 @@ from kbroker.storage.origin import Origin
 from kbroker.wire.uuids import METADATA_TOPIC_ID, ZERO_UUID, parse_uuid, random_uuid, uuid_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from random import Random
 
     from kbroker.controller.raft.log import NewBatch
@@ -68,13 +74,15 @@ def format_log_dir(
     cluster_id: str | None,
     rng: Random,
     now_ms: int,
+    features: Mapping[str, int] = FRESH,
 ) -> MetaProperties:
     """Make a fresh directory this node's, as `kafka-storage format` does.
 
     `meta.properties` comes last: a crash before it leaves a directory that can be formatted again.
     """
     path = f"{log_dir.path}/{BOOTSTRAP_FILE}"
-    disk.write_file_atomic(path, b"".join(_encode(each, now_ms) for each in bootstrap_batches()))
+    content = b"".join(_encode(each, now_ms) for each in bootstrap_batches(features))
+    disk.write_file_atomic(path, content)
     meta = MetaProperties(
         cluster_id=cluster_id or uuid_text(random_uuid(rng)),
         node_id=node_id,
@@ -91,12 +99,10 @@ def read_bootstrap(disk: Disk, log_dir_path: str) -> list[Message]:
 
     ProtocolError or CorruptBatch for a file that makes no sense.
     """
-    from kbroker.controller.bootstrap import bootstrap_records
-
     try:
         content = disk.read_file(f"{log_dir_path}/{BOOTSTRAP_FILE}")
     except FileNotFoundError:
-        return bootstrap_records()
+        return default_bootstrap()
     return records_of(_decoded(memoryview(content)))
 
 

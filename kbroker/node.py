@@ -103,6 +103,7 @@ def open_node(
                 node_id=config.node_id,
                 cluster_id=cluster_id,
                 directory_id=directory_id,
+                controller_listener_names=config.controller_listener_names,
                 num_partitions=config.num_partitions,
                 default_replication_factor=config.default_replication_factor,
                 min_insync_replicas=config.min_insync_replicas,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     import trio
 
@@ -49,6 +49,7 @@ class Services:
     clock: Clock
     rng: random.Random
     api_versions: tuple[ApiVersion, ...]  # what ApiVersions answers, from the API table
+    kraft_version: Callable[[], int]  # the quorum's level, which the image does not hold
     supported_features: Mapping[str, tuple[int, int]]  # name -> lowest and highest level (KIP-584)
     stopping: trio.Event  # set when the broker begins to stop: long polls answer at once
 

@@ -81,6 +81,17 @@ def voter_set(record: VotersRecord) -> VoterSet:
     )
 
 
+def quorum_batch(voters: VoterSet, kraft_version: int, *, base_offset: int, epoch: int) -> NewBatch:
+    """What a snapshot says of the quorum, in the log."""
+    records = quorum_records(voters, kraft_version)
+    return NewBatch(
+        base_offset=base_offset,
+        epoch=epoch,
+        values=tuple(encode(record, 0) for _, record in records),
+        control_types=tuple(control_type for control_type, _ in records),
+    )
+
+
 def quorum_records(voters: VoterSet, kraft_version: int) -> list[tuple[ControlType, Message]]:
     """What a snapshot must say of the quorum: nothing while its voters are static."""
     if kraft_version == 0:

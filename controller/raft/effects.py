@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from .election import ElectionState
     from .log import NewBatch
     from .messages import Message
-    from .voters import ReplicaKey
+    from .voters import ReplicaKey, VoterSet
 
 
 class Tick(NamedTuple):
@@ -24,6 +24,15 @@ class Append(NamedTuple):
     """
 
     values: Sequence[bytes]
+
+
+class NameVoters(NamedTuple):
+    """The leader writes the quorum's kraft.version and its voters, who stay the same nodes, into
+    the log, where they stood in the configuration before.
+    """
+
+    kraft_version: int
+    voters: VoterSet
 
 
 class Flushed(NamedTuple):
@@ -43,7 +52,7 @@ class Resign(NamedTuple):
     """Give up leadership, to stop this node without a gap."""
 
 
-Event: TypeAlias = Tick | Append | Flushed | Receive | Resign
+Event: TypeAlias = Tick | Append | NameVoters | Flushed | Receive | Resign
 
 
 class Outbound(NamedTuple):

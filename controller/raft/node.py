@@ -14,8 +14,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, assert_never
 
-from .control import leader_change_batch
-from .effects import Append, Effects, Event, Flushed, Receive, Resign, Tick
+from .control import leader_change_batch, quorum_batch
+from .effects import Append, Effects, Event, Flushed, NameVoters, Receive, Resign, Tick
 from .election import ElectionState
 from .leading import Leading
 from .log import NewBatch
@@ -174,6 +174,8 @@ class RaftNode:
                 self._on_tick(now_ms)
             case Append():
                 self._on_append(event)
+            case NameVoters():
+                self._on_name_voters(event)
             case Flushed():
                 self._on_flushed(event, now_ms)
             case Receive():
@@ -365,6 +367,21 @@ class RaftNode:
         assert isinstance(self.role, Leader), f"{self.role} cannot append"
         self._append(
             NewBatch(base_offset=self.log.end_offset, epoch=self.epoch, values=event.values)
+        )
+        if self._peers is not None:
+            self._peers.wake_fetches()
+
+    def _on_name_voters(self, event: NameVoters) -> None:
+        assert self.leading is not None, f"{self.role} cannot name voters"
+        self.voters, self.kraft_version = event.voters, event.kraft_version
+        self.leading.tracker.name_voters(event.voters)
+        self._append(
+            quorum_batch(
+                event.voters,
+                event.kraft_version,
+                base_offset=self.log.end_offset,
+                epoch=self.epoch,
+            )
         )
         if self._peers is not None:
             self._peers.wake_fetches()

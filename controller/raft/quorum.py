@@ -78,6 +78,13 @@ class Tracker:
         self._timeout_ms = timeout_ms
         self._quorum_deadline_ms = now_ms + timeout_ms
 
+    def name_voters(self, voters: VoterSet) -> None:
+        """The same voters, of whom more is known."""
+        assert voters.ids == self.voters.ids
+        self.voters = voters
+        for voter in voters:
+            self._voters[voter.key.id].key = voter.key
+
     def _of(self, key: ReplicaKey) -> Progress:
         if self.voters.contains(key):
             return self._voters[key.id]

@@ -93,6 +93,7 @@ def new_partition(
             "fenced or in controlled shutdown.",
         )
     return partition_record(
+        image,
         topic_id,
         partition_id,
         PartitionImage(

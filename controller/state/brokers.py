@@ -57,12 +57,14 @@ def decide_register_broker(
     request: BrokerRegistrationRequest,
     *,
     cluster_id: str,
+    node_id: int,
     next_offset: int,
     schema: ConfigSchema,
     sessions: BrokerSessions,
     now_ms: int,
 ) -> Result[BrokerRegistrationResponse]:
     """The broker's epoch is `next_offset`, where the batch goes: later lives have larger ones.
+    `node_id` is the controller's own.
 
     RequestError where Kafka's controller throws.
     """
@@ -71,7 +73,7 @@ def decide_register_broker(
     _check_identity(request, cluster_id)
     _check_directories(image, request)
     if existing is not None and not same_life:
-        _check_predecessor(existing, request, sessions, now_ms)
+        _check_predecessor(existing, request, node_id, sessions, now_ms)
     _check_features(image, request)
     records: list[Message] = []
     epoch, fenced, in_controlled_shutdown = next_offset, True, False
@@ -135,14 +137,19 @@ def _check_identity(request: BrokerRegistrationRequest, cluster_id: str) -> None
 def _check_predecessor(
     existing: BrokerImage,
     request: BrokerRegistrationRequest,
+    node_id: int,
     sessions: BrokerSessions,
     now_ms: int,
 ) -> None:
     """RequestError if the broker's previous life may still go on.
 
     A log directory has one process at a time (its .lock file). Whoever registers with a directory
-    of the previous life proves that life over, and need not wait out its session as in Kafka.
+    of the previous life proves that life over, and need not wait out its session as in Kafka. So
+    does the broker in the controller's own process, whose registration has no directories at an old
+    metadata.version.
     """
+    if not existing.log_dirs and request.broker_id == node_id:
+        return
     if set(request.log_dirs) & set(existing.log_dirs):
         return
     if sessions.is_valid(request.broker_id, existing.epoch, now_ms):

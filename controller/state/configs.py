@@ -12,7 +12,6 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from kbroker.controller.bootstrap import MIN_INSYNC_REPLICAS
-from kbroker.controller.features import ELIGIBLE_LEADER_REPLICAS
 from kbroker.controller.model import ResourceType
 from kbroker.wire.errors import ErrorCode, RequestError
 from kbroker.wire.messages import alter_configs
@@ -152,7 +151,7 @@ def _alter(
                 resource_type=resource_type, resource_name=name, name=config.name, value=new
             )
         )
-        if config.name == MIN_INSYNC_REPLICAS and image.features.get(ELIGIBLE_LEADER_REPLICAS, 0):
+        if config.name == MIN_INSYNC_REPLICAS and image.elr_enabled:
             _check_min_isr(resource_type, name, new)
             clears_elr = True
     problem = schema.check(resource_type, name, values)
@@ -190,7 +189,7 @@ def _replace(
         ConfigRecord(resource_type=resource_type, resource_name=name, name=key, value=value)
         for key, value in changes.items()
     ]
-    if MIN_INSYNC_REPLICAS in changes and image.features.get(ELIGIBLE_LEADER_REPLICAS, 0):
+    if MIN_INSYNC_REPLICAS in changes and image.elr_enabled:
         _check_min_isr(resource_type, name, changes[MIN_INSYNC_REPLICAS])
         records.append(_clear_elr(resource_type, name))
     return records

@@ -17,7 +17,6 @@ from kbroker.wire.messages.elect_leaders import (
 
 from .assignments import RECORDS_A_REQUEST_MAX, TOO_MANY_RECORDS
 from .elections import Change, Election, change_partition
-from .partition_moves import elr_enabled
 from .result import Result
 from .topic_settings import topic_min_isr
 
@@ -89,7 +88,7 @@ def _elect(
     change = Change(
         election=election,
         min_isr=topic_min_isr(image, schema, topic_name, len(partition.replicas)),
-        elr_enabled=elr_enabled(image),
+        elr_enabled=image.elr_enabled,
     )
     record = change_partition(image, topic.topic_id, index, change)
     if record is None:

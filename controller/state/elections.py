@@ -10,6 +10,10 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from kbroker.controller.features import (
+    DIRECTORY_ASSIGNMENT_SINCE,
+    ISR_SHRINKS_IN_ITS_EPOCH_SINCE,
+)
 from kbroker.controller.model import (
     LOST_DIRECTORY,
     MIGRATING_DIRECTORY,
@@ -193,6 +197,13 @@ class _Decision:
         may_set_isr = bool(self.isr) or self._change.elr_enabled
         if record.isr is None and may_set_isr and self.isr != old.isr:
             record.isr = self.isr
+        if (
+            image.metadata_version < ISR_SHRINKS_IN_ITS_EPOCH_SINCE
+            and record.leader == NO_LEADER_CHANGE
+            and record.isr is not None
+            and not set(old.isr) <= set(record.isr)
+        ):
+            record.leader = old.leader
         self._note_last_known_leader(record)
         self._note_assignment(record, image)
         wanted = self._change.leader_recovery_state
@@ -212,13 +223,14 @@ class _Decision:
 
     def _note_assignment(self, record: PartitionChangeRecord, image: MetadataImage) -> None:
         old = self._old
-        known = dict(zip(old.replicas, old.directories, strict=True))
-        directories = [
-            known[each] if each in known else default_directory(image, each)
-            for each in self.replicas
-        ]
-        if directories != old.directories:
-            record.directories = directories
+        if image.metadata_version >= DIRECTORY_ASSIGNMENT_SINCE:
+            known = dict(zip(old.replicas, old.directories, strict=True))
+            directories = [
+                known[each] if each in known else default_directory(image, each)
+                for each in self.replicas
+            ]
+            if directories != old.directories:
+                record.directories = directories
         if self.replicas != old.replicas:
             record.replicas = self.replicas
         if self.removing != old.removing_replicas:

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kbroker.controller.features import ELIGIBLE_LEADER_REPLICAS, ELR_SINCE
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -19,12 +17,6 @@ if TYPE_CHECKING:
     from .config_schema import ConfigSchema
 
 NOBODY = -1
-
-
-def elr_enabled(image: MetadataImage) -> bool:
-    return (
-        image.metadata_version >= ELR_SINCE and image.features.get(ELIGIBLE_LEADER_REPLICAS, 0) > 0
-    )
 
 
 def when_broker_leaves(
@@ -38,7 +30,7 @@ def when_broker_was_killed(
     image: MetadataImage, schema: ConfigSchema, broker_id: int
 ) -> list[PartitionChangeRecord]:
     """The broker comes back without having said goodbye: what it had not synced may be gone."""
-    if not elr_enabled(image):
+    if not image.elr_enabled:
         return when_broker_leaves(image, schema, broker_id)
     touched = [*_with_in_isr(image, broker_id), *_with_in_elr(image, broker_id)]
     return _update(image, schema, touched, killed=broker_id)
@@ -115,7 +107,6 @@ def _update(
             return False
         return broker_id == arrives or image.is_active(broker_id)
 
-    with_elr = elr_enabled(image)
     records: list[PartitionChangeRecord] = []
     for topic_id, partition_id in partitions:
         topic = image.topics_by_id[topic_id]
@@ -130,7 +121,7 @@ def _update(
                 isr=[each for each in partition.isr if each not in (leaves, killed)],
                 unclean_shutdown=(killed,) if killed != NOBODY else (),
                 min_isr=topic_min_isr(image, schema, topic.name, len(partition.replicas)),
-                elr_enabled=with_elr,
+                elr_enabled=image.elr_enabled,
             ),
             leader_acceptor(image, partition, may_lead),
         )

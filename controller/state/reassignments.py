@@ -21,7 +21,6 @@ from kbroker.wire.messages.list_partition_reassignments import (
 
 from .assignments import RECORDS_A_REQUEST_MAX, TOO_MANY_RECORDS, check_assignment
 from .elections import Change, Election, change_partition
-from .partition_moves import elr_enabled
 from .result import Result
 from .topic_settings import allows_unclean_election, topic_min_isr
 
@@ -103,7 +102,7 @@ def _alter(
             _check_size(partition, len(target.replicas))
         change = _reassignment(partition, target.replicas)
     change.min_isr = topic_min_isr(image, schema, topic_name, len(partition.replicas))
-    change.elr_enabled = elr_enabled(image)
+    change.elr_enabled = image.elr_enabled
     return change_partition(image, topic.topic_id, target.partition_index, change)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from kbroker.controller.features import KRAFT_VERSION
 from kbroker.wire.api_keys import ApiKey
 from kbroker.wire.errors import ErrorCode
 from kbroker.wire.messages.api_versions import (
@@ -47,7 +48,8 @@ def handle(request: ApiVersionsRequest, ctx: RequestContext) -> ApiVersionsRespo
                 response.supported_features.append(
                     SupportedFeatureKey(name=feature, min_version=low, max_version=high)
                 )
-        for feature, level in sorted(image.features.items()):
+        finalized = {**image.features, KRAFT_VERSION: ctx.services.kraft_version()}
+        for feature, level in sorted(finalized.items()):
             if level > 0:
                 response.finalized_features.append(
                     FinalizedFeatureKey(

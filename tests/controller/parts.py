@@ -12,11 +12,12 @@ from kbroker.config import BrokerConfig
 from kbroker.config.schema import ConfigSchema
 from kbroker.controller.bootstrap import bootstrap_records, first_records
 from kbroker.controller.controller import Controller
-from kbroker.controller.features import SUPPORTED
+from kbroker.controller.features import FRESH, SUPPORTED
 from kbroker.controller.image import MetadataImage
 from kbroker.controller.raft.voters import ReplicaKey, VoterSet
 from kbroker.controller.settings import ControllerSettings
 from kbroker.controller.state.brokers import decide_broker_heartbeat, decide_register_broker
+from kbroker.controller.state.features import decide_update_features
 from kbroker.controller.state.sessions import BrokerSessions
 from kbroker.metadata_log import (
     MetadataLog,
@@ -39,6 +40,11 @@ from kbroker.wire.messages.create_topics import (
     CreatableTopicConfig,
     CreateTopicsRequest,
     CreateTopicsResponse,
+)
+from kbroker.wire.messages.update_features import (
+    FeatureUpdateKey,
+    UpdateFeaturesRequest,
+    UpdateFeaturesResponse,
 )
 from tests.sim.disk import SimDisk
 
@@ -87,13 +93,19 @@ def registration(
 class Cluster:
     """An image and what a controller keeps beside it, moved by hand: decide, replay."""
 
-    def __init__(self, brokers: int = 1, racks: Mapping[int, str] | None = None) -> None:
+    def __init__(
+        self,
+        brokers: int = 1,
+        racks: Mapping[int, str] | None = None,
+        levels: Mapping[str, int] = FRESH,
+    ) -> None:
         self.image = MetadataImage()
         self.sessions = BrokerSessions(9_000)
         self.rng = random.Random(7)
         self.now_ms = 0
+        self.kraft_version = 0
         self.log: list[Message] = []
-        self.commit(first_records(bootstrap_records(), 1))
+        self.commit(first_records(bootstrap_records(levels), 1))
         for broker_id in range(1, brokers + 1):
             self.register(broker_id, rack=(racks or {}).get(broker_id))
             self.heartbeat(broker_id)
@@ -115,6 +127,7 @@ class Cluster:
             self.image,
             request,
             cluster_id=CLUSTER,
+            node_id=1,
             next_offset=self.end_offset,
             schema=SCHEMA,
             sessions=self.sessions,
@@ -140,6 +153,19 @@ class Cluster:
         )
         self.commit(result.records)
         return result.response
+
+    def update_features(
+        self, *updates: FeatureUpdateKey, validate_only: bool = False
+    ) -> tuple[UpdateFeaturesResponse, tuple[Message, ...]]:
+        """The answer, and the records that went into the log."""
+        result, self.kraft_version = decide_update_features(
+            self.image,
+            UpdateFeaturesRequest(feature_updates=list(updates), validate_only=validate_only),
+            settings=SETTINGS,
+            kraft_version=self.kraft_version,
+        )
+        self.commit(result.records)
+        return result.response, result.records
 
     def create(self, *topics: CreatableTopic, validate_only: bool = False) -> CreateTopicsResponse:
         from kbroker.controller.state.create_topics import decide_create_topics
@@ -180,8 +206,10 @@ def topic(
 class Machine:
     """A node whose disk survives it. `start` opens the directory and runs a controller in it."""
 
-    def __init__(self, seed: int = 1) -> None:
+    def __init__(self, seed: int = 1, levels: Mapping[str, int] = FRESH) -> None:
+        """`levels`: those at which the directory is formatted."""
         self.rng = random.Random(seed)
+        self.levels = levels
         self.disk = SimDisk(self.rng)
         self.wall_ms = 1_700_000_000_000
         self.log_config = MetadataLogConfig()
@@ -192,7 +220,13 @@ class Machine:
         directory = open_log_dir(disk, DATA, rng=self.rng, now_ms=self.wall_ms)
         self.directory = directory
         meta = directory.meta or format_log_dir(
-            disk, directory, node_id=1, cluster_id=CLUSTER, rng=self.rng, now_ms=self.wall_ms
+            disk,
+            directory,
+            node_id=1,
+            cluster_id=CLUSTER,
+            rng=self.rng,
+            now_ms=self.wall_ms,
+            features=self.levels,
         )
         assert meta.directory_id is not None
         self.log = open_metadata_log(disk, directory, self.log_config, now_ms=self.wall_ms)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, Final, cast
 
+from kbroker.controller.features import FRESH
 from kbroker.storage.builder import NewRecord, build_batch
 from kbroker.storage.compression import Codec
 from kbroker.storage.crc import crc32c
@@ -216,6 +217,10 @@ class Hostile:
                 field.element == "string"
             ):
                 return GROUPS
+            case "feature":
+                return (*FRESH, "kraft.version", "")
+            case _ if field.element == "uint16":
+                return (0, 1, 9093)
             case "member_id":
                 return self._members
             case "generation_id" | "generation_id_or_member_epoch":

@@ -64,6 +64,7 @@ class Harness:
                 {
                     "image": type("Image", (), {"offset": 7, "features": {"group.version": 1}})(),
                     "api_versions": api_versions.rows([(18, 0, 4)]),
+                    "kraft_version": staticmethod(lambda: 0),
                     "supported_features": {"group.version": (0, 1), "metadata.version": (7, 30)},
                 },
             )(),
