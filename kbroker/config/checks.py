@@ -7,13 +7,16 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from .errors import ConfigError
+from .errors import ConfigError, invalid_value
 from .values import java_integer
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from .broker import BrokerConfig
 
 _MEGABYTE = 1 << 20
+_AS_THE_WHOLE = -2  # of log.local.retention.*: what log.retention.* says
 _CODECS = range(5)  # none, gzip, snappy, lz4, zstd
 _ADDRESS = r"[a-zA-Z_0-9\-%._:]*"
 
@@ -44,6 +47,42 @@ def check_broker(config: BrokerConfig) -> None:
     _check_replication(config)
     _check_cordoned(config)
     _check_connections(config)
+
+
+def check_update(config: BrokerConfig, names: Iterable[str]) -> None:
+    """ConfigError for dynamic values that only a start may have; `names` are the keys that are set.
+
+    Kafka's BrokerReconfigurables: SocketServer, DynamicLogConfig.
+    """
+    for name in names:
+        value = config.value(name)
+        match name:
+            case "max.connections" | "max.connection.creation.rate" if value == 0:
+                raise ConfigError(f"Invalid {name} {value}")
+    for kind in ("ms", "bytes"):
+        name, whole = f"log.local.retention.{kind}", f"log.retention.{kind}"
+        local, limit = config.value(name), _retention(config, kind)
+        assert isinstance(local, int)
+        if limit < 0 or local == _AS_THE_WHOLE:
+            continue
+        if local == -1:
+            reason = f"Value must not be -1 as {whole} value is set as {limit}."
+        elif local > limit:
+            reason = f"Value must not be more than {whole} property value: {limit}"
+        else:
+            continue
+        raise invalid_value(name, str(local), reason)
+
+
+def _retention(config: BrokerConfig, kind: str) -> int:
+    """log.retention.ms (with the keys behind it) or log.retention.bytes; negative: no limit."""
+    if kind == "bytes":
+        return config.log_retention_bytes
+    if config.log_retention_ms is not None:
+        return config.log_retention_ms
+    if config.log_retention_minutes is not None:
+        return config.log_retention_minutes * 60_000
+    return config.log_retention_hours * 3_600_000
 
 
 def _group_relations() -> list[tuple[str, str, str]]:
