@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
-import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
+from compat.line_process import LineProcess
 from kbroker.wire.schema import fields_of
 from kbroker.wire.uuids import uuid_text
 
 if TYPE_CHECKING:
-    from types import TracebackType
-    from typing import IO
-
     from kbroker.wire.message import Struct
     from kbroker.wire.schema import Field
 
@@ -31,24 +28,8 @@ class Answer:
     shown: Json  # with `comparable` names
 
 
-class KafkaCodecs:
+class KafkaCodecs(LineProcess):
     """Asks the Java program of java/Codecs.java, one line a question. Use as a context manager."""
-
-    def __init__(self, command: list[str]) -> None:
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8"
-        )
-
-    def __enter__(self) -> KafkaCodecs:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._process.communicate(timeout=20)
 
     def error(self, code: int) -> tuple[str, bool, str]:
         """Name, whether it is retriable, and default message of an error code."""
@@ -80,10 +61,7 @@ class KafkaCodecs:
         return Answer(bytes.fromhex(encoded), _comparable(json.loads(shown)))
 
     def _ask(self, question: str) -> str:
-        stdin, stdout = cast("IO[str]", self._process.stdin), cast("IO[str]", self._process.stdout)
-        stdin.write(question + "\n")
-        stdin.flush()
-        verdict, _, rest = stdout.readline().partition(" ")
+        verdict, _, rest = self.ask_line(question).partition(" ")
         if verdict != "ok":
             raise KafkaError(rest.strip() or "the Java program has ended")
         return rest.rstrip("\n")

@@ -135,8 +135,7 @@ def _alter(
     )
     current = image.configs.get((resource_type, name), {})
     values = dict(current)
-    records: list[Message] = []
-    clears_elr = False
+    records: list[ConfigRecord] = []
     for config in resource.configs:
         new = _new_value(resource_type, config, current.get(config.name), schema)
         if new is None:
@@ -151,16 +150,15 @@ def _alter(
                 resource_type=resource_type, resource_name=name, name=config.name, value=new
             )
         )
-        if config.name == MIN_INSYNC_REPLICAS and image.elr_enabled:
-            _check_min_isr(resource_type, name, new)
-            clears_elr = True
     problem = schema.check(resource_type, name, values)
     if problem is not None:
         raise RequestError(*problem)
     _check_existence(image, resource_type, name)
-    if clears_elr:
-        records.append(_clear_elr(resource_type, name))
-    return records
+    changed = {record.name: record.value for record in records}
+    if MIN_INSYNC_REPLICAS in changed and image.elr_enabled:
+        _check_min_isr(resource_type, name, changed[MIN_INSYNC_REPLICAS])
+        return [*records, _clear_elr(resource_type, name)]
+    return list(records)
 
 
 def _replace(

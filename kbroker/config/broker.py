@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
+from .checks import check_broker
 from .controller_keys import ControllerKeys
 from .coordinator_keys import CoordinatorKeys
 from .errors import ConfigError
@@ -17,7 +18,7 @@ from .log_keys import LogKeys
 from .remote_keys import RemoteKeys
 from .security_keys import SecurityKeys
 from .server_keys import ServerKeys
-from .values import Value, text_of
+from .values import Value, java_integer, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -116,43 +117,9 @@ class BrokerConfig(ServerKeys, ControllerKeys, LogKeys, CoordinatorKeys, Securit
         return changed
 
     def check(self) -> None:
-        """What Kafka checks between keys (KafkaConfig.validateValues)."""
-        if self.node_id != self.broker_id:
-            raise ConfigError("You must set `node.id` to the same value as `broker.id`.")
-        if set(self.process_roles) != {"broker", "controller"}:
-            raise ConfigError(
-                f"process.roles={','.join(self.process_roles)} is not supported yet: "
-                "a node is broker and controller."
-            )
-        voters = {voter.partition("@")[0] for voter in self.controller_quorum_voters}
-        if voters and voters != {str(self.node_id)}:
-            raise ConfigError(
-                f"controller.quorum.voters={','.join(self.controller_quorum_voters)} is not "
-                f"supported yet: node {self.node_id} is a quorum of one."
-            )
-        if self.authorizer_class_name:
-            raise ConfigError(
-                f"authorizer.class.name={self.authorizer_class_name} is not supported yet: "
-                "without an authorizer everybody may do everything."
-            )
-        if self.replica_fetch_wait_max_ms > self.replica_socket_timeout_ms:
-            raise ConfigError(
-                "replica.socket.timeout.ms should always be at least replica.fetch.wait.max.ms"
-                " to prevent unnecessary socket timeouts"
-            )
-        if self.replica_fetch_wait_max_ms > self.replica_lag_time_max_ms:
-            raise ConfigError(
-                "replica.fetch.wait.max.ms should always be less than or equal to"
-                " replica.lag.time.max.ms to prevent frequent changes in ISR"
-            )
-        _check_time(self, "log.roll.ms", ("log.roll.hours",), 1, "greater than or equal to 1")
-        _check_time(
-            self, "log.roll.jitter.ms", ("log.roll.jitter.hours",), 0, "greater than or equal to 0"
-        )
-        retention = ("log.retention.minutes", "log.retention.hours")
-        _check_time(
-            self, "log.retention.ms", retention, 1, "unlimited (-1) or, greater than or equal to 1"
-        )
+        """ConfigError for values that do not go together."""
+        check_broker(self)
+        _check_built(self)
 
 
 BROKER_KEYS = keys_of(BrokerConfig)
@@ -197,15 +164,21 @@ def _parse_all(texts: Mapping[str, str]) -> dict[str, Value]:
     }
 
 
-def _check_time(
-    config: BrokerConfig, name: str, others: tuple[str, ...], least: int, rule: str
-) -> None:
-    """The first of the keys that is set must be `least` or more; retention may be negative too."""
-    for candidate in (name, *others):
-        value = config.value(candidate)
-        if value is not None:
-            assert isinstance(value, int)
-            unlimited = name == "log.retention.ms" and value < 0
-            if value < least and not unlimited:
-                raise ConfigError(f"{name} must be {rule}")
-            return
+def _check_built(config: BrokerConfig) -> None:
+    """What this broker cannot do yet, and where going on without it would be a lie."""
+    if set(config.process_roles) != {"broker", "controller"}:
+        raise ConfigError(
+            f"process.roles={','.join(config.process_roles)} is not supported yet: "
+            "a node is broker and controller."
+        )
+    voters = {java_integer(voter.partition("@")[0]) for voter in config.controller_quorum_voters}
+    if voters and voters != {config.node_id}:
+        raise ConfigError(
+            f"controller.quorum.voters={','.join(config.controller_quorum_voters)} is not "
+            f"supported yet: node {config.node_id} is a quorum of one."
+        )
+    if config.authorizer_class_name:
+        raise ConfigError(
+            f"authorizer.class.name={config.authorizer_class_name} is not supported yet: "
+            "without an authorizer everybody may do everything."
+        )

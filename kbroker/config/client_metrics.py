@@ -41,10 +41,21 @@ CLIENT_METRICS_KEYS = keys_of(ClientMetricsConfig)
 def check_match(config: ClientMetricsConfig) -> None:
     """Every pattern is PARAMETER=REGULAR EXPRESSION; ConfigError."""
     for pattern in config.match:
-        parameter, equals, expression = pattern.partition("=")
-        if parameter.strip() not in _MATCH_PARAMETERS or not equals or "=" in expression:
+        parameter, _, expression = pattern.partition("=")
+        is_known = parameter.strip() in _MATCH_PARAMETERS
+        if not is_known or not expression or "=" in expression or "(?P<" in expression:
             raise ConfigError(f"Illegal client matching pattern: {pattern}")
         try:
-            re.compile(expression.strip())
+            re.compile(_as_python(expression.strip()))
         except re.error as error:
             raise ConfigError(f"Illegal client matching pattern: {pattern}") from error
+
+
+def _as_python(expression: str) -> str:
+    """Java's form of what Python writes otherwise, or has not: named groups, character classes."""
+    return (
+        re.sub(r"\\[pP]\{\w+\}", r"\\w", expression)
+        .replace("(?<", "(?P<")
+        .replace("(?P<=", "(?<=")
+        .replace("(?P<!", "(?<!")
+    )

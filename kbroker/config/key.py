@@ -11,6 +11,7 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar, cast, overload
 
+from .validators import ListOf
 from .values import ConfigType, Value, parse
 
 if TYPE_CHECKING:
@@ -91,6 +92,8 @@ class Key(Generic[T]):
     def parse(self, text: str) -> T:
         """The valid value of `text`, or ConfigError."""
         value = parse(self.name, self.type, text)
+        if isinstance(self.validator, ListOf) and isinstance(value, tuple):
+            value = tuple(dict.fromkeys(value))  # repeated entries count once (KIP-1161)
         if self.validator is not None:
             self.validator(self.name, value)
         return cast("T", value)

@@ -12,6 +12,7 @@ from kbroker.controller.state.config_schema import EffectiveConfig
 from kbroker.wire.errors import ErrorCode
 
 from .broker import BROKER_KEYS, BrokerConfig
+from .checks import check_update
 from .client_metrics import (
     CLIENT_METRICS_KEYS,
     INTERVAL_MS_MAX,
@@ -36,6 +37,13 @@ QUOTA_KEYS = (
 )
 # Kafka opens and closes listeners while it runs; here they are those of the start.
 _FIXED_AT_START = ("listeners", "listener.security.protocol.map")
+# What SslConfigs calls reconfigurable: a listener's stores, which the whole broker does not have.
+_PER_LISTENER = (
+    *("ssl.key.password", "ssl.keystore.certificate.chain", "ssl.keystore.key"),
+    *("ssl.keystore.location", "ssl.keystore.password", "ssl.keystore.type"),
+    *("ssl.truststore.certificates", "ssl.truststore.location", "ssl.truststore.password"),
+    *("ssl.truststore.type",),
+)
 
 
 class ConfigProblem(NamedTuple):
@@ -136,25 +144,33 @@ class ConfigSchema:
                 return _invalid_request("Invalid negative broker ID.")
         known = [key for key in values if key in BROKER_KEYS]
         fixed = [key for key in known if BROKER_KEYS[key].scope is READ_ONLY]
-        if not fixed and name == CLUSTER_DEFAULT:
+        if fixed:
+            return _not_dynamic(fixed)
+        security = [key for key in known if key in _PER_LISTENER]
+        if security:
+            return _invalid_request(
+                "These security configs can be dynamically updated only per-listener using the "
+                f"listener prefix: [{', '.join(security)}]"
+            )
+        try:
+            for key in known:
+                BROKER_KEYS[key].parse(values[key])
             own = [key for key in known if BROKER_KEYS[key].scope is PER_BROKER]
-            if own:
+            if own and name == CLUSTER_DEFAULT:
                 return _invalid_request(
                     "Cannot update these configs at default cluster level, broker id must be "
                     f"specified: [{', '.join(own)}]"
                 )
-        fixed = fixed or [key for key in known if key in _FIXED_AT_START]
-        if fixed:
-            return _invalid_request(
-                f"Cannot update these configs dynamically: [{', '.join(fixed)}]"
-            )
-        trial = BrokerConfig(self._broker.static)
-        try:
+            fixed = [key for key in known if key in _FIXED_AT_START]
+            if fixed:
+                return _not_dynamic(fixed)
+            trial = BrokerConfig(self._broker.static)
             if name == CLUSTER_DEFAULT:
                 trial.update_dynamic(values, {})
             else:
                 trial.update_dynamic(self._broker.dynamic_defaults, values)
             trial.check()
+            check_update(trial, known)
         except ConfigError as error:
             return _invalid_request(str(error))
         return None
@@ -220,6 +236,10 @@ def _check_group_bounds(broker: BrokerConfig, key: str, value: Value) -> None:
         maximum = broker.value(high)
         if isinstance(maximum, int) and value > maximum:
             raise ConfigError(f"{key} must be less than or equal to {high}")
+
+
+def _not_dynamic(keys: list[str]) -> ConfigProblem:
+    return _invalid_request(f"Cannot update these configs dynamically: [{', '.join(keys)}]")
 
 
 def _kind(resource_type: int) -> str:

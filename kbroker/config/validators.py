@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from .errors import ConfigError, invalid_value
-from .values import Value, shown_in_error
+from .values import LONG_MAX, Value, java_integer, shown_in_error
+
+PORT_MAX = 65_535
 
 Validator = Callable[[str, Value], None]
 
-_REPLICAS = r"[0-9]+:[0-9]+"
+_REPLICAS = r"([0-9]+:[0-9]+)?"
+_HOST_PORT = r"(?:[0-9a-zA-Z\-%._]*://)?\[?([0-9a-zA-Z\-%._:]*)\]?:([0-9]+)"  # Utils.getHost
 # Compiled when first used, as every pattern of this package: a start needs none of them.
 _DURATION = (
     r"([-+]?)P(?:([-+]?[0-9]+)D)?"
@@ -65,26 +69,35 @@ def one_of_any_case(*allowed: str) -> Validator:
     return check
 
 
-def list_of(*allowed: str, empty: bool = False, null: bool = False) -> Validator:
+@dataclass(frozen=True, slots=True)
+class ListOf:
     """A list, of the allowed values where there are any (ConfigDef.ValidList)."""
-    one = one_of(*allowed) if allowed else None
-    valid = "[" + ", ".join(allowed) + "]" if allowed else "any non-empty value"
 
-    def check(name: str, value: Value) -> None:
+    allowed: tuple[str, ...] = ()
+    empty: bool = False
+    null: bool = False
+
+    def __call__(self, name: str, value: Value) -> None:
         if value is None:
-            if not null:
+            if not self.null:
                 raise ConfigError(f"Configuration '{name}' values must not be null.")
             return
         assert isinstance(value, tuple)
-        if not value and not empty:
+        if not value and not self.empty:
+            valid = f"[{', '.join(self.allowed)}]" if self.allowed else "any non-empty value"
             raise ConfigError(
                 f"Configuration '{name}' must not be empty. Valid values include: {valid}"
             )
-        if one is not None:
-            for entry in value:
+        one = one_of(*self.allowed) if self.allowed else None
+        for entry in value:
+            if not entry:
+                raise ConfigError(f"Configuration '{name}' values must not be empty.")
+            if one is not None:
                 one(name, entry)
 
-    return check
+
+def list_of(*allowed: str, empty: bool = False, null: bool = False) -> ListOf:
+    return ListOf(allowed, empty, null)
 
 
 def non_null(name: str, value: Value) -> None:
@@ -133,32 +146,40 @@ def share_offset_reset(name: str, value: Value) -> None:
 def _is_duration(text: str) -> bool:
     """Whether java.time.Duration reads `text`, and not as a negative one."""
     match = re.fullmatch(_DURATION, text, re.IGNORECASE)
-    if match is None or match[3] == "T" or not any(match.group(2, 4, 5, 6)):
+    if match is None or match[3] in ("T", "t") or not any(match.group(2, 4, 5, 6)):
         return False
-    days, hours, minutes, seconds = (int(part or 0) for part in match.group(2, 4, 5, 6))
-    total = ((days * 24 + hours) * 60 + minutes) * 60 + seconds
-    return total == 0 or (total > 0) == (match[1] != "-")
+    total = 0
+    for part, seconds in zip(match.group(2, 4, 5, 6), (86_400, 3600, 60, 1), strict=True):
+        total += int(part or 0) * seconds
+        if not (_is_long(int(part or 0) * seconds) and _is_long(total)):
+            return False
+    nanos = int(f"{match[7] or 0:0<9}") * (-1 if (match[6] or "").startswith("-") else 1)
+    total = total * 1_000_000_000 + nanos
+    return (-total if match[1] == "-" else total) >= 0
+
+
+def _is_long(number: int) -> bool:
+    return -LONG_MAX - 1 <= number <= LONG_MAX
 
 
 def quorum_voters(name: str, value: Value) -> None:
-    """id@host:port entries (QuorumConfig.ControllerQuorumVotersValidator)."""
+    """id@host:port entries (QuorumConfig.parseVoterConnections)."""
     assert isinstance(value, tuple)
     for entry in value:
-        node_id, _, endpoint = entry.partition("@")
-        if not node_id.isascii() or not node_id.isdigit():
+        form = " Each entry should be in the form `{id}@{host}:{port}`."
+        parts = entry.rstrip("@").split("@")
+        if len(parts) != 2:
+            raise ConfigError(f"Invalid configuration value for {name}.{form}")
+        if java_integer(parts[0]) is None:
+            raise ConfigError(f"Failed to parse voter ID as an integer from {parts[0]}")
+        if not _is_endpoint(parts[1]):
             raise ConfigError(
-                f"Failed to parse voter ID as an integer from {entry} for the configuration {name}."
-                " Each entry should be in the form `{id}@{host}:{port}`."
-            )
-        if not _is_endpoint(endpoint):
-            raise ConfigError(
-                f"Failed to parse host name from entry {entry} for the configuration {name}."
-                " Each entry should be in the form `{id}@{host}:{port}`."
+                f"Failed to parse host name from entry {entry} for the configuration {name}.{form}"
             )
 
 
 def quorum_servers(name: str, value: Value) -> None:
-    """host:port entries (QuorumConfig.ControllerQuorumBootstrapServersValidator)."""
+    """host:port entries (QuorumConfig.parseBootstrapServers)."""
     assert isinstance(value, tuple)
     for entry in value:
         if not _is_endpoint(entry):
@@ -169,5 +190,10 @@ def quorum_servers(name: str, value: Value) -> None:
 
 
 def _is_endpoint(text: str) -> bool:
-    host, _, port = text.rpartition(":")
-    return bool(host) and port.isascii() and port.isdigit() and int(port) < 65536
+    """Whether there are a host, which may be empty, and a port; ConfigError for a port too high."""
+    match = re.fullmatch(_HOST_PORT, text)
+    if match is None:
+        return False
+    if int(match[2]) > PORT_MAX:
+        raise ConfigError(f"port out of range:{match[2]}")
+    return True

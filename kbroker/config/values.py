@@ -10,7 +10,7 @@ import re
 import sys
 from enum import IntEnum
 
-from .errors import ConfigError, invalid_value
+from .errors import invalid_value
 
 Value = bool | int | float | str | tuple[str, ...] | None
 
@@ -19,7 +19,9 @@ LONG_MAX = (1 << 63) - 1
 DOUBLE_MAX = sys.float_info.max
 
 _JAVA_BLANKS = "".join(map(chr, range(33)))  # what String.trim() removes
+_PATTERN_BLANKS = " \t\n\x0b\f\r"  # \s of a Java pattern
 _DOUBLE = r"[+-]?(?:NaN|Infinity|(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?[fFdD]?)"
+_HEX_DOUBLE = r"([+-]?0[xX](?:[0-9a-fA-F]+\.?[0-9a-fA-F]*|\.[0-9a-fA-F]+)[pP][+-]?[0-9]+)[fFdD]?"
 _DOUBLE_PLAIN_MIN = 1e-3  # Double.toString switches to an exponent outside of this range
 _DOUBLE_PLAIN_END = 1e7
 
@@ -47,15 +49,16 @@ def parse(name: str, config_type: ConfigType, text: str) -> Value:
     trimmed = text.strip(_JAVA_BLANKS)
     match config_type:
         case ConfigType.INT | ConfigType.LONG | ConfigType.SHORT:
-            if _is_integer(trimmed):
-                number = int(trimmed)
-                limit = 1 << _BITS[config_type]
-                if -limit <= number < limit:
-                    return number
-            raise invalid_value(name, text, f"Not a number of type {config_type.name}")
+            number = java_integer(trimmed, _BITS[config_type])
+            if number is None:
+                raise invalid_value(name, text, f"Not a number of type {config_type.name}")
+            return number
         case ConfigType.DOUBLE:
             if re.fullmatch(_DOUBLE, trimmed):
                 return float(trimmed.rstrip("fFdD") if trimmed[-1] in "fFdD" else trimmed)
+            hexadecimal = re.fullmatch(_HEX_DOUBLE, trimmed)
+            if hexadecimal is not None:
+                return _hex_double(hexadecimal[1])
             raise invalid_value(name, text, "Not a number of type DOUBLE")
         case ConfigType.BOOLEAN:
             lowered = trimmed.lower()
@@ -63,24 +66,27 @@ def parse(name: str, config_type: ConfigType, text: str) -> Value:
                 raise invalid_value(name, text, "Expected value to be either true or false")
             return lowered == "true"
         case ConfigType.LIST:
-            return _parse_list(name, trimmed)
+            if not trimmed:
+                return ()
+            return tuple(entry.strip(_PATTERN_BLANKS) for entry in trimmed.split(","))
         case _:
             return trimmed
 
 
-def _is_integer(trimmed: str) -> bool:
-    digits = trimmed[1:] if trimmed[:1] in ("+", "-") else trimmed
-    return digits.isascii() and digits.isdigit()
+def java_integer(text: str, bits: int = _BITS[ConfigType.INT]) -> int | None:
+    """What Java's parseInt (or parseLong: 63 bits) reads; None where it throws."""
+    digits = text[1:] if text[:1] in ("+", "-") else text
+    if not digits.isdecimal():  # of any script, as in Java
+        return None
+    number = int(text)
+    return number if -(1 << bits) <= number < 1 << bits else None
 
 
-def _parse_list(name: str, trimmed: str) -> tuple[str, ...]:
-    """Comma separated; repeated entries count once (KIP-1161), empty ones are refused."""
-    if not trimmed:
-        return ()
-    entries = tuple(dict.fromkeys(entry.strip() for entry in trimmed.split(",")))
-    if "" in entries:
-        raise ConfigError(f"Configuration '{name}' values must not be empty.")
-    return entries
+def _hex_double(text: str) -> float:
+    try:
+        return float.fromhex(text)
+    except OverflowError:
+        return float("-inf" if text.startswith("-") else "inf")
 
 
 def text_of(value: Value) -> str | None:

@@ -98,6 +98,49 @@ def test_settings_are_parsed() -> None:
             "replica.socket.timeout.ms should always be at least replica.fetch.wait.max.ms"
             " to prevent unnecessary socket timeouts",
         ),
+        ({"offsets.topic.compression.codec": "5"}, "Unknown compression type id: 5"),
+        (
+            {"group.coordinator.rebalance.protocols": "consumer"},
+            "Disabling the 'classic' protocol is not supported.",
+        ),
+        (
+            {"group.consumer.max.session.timeout.ms": "5"},
+            "group.consumer.max.session.timeout.ms must be greater than or equal to "
+            "group.consumer.min.session.timeout.ms",
+        ),
+        (
+            {"group.streams.num.standby.replicas": "3"},
+            "group.streams.num.standby.replicas must be less than or equal to "
+            "group.streams.max.standby.replicas",
+        ),
+        (
+            {"group.share.max.share.sessions": "3"},
+            "group.share.max.share.sessions must be greater than or equal to group.share.max.size",
+        ),
+        (
+            {"max.connections.per.ip.overrides": "a"},
+            "Invalid value a for configuration max.connections.per.ip.overrides: "
+            "a is not of the form HOST:COUNT",
+        ),
+        (
+            {"max.connections.per.ip.overrides": "[::1]:5"},
+            "max.connections.per.ip.overrides contains invalid addresses : [::1]",
+        ),
+        (
+            {"connections.max.idle.ms": "100"},
+            "connection.failed.authentication.delay.ms=100 should always be less than "
+            "connections.max.idle.ms=100 to prevent failed authentication responses from timing "
+            "out",
+        ),
+        (
+            {"log.cleaner.threads": "128"},
+            "log.cleaner.dedupe.buffer.size must be at least 1MB per cleaner thread.",
+        ),
+        (
+            {"cordoned.log.dirs": "/a,/b", "log.dirs": "/a"},
+            "All entries in cordoned.log.dirs must be present in log.dirs or log.dir. "
+            "Missing entries : /b",
+        ),
     ],
 )
 def test_a_setting_that_cannot_be_is_said_in_one_sentence(

@@ -13,10 +13,14 @@ from kbroker.config.topic import TOPIC_KEYS
 
 # Fields of other classes that happen to have a key's name.
 NAMESAKES = {"cordoned.log.dirs"}
-# Held against each other as Kafka does, and otherwise not read.
-ONLY_CHECKED = {"replica.fetch.wait.max.ms", "replica.socket.timeout.ms", "replica.lag.time.max.ms"}
+# Held against the listeners as Kafka does, and otherwise not read.
+ONLY_CHECKED = {
+    "early.start.listeners",
+    "inter.broker.listener.name",
+    "security.inter.broker.protocol",
+}
 # Modules of kbroker.config that only define keys, check them or hand them on.
-NO_READERS = ("topic.py", "schema.py", "client_metrics.py")
+NO_READERS = ("topic.py", "schema.py", "checks.py", "client_metrics.py")
 # Read where topic.py hands it on as segment_bytes.
 READ_THERE = {"internal.segment.bytes"}
 

@@ -10,6 +10,7 @@ import pytest
 
 from kbroker.config.broker import BROKER_KEYS, BrokerConfig
 from kbroker.config.client_metrics import CLIENT_METRICS_KEYS
+from kbroker.config.errors import ConfigError
 from kbroker.config.topic import GROUP_KEYS, TOPIC_KEYS, TopicConfig
 from kbroker.config.values import text_of
 
@@ -81,3 +82,12 @@ def test_a_documentation_is_one_sentence_of_our_own() -> None:
         if key.has_effect:
             assert key.doc.endswith("."), key.name
             assert len(key.doc) < 120, key.name
+
+
+def test_repeated_entries_of_a_list_count_once() -> None:
+    assert TOPIC_KEYS["cleanup.policy"].parse("delete,compact, delete") == ("delete", "compact")
+
+
+def test_an_empty_entry_of_a_list_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"'config\.providers' values must not be empty"):
+        BROKER_KEYS["config.providers"].parse("a,,b")

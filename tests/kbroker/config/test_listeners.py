@@ -70,7 +70,11 @@ def test_advertised_listeners_by_name() -> None:
     ("advertised", "sentence"),
     [
         ("PLAINTEXT://0.0.0.0:1", "nonroutable meta-address 0.0.0.0"),
-        ("SSL://a:1", "listener names must be equal to or a subset of the ones defined"),
+        ("SSL://a:1", "inter.broker.listener.name must be a listener name defined in advertised"),
+        (
+            "PLAINTEXT://a:1,SSL://a:1",
+            "listener names must be equal to or a subset of the ones defined",
+        ),
     ],
 )
 def test_what_cannot_be_advertised(advertised: str, sentence: str) -> None:

@@ -84,10 +84,43 @@ def test_valid_values_pass(resource_type: int, name: str, values: dict[str, str]
         (
             BROKER,
             "",
-            {"ssl.keystore.location": "x"},
+            {"ssl.client.auth": "none"},
             REQUEST,
             "Cannot update these configs at default cluster level, broker id must be specified: "
-            "[ssl.keystore.location]",
+            "[ssl.client.auth]",
+        ),
+        (
+            BROKER,
+            "",
+            {"ssl.client.auth": "x"},
+            REQUEST,
+            "Invalid value x for configuration ssl.client.auth: "
+            "String must be one of: required, requested, none",
+        ),
+        (
+            BROKER,
+            "1",
+            {"ssl.keystore.location": "x"},
+            REQUEST,
+            "These security configs can be dynamically updated only per-listener using the "
+            "listener prefix: [ssl.keystore.location]",
+        ),
+        (BROKER, "1", {"max.connections": "0"}, REQUEST, "Invalid max.connections 0"),
+        (
+            BROKER,
+            "",
+            {"log.retention.ms": "5", "log.local.retention.ms": "6"},
+            REQUEST,
+            "Invalid value 6 for configuration log.local.retention.ms: "
+            "Value must not be more than log.retention.ms property value: 5",
+        ),
+        (
+            BROKER,
+            "",
+            {"log.retention.bytes": "5", "log.local.retention.bytes": "-1"},
+            REQUEST,
+            "Invalid value -1 for configuration log.local.retention.bytes: "
+            "Value must not be -1 as log.retention.bytes value is set as 5.",
         ),
         (
             BROKER,
@@ -146,6 +179,13 @@ def test_valid_values_pass(resource_type: int, name: str, values: dict[str, str]
         (
             METRICS,
             "m",
+            {"match": "client_id="},
+            CONFIG,
+            "Illegal client matching pattern: client_id=",
+        ),
+        (
+            METRICS,
+            "m",
             {"match": "client_id=["},
             CONFIG,
             "Illegal client matching pattern: client_id=[",
@@ -194,3 +234,9 @@ def test_the_overrides_of_a_new_topic_are_shown_as_they_were_given() -> None:
     shown = {each.name: each.value for each in ConfigSchema(BrokerConfig()).effective_topic(given)}
     assert given.items() <= shown.items()
     assert shown["flush.ms"] == "9223372036854775807"
+
+
+@pytest.mark.parametrize("pattern", ["(?<n>a)", r"\p{Alpha}+", "(?<!c)b", "a++"])
+def test_a_pattern_of_java_is_taken(pattern: str) -> None:
+    values = {"match": f"client_id={pattern}"}
+    assert ConfigSchema(BrokerConfig()).check(METRICS, "m", values) is None
