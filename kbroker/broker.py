@@ -182,7 +182,13 @@ class Broker:
             listeners = _listeners(self._config)
             limits = ConnectionLimits(self._config)
             dispatcher = Dispatcher(APIS, self._config.socket_request_max_bytes)
-            server = Server(self._network, dispatcher, limits, grace_s=GRACE_S)
+            server = Server(
+                self._network,
+                dispatcher,
+                limits,
+                grace_s=GRACE_S,
+                queued_request_bytes_max=self._config.queued_max_request_bytes,
+            )
             stack.callback(server.close_listeners)
             for listener in listeners:
                 self.addresses.append(_bind(server, listener))
@@ -231,6 +237,8 @@ class Broker:
         controller = node.controller
         image = controller.image
         configs = DynamicConfigs(config, image.configs)
+        configs.on_broker_change(server.limits_changed)
+        server.limits_changed(configs.broker.set_names)
         table = PartitionTable()
         flusher = Flusher(clock)
         stopping = trio.Event()

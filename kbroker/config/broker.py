@@ -62,6 +62,11 @@ class BrokerConfig(ServerKeys, ControllerKeys, LogKeys, CoordinatorKeys, Securit
         """The value of a key by Kafka's name."""
         return self.resolve(BROKER_KEYS[name])
 
+    def for_listener(self, listener: str, key: Key[T]) -> T:
+        """The key's value for one listener: its own, `listener.name.NAME.KEY`, or everybody's."""
+        own = f"{_LISTENER_PREFIX}{listener.lower()}.{key.name}"
+        return cast("T", self._values[own]) if own in self._values else self.resolve(key)
+
     def text(self, name: str) -> str | None:
         """What a key, known or not, is set to; None where it is not."""
         return self._texts.get(name)
@@ -93,7 +98,8 @@ class BrokerConfig(ServerKeys, ControllerKeys, LogKeys, CoordinatorKeys, Securit
         )
 
     def update_dynamic(self, defaults: Mapping[str, str], own: Mapping[str, str]) -> frozenset[str]:
-        """Take over the dynamic values; the names of the keys whose values changed.
+        """Take over the dynamic values; the names of the keys whose values changed, those of single
+        listeners among them.
 
         An invalid value, which no controller stores, raises ConfigError and changes nothing.
         """
@@ -113,7 +119,8 @@ class BrokerConfig(ServerKeys, ControllerKeys, LogKeys, CoordinatorKeys, Securit
         self._texts, self._values = texts, values
         self.dynamic_defaults, self.dynamic = defaults, own
         for name in changed:
-            self.__dict__.pop(BROKER_KEYS[name].attribute, None)
+            if name in BROKER_KEYS:
+                self.__dict__.pop(BROKER_KEYS[name].attribute, None)
         return changed
 
     def check(self) -> None:
@@ -158,9 +165,7 @@ def _base_name(name: str) -> str:
 
 def _parse_all(texts: Mapping[str, str]) -> dict[str, Value]:
     return {
-        name: key.parse(text)
-        for name, text in texts.items()
-        if (key := BROKER_KEYS.get(name)) is not None
+        name: key.parse(text) for name, text in texts.items() if (key := find_key(name)) is not None
     }
 
 

@@ -4,11 +4,10 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
+from .connections import OVERRIDES, host_limits
 from .errors import ConfigError, invalid_value
-from .values import java_integer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
 _MEGABYTE = 1 << 20
 _AS_THE_WHOLE = -2  # of log.local.retention.*: what log.retention.* says
 _CODECS = range(5)  # none, gzip, snappy, lz4, zstd
-_ADDRESS = r"[a-zA-Z_0-9\-%._:]*"
 
 # (key, relation, key); the relation's name is what the sentence says.
 _NOT_LESS, _NOT_MORE, _LESS = (
@@ -185,19 +183,10 @@ def _check_cordoned(config: BrokerConfig) -> None:
 
 
 def _check_connections(config: BrokerConfig) -> None:
-    key, text = "max.connections.per.ip.overrides", config.max_connections_per_ip_overrides
-    for entry in filter(None, (part.strip() for part in text.split(","))):
-        host, colon, count = entry.rpartition(":")
-        if not colon or java_integer(count.strip()) is None:
-            raise ConfigError(
-                f"Invalid value {text} for configuration {key}: {entry} is not of the form "
-                "HOST:COUNT"
-            )
-        if re.fullmatch(_ADDRESS, host.strip()) is None:
-            raise ConfigError(f"{key} contains invalid addresses : {host.strip()}")
-    if config.max_connections_per_ip == 0 and not text:
+    limits = host_limits(config.max_connections_per_ip_overrides)
+    if config.max_connections_per_ip == 0 and not limits:
         raise ConfigError(
-            f"max.connections.per.ip can be set to zero only if {key} property is set."
+            f"max.connections.per.ip can be set to zero only if {OVERRIDES} property is set."
         )
     delay_ms, idle_ms = (
         config.connection_failed_authentication_delay_ms,

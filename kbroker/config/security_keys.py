@@ -186,6 +186,7 @@ class SecurityKeys(Keyed):
         STRING,
         "PLAINTEXT",
         one_of("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"),
+        doc="The listener that brokers use, where inter.broker.listener.name is not set.",
     )
     security_providers = Key[str | None]("security.providers", STRING, None)
     ssl_allow_dn_changes = Key("ssl.allow.dn.changes", BOOLEAN, False)

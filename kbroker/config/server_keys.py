@@ -66,6 +66,7 @@ class ServerKeys(Keyed):
         "inter.broker.listener.name",
         STRING,
         None,
+        doc="The listener that brokers use: max.connections of the broker leaves it out.",
     )
     kafka_metrics_polling_interval_secs = Key(
         "kafka.metrics.polling.interval.secs", INT, 10, at_least(1)
@@ -87,7 +88,12 @@ class ServerKeys(Keyed):
         doc="Where clients connect: NAME://HOST:PORT; no host: every interface; 0: a free port.",
     )
     max_connection_creation_rate = Key(
-        "max.connection.creation.rate", INT, INT_MAX, at_least(0), scope=CLUSTER_WIDE
+        "max.connection.creation.rate",
+        INT,
+        INT_MAX,
+        at_least(0),
+        scope=CLUSTER_WIDE,
+        doc="Connections accepted a second, by the broker and by each listener; more have to wait.",
     )
     max_connections = Key(
         "max.connections",
@@ -95,7 +101,7 @@ class ServerKeys(Keyed):
         INT_MAX,
         at_least(0),
         scope=CLUSTER_WIDE,
-        doc="Most connections of the broker at one time.",
+        doc="Most connections at one time, of the broker and of each listener.",
     )
     max_connections_per_ip = Key(
         "max.connections.per.ip",
@@ -145,15 +151,32 @@ class ServerKeys(Keyed):
     producer_purgatory_purge_interval_requests = Key(
         "producer.purgatory.purge.interval.requests", INT, 1000
     )
-    queued_max_request_bytes = Key("queued.max.request.bytes", LONG, -1)
+    queued_max_request_bytes = Key(
+        "queued.max.request.bytes",
+        LONG,
+        -1,
+        doc="With this many bytes of requests half received, no other is; 0 or less: no limit.",
+    )
     queued_max_requests = Key(
         "queued.max.requests",
         INT,
         500,
         at_least(1),
     )
-    quota_window_num = Key("quota.window.num", INT, 11, at_least(1))
-    quota_window_size_seconds = Key("quota.window.size.seconds", INT, 1, at_least(1))
+    quota_window_num = Key(
+        "quota.window.num",
+        INT,
+        11,
+        at_least(1),
+        doc="Windows over which the rate of connections is measured.",
+    )
+    quota_window_size_seconds = Key(
+        "quota.window.size.seconds",
+        INT,
+        1,
+        at_least(1),
+        doc="Length of such a window, and the longest that a connection waits for its rate.",
+    )
     replica_fetch_backoff_ms = Key("replica.fetch.backoff.ms", INT, 1000, at_least(0))
     replica_fetch_max_bytes = Key("replica.fetch.max.bytes", INT, 1_048_576, at_least(0))
     replica_fetch_min_bytes = Key("replica.fetch.min.bytes", INT, 1)

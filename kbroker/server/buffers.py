@@ -1,8 +1,10 @@
-"""Read buffers, lent to connections only while bytes of theirs are at hand: an idle connection
-holds none.
+"""Memory for requests: read buffers, lent to connections only while bytes of theirs are at hand (an
+idle connection holds none), and the bound on what may be half received.
 """
 
 from __future__ import annotations
+
+import trio
 
 POOLED_BUFFER_BYTES = 256 * 1024
 POOLED_BUFFERS_MAX = 8
@@ -35,3 +37,31 @@ class BufferPool:
         self.lent -= 1
         if len(self._free) < POOLED_BUFFERS_MAX:
             self._free.append(buffer)
+
+
+class RequestMemory:
+    """`queued.max.request.bytes`, as Kafka's SimpleMemoryPool: a request that has begun to arrive
+    takes its whole size, which is granted where anything at all is left. So whoever was granted it
+    can go on to the end, and all together are over the limit by one request at most.
+
+    A request that comes whole, or in one go, is handled where it is and takes nothing.
+    """
+
+    __slots__ = ("_left", "_some_left", "is_limited")
+
+    def __init__(self, bytes_max: int) -> None:
+        self.is_limited = bytes_max > 0
+        self._left = bytes_max
+        self._some_left = trio.Event()
+
+    async def take(self, size: int) -> None:
+        """Wait for memory for a request, which `give_back` must return."""
+        while self._left <= 0:
+            await self._some_left.wait()
+        self._left -= size
+
+    def give_back(self, size: int) -> None:
+        self._left += size
+        if self._left > 0:
+            self._some_left.set()
+            self._some_left = trio.Event()

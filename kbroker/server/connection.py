@@ -4,13 +4,12 @@ The reader takes every whole frame that has arrived, hands each to dispatch, and
 them together. An answer that must wait (a coroutine) stops the reader, as Kafka mutes a channel,
 unless its API is pipelined (Produce): then it waits beside the reader, the next request is taken,
 and later answers queue behind it. Backpressure: nothing is read while an answer cannot be sent or
-too many wait. Bounds: `PENDING_MAX` and `socket.request.max.bytes`.
+too many wait. Bounds: `PENDING_MAX`, `socket.request.max.bytes` and `queued.max.request.bytes`.
 """
 
 from __future__ import annotations
 
 import logging
-from collections import deque
 from typing import TYPE_CHECKING
 
 import trio
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 
     from kbroker.services import ConnectionInfo
 
-    from .buffers import BufferPool
+    from .buffers import BufferPool, RequestMemory
     from .dispatch import Answer, Dispatcher
     from .transport import Transport
 
@@ -65,11 +64,13 @@ class Connection:
         "_dispatcher",
         "_drained",
         "_is_parked",
+        "_memory",
         "_nursery",
         "_queue",
         "_read_scope",
         "_sending",
         "_stopping",
+        "_taken_bytes",
         "_transport",
         "info",
         "waits_since",
@@ -81,14 +82,17 @@ class Connection:
         info: ConnectionInfo,
         dispatcher: Dispatcher,
         buffers: BufferPool,
+        memory: RequestMemory,
     ) -> None:
         self.info = info
         self._transport = transport
         self._dispatcher = dispatcher
         self._buffers = buffers
-        self._queue: deque[_Slot] = deque()
+        self._memory = memory
+        self._taken_bytes = 0  # of `memory`, for the request that is half received
+        self._queue: list[_Slot] = []  # short, and most often empty: less memory than a deque
         self._sending = False
-        self._drained = trio.Event()
+        self._drained: trio.Event | None = None  # of a reader that waits for a shorter line
         self._is_parked = False  # the reader waits for bytes
         self._stopping = False
         self._read_scope = trio.CancelScope()
@@ -96,6 +100,11 @@ class Connection:
         # Since when (Trio's time) it waits, be it for a request, an answer, or for the client to
         # read: of someone who waits now.
         self.waits_since = trio.current_time()
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether it was told to stop, or is cut."""
+        return self._stopping
 
     def stop(self) -> None:
         """Take no further request; requests in flight are still answered."""
@@ -148,8 +157,11 @@ class Connection:
                     while not is_done:
                         consumed, ready, last, is_done = self._take_frames(view, end)
                         end -= consumed
-                        if end and consumed:
-                            view[:end] = view[consumed : consumed + end]
+                        if consumed:
+                            if end:
+                                view[:end] = view[consumed : consumed + end]
+                            if self._taken_bytes:
+                                self._give_memory_back()
                         if pool.is_scarce and end < len(view) == POOLED_BUFFER_BYTES:
                             buffer = self._smaller(buffer, end)
                             view = memoryview(buffer)
@@ -163,9 +175,24 @@ class Connection:
                     if pool.is_scarce and end < len(view) == POOLED_BUFFER_BYTES:
                         buffer = self._smaller(buffer, end)
                         view = memoryview(buffer)
+                    if self._memory.is_limited and end >= 4 and not self._taken_bytes:
+                        await self._take_memory(_frame_size(buffer))
                     await self._park()
             finally:
                 pool.give_back(buffer)
+                if self._taken_bytes:
+                    self._give_memory_back()
+
+    async def _take_memory(self, size: int) -> None:
+        self.waits_since = trio.current_time()
+        self._is_parked = True
+        await self._memory.take(size)
+        self._is_parked = False
+        self._taken_bytes = size
+
+    def _give_memory_back(self) -> None:
+        self._memory.give_back(self._taken_bytes)
+        self._taken_bytes = 0
 
     def _smaller(self, buffer: bytearray, end: int) -> bytearray:
         """What has come of a request; the pool gets its buffer back."""
@@ -285,8 +312,9 @@ class Connection:
                 answer = self._queue[0].answer
                 if answer is not None:
                     await self._send(answer)
-                self._queue.popleft()
-                self._drained.set()
+                self._queue.pop(0)
+                if self._drained is not None:
+                    self._drained.set()
         finally:
             self._sending = False
 

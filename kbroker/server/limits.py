@@ -1,70 +1,128 @@
-"""How many connections there may be, and for how long one may be silent.
+"""How many connections there may be, how fast they may come, and how long one may be silent.
 
 Kafka's ConnectionQuotas and the idle expiry of its Selector: `max.connections.per.ip` (with
-overrides) closes what is over it at once, `max.connections` stops accepting until one is gone,
-`connections.max.idle.ms` closes who has neither sent nor taken anything for that long, be it that a
-request of theirs still waits.
+overrides) closes what is over it at once; `max.connections`, of the broker and of a listener, keeps
+a listener from accepting until one is gone, as does `max.connection.creation.rate` until it is
+kept; `connections.max.idle.ms` closes who has neither sent nor taken anything for that long, be it
+that a request of theirs still waits. The listener that brokers use among themselves is under its
+own limits alone where there is another.
 """
 
 from __future__ import annotations
 
 import logging
+import socket
 from typing import TYPE_CHECKING
 
 import trio
 
+from kbroker.config.broker import BrokerConfig
+from kbroker.config.connections import host_limits
+
+from .rates import SampledRate
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
-
-    from kbroker.config import BrokerConfig
 
     from .connection import Connection
 
 IDLE_POLL_S_MIN = 0.1
 IDLE_POLL_S_MAX = 3600.0
+_KEYS = frozenset(
+    {
+        "max.connections",
+        "max.connections.per.ip",
+        "max.connections.per.ip.overrides",
+        "max.connection.creation.rate",
+    }
+)
 
 log = logging.getLogger("kbroker.server")
 
 
+class _ListenerLimits:
+    """Count, limits and rate of one listener."""
+
+    __slots__ = ("count", "is_protected", "most", "rate", "rate_most")
+
+    def __init__(self, rate: SampledRate) -> None:
+        self.count = 0
+        self.rate = rate
+        self.most = self.rate_most = 0
+        self.is_protected = False
+
+
 class ConnectionLimits:
-    """The counts of one broker. Limits are read from the configuration as they apply."""
+    """The counts of one broker. `changed` takes over new values of the configuration."""
 
     def __init__(self, config: BrokerConfig) -> None:
         self._config = config
         self._by_host: dict[str, int] = {}
         self._total = 0
-        self._one_left = trio.Event()
+        self._listeners: dict[str, _ListenerLimits] = {}
+        self._rate = self._new_rate()
+        self._overrides: dict[str, int] = {}
+        self._may_have_room = trio.Event()
+        self._read()
 
-    async def wait_for_room(self) -> None:
-        """Returns when max.connections allows one more."""
-        while self._total >= self._config.max_connections:
-            self._one_left = trio.Event()
-            await self._one_left.wait()
+    def add_listener(self, name: str) -> None:
+        self._listeners[name] = _ListenerLimits(self._new_rate())
+        self._read()
 
-    def admit(self, host: str) -> bool:
+    def changed(self, keys: Iterable[str]) -> None:
+        """These keys, or those of a listener among them, have new values."""
+        if any(key in _KEYS or key.startswith("listener.name.") for key in keys):
+            self._read()
+            self._may_have_room.set()
+
+    async def wait_for_turn(self, listener: str) -> None:
+        """Returns when one more connection that has been accepted there may be served."""
+        limits = self._listeners[listener]
+        now_s = trio.current_time()
+        wait_s = self._delay_s(limits, now_s)
+        if wait_s > 0:
+            await trio.sleep_until(now_s + wait_s)
+        while not self._has_room(limits):
+            self._may_have_room = trio.Event()
+            await self._may_have_room.wait()
+
+    def admit(self, listener: str, host: str) -> bool:
         """Count a connection from `host` in; False: it is over max.connections.per.ip."""
         count = self._by_host.get(host, 0)
-        if count >= self._per_host(host):
+        if count >= self._overrides.get(host, self._config.max_connections_per_ip):
             log.info("refusing a connection from %s: it has %d already", host, count)
             return False
         self._by_host[host] = count + 1
+        self._listeners[listener].count += 1
         self._total += 1
         return True
 
-    def release(self, host: str) -> None:
+    def release(self, listener: str, host: str) -> None:
         """Count it out."""
         self._total -= 1
+        self._listeners[listener].count -= 1
         self._by_host[host] -= 1
         if not self._by_host[host]:
             del self._by_host[host]
-        self._one_left.set()
+        self._may_have_room.set()
 
-    def _per_host(self, host: str) -> int:
-        for override in self._config.max_connections_per_ip_overrides.split(","):
-            name, _, limit = override.strip().rpartition(":")
-            if name == host:
-                return int(limit)
-        return self._config.max_connections_per_ip
+    def cut_excess(self, connections: Iterable[Connection]) -> None:
+        """Close the longest idle where there are more than the broker may have: its limit was
+        lowered, or brokers have come.
+        """
+        excess = self._total - self._config.max_connections
+        if excess <= 0:
+            return
+        candidates = []
+        for connection in connections:
+            if connection.is_ending:
+                excess -= 1
+            elif not self._listeners[connection.info.listener].is_protected:
+                candidates.append(connection)
+        candidates.sort(key=lambda connection: connection.waits_since)
+        for connection in candidates[: max(excess, 0)]:
+            log.info("closing %s: too many connections", connection.info.connection_id)
+            connection.cut()
 
     async def close_idle(self, connections: Iterable[Connection]) -> None:
         """Close who is silent for too long, until cancelled."""
@@ -84,3 +142,45 @@ class ConnectionLimits:
                     oldest = min(oldest, since)
             wait_s = oldest + idle_s - trio.current_time()
             await trio.sleep(min(max(wait_s, IDLE_POLL_S_MIN), IDLE_POLL_S_MAX))
+
+    def _delay_s(self, limits: _ListenerLimits, now_s: float) -> float:
+        """How long a connection that comes now has to wait for the rates to be kept."""
+        longest_s = float(self._config.quota_window_size_seconds)
+        limits.rate.record(now_s)
+        delay_s = limits.rate.delay_s(limits.rate_most, now_s, longest_s)
+        if not limits.is_protected:
+            self._rate.record(now_s)
+            most = self._config.max_connection_creation_rate
+            delay_s = max(delay_s, self._rate.delay_s(most, now_s, longest_s))
+        return delay_s
+
+    def _has_room(self, limits: _ListenerLimits) -> bool:
+        if limits.count >= limits.most:
+            return False
+        return limits.is_protected or self._total < self._config.max_connections
+
+    def _read(self) -> None:
+        config = self._config
+        between_brokers = config.inter_broker_listener_name or config.security_inter_broker_protocol
+        for name, limits in self._listeners.items():
+            limits.most = config.for_listener(name, BrokerConfig.max_connections)
+            limits.rate_most = config.for_listener(name, BrokerConfig.max_connection_creation_rate)
+            limits.is_protected = name == between_brokers.upper() and len(self._listeners) > 1
+        self._overrides = {}
+        for host, most in host_limits(config.max_connections_per_ip_overrides).items():
+            for address in _addresses(host):
+                self._overrides[address] = most
+
+    def _new_rate(self) -> SampledRate:
+        config = self._config
+        return SampledRate(config.quota_window_num, config.quota_window_size_seconds)
+
+
+def _addresses(host: str) -> set[str]:
+    """The addresses of a host, and what it was called where it has none."""
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except OSError as error:
+        log.warning("max.connections.per.ip.overrides: %s: %s", host, error)
+        return {host}
+    return {str(address[0]) for *_, address in found}

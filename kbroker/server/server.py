@@ -11,10 +11,12 @@ import trio
 
 from kbroker.services import ConnectionInfo
 
-from .buffers import BufferPool
+from .buffers import BufferPool, RequestMemory
 from .connection import Connection
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from .dispatch import Dispatcher
     from .limits import ConnectionLimits
     from .transport import Listener, Network, Transport
@@ -26,6 +28,9 @@ log = logging.getLogger("kbroker.server")
 ACCEPT_RETRY_ERRORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 ACCEPT_RETRY_S = 0.1
 ACCEPT_COMPLAINT_S = 10.0
+# Accepted in a row before those who are connected have their turn: a storm of clients must not
+# outrun socket.listen.backlog.size, or who is dropped there tries again a second later.
+ACCEPTS_A_TURN_MAX = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +53,14 @@ class Server:
         limits: ConnectionLimits,
         *,
         grace_s: float,
+        queued_request_bytes_max: int = -1,
     ) -> None:
         self._network = network
         self._dispatcher = dispatcher
         self._limits = limits
         self._grace_s = grace_s
         self._buffers = BufferPool()
+        self._memory = RequestMemory(queued_request_bytes_max)
         self._listeners: list[tuple[ListenerSettings, Listener]] = []
         self._connections: set[Connection] = set()
         self._stopping = trio.Event()
@@ -62,12 +69,18 @@ class Server:
     def bind(self, settings: ListenerSettings) -> tuple[str, int]:
         """Take the address now, without letting anyone in; the host and port it got. OSError."""
         listener = self._network.bind(settings.host, settings.port)
+        self._limits.add_listener(settings.name)
         self._listeners.append((settings, listener))
         return listener.address
 
     def close_listeners(self) -> None:
         for _, listener in self._listeners:
             listener.close()
+
+    def limits_changed(self, keys: Iterable[str]) -> None:
+        """These keys of the configuration have new values: who is over a lower limit goes."""
+        self._limits.changed(keys)
+        self._limits.cut_excess(self._connections)
 
     def stop(self) -> None:
         """Accept no one, take no request more; `run` ends when those in flight are answered."""
@@ -100,8 +113,8 @@ class Server:
     ) -> None:
         limits = self._limits
         complain_at = 0.0
+        in_a_row = 0
         while True:
-            await limits.wait_for_room()
             try:
                 transport = await listener.accept()
             except OSError as error:
@@ -112,11 +125,20 @@ class Server:
                     complain_at = trio.current_time() + ACCEPT_COMPLAINT_S
                 await trio.sleep(ACCEPT_RETRY_S)
                 continue
-            if limits.admit(transport.peer_address[0]):
+            try:
+                await limits.wait_for_turn(settings.name)
+            except trio.Cancelled:
+                transport.close()
+                raise
+            if limits.admit(settings.name, transport.peer_address[0]):
                 connections.start_soon(self._serve, settings, transport)
+                limits.cut_excess(self._connections)
             else:
                 transport.close()
-            await trio.lowlevel.checkpoint()  # those who are connected have their turn
+            in_a_row += 1
+            if in_a_row == ACCEPTS_A_TURN_MAX:
+                in_a_row = 0
+                await trio.lowlevel.checkpoint()
 
     async def _serve(self, settings: ListenerSettings, transport: Transport) -> None:
         host, port = transport.local_address
@@ -130,10 +152,10 @@ class Server:
             peer_host=peer_host,
             advertised=settings.advertised or (host, port),
         )
-        connection = Connection(transport, info, self._dispatcher, self._buffers)
+        connection = Connection(transport, info, self._dispatcher, self._buffers, self._memory)
         self._connections.add(connection)
         try:
             await connection.run()
         finally:
             self._connections.discard(connection)
-            self._limits.release(peer_host)
+            self._limits.release(settings.name, peer_host)

@@ -90,6 +90,7 @@ class SocketTransport:
     def __init__(self, sock: socket.socket) -> None:
         sock.setblocking(False)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         self._socket = sock
         self._fd = sock.fileno()
         self.local_address = _host_port(sock.getsockname())
@@ -144,14 +145,11 @@ class SocketTransport:
 class SocketListener:
     """A listening TCP socket."""
 
-    __slots__ = ("_buffer_sizes", "_descriptors_max", "_socket", "address")
+    __slots__ = ("_descriptors_max", "_send_buffer", "_socket", "address")
 
-    def __init__(self, sock: socket.socket, send_buffer: int, receive_buffer: int) -> None:
+    def __init__(self, sock: socket.socket, send_buffer: int) -> None:
         self._socket = sock
-        self._buffer_sizes = (
-            (socket.SO_SNDBUF, send_buffer),
-            (socket.SO_RCVBUF, receive_buffer),
-        )
+        self._send_buffer = send_buffer
         self._descriptors_max = descriptors.limit()
         self.address = _host_port(sock.getsockname())
 
@@ -175,9 +173,8 @@ class SocketListener:
                 sock.close()
                 raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
             try:
-                for option, size in self._buffer_sizes:
-                    if size > 0:
-                        sock.setsockopt(socket.SOL_SOCKET, option, size)
+                if self._send_buffer > 0:
+                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self._send_buffer)
                 return SocketTransport(sock)
             except OSError:
                 sock.close()  # reset between accept and here
@@ -209,11 +206,14 @@ class SocketNetwork:
             if family == socket.AF_INET6 and host in ("", "::"):
                 # The wildcard serves both families, as a Java server socket does.
                 sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+            if self._receive_buffer > 0:
+                # Before connections come: they inherit it, and a window is agreed on to match.
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._receive_buffer)
             sock.bind(address)
         except OSError:
             sock.close()
             raise
-        return SocketListener(sock, self._send_buffer, self._receive_buffer)
+        return SocketListener(sock, self._send_buffer)
 
 
 def _host_port(address: tuple[str, int] | tuple[str, int, int, int]) -> tuple[str, int]:

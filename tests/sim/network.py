@@ -190,11 +190,11 @@ class MemoryNetwork:
     def forget(self, address: tuple[str, int]) -> None:
         self._listeners.pop(address, None)
 
-    async def connect(self, host: str, port: int) -> MemoryStream:
+    async def connect(self, host: str, port: int, from_host: str = "client") -> MemoryStream:
         listener = self._listeners.get((host, port))
         if listener is None or not listener.started:
             raise ConnectionRefusedError(111, "Connection refused")
-        client, server = link((host, port), ("client", self._next_port))
+        client, server = link((host, port), (from_host, self._next_port))
         self._next_port += 1
         await listener.offer(server)
         return MemoryStream(client)

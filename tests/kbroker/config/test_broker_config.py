@@ -119,8 +119,7 @@ def test_settings_are_parsed() -> None:
         ),
         (
             {"max.connections.per.ip.overrides": "a"},
-            "Invalid value a for configuration max.connections.per.ip.overrides: "
-            "a is not of the form HOST:COUNT",
+            "max.connections.per.ip.overrides contains invalid addresses : a",
         ),
         (
             {"max.connections.per.ip.overrides": "[::1]:5"},
@@ -200,3 +199,30 @@ def test_an_invalid_dynamic_value_changes_nothing() -> None:
         config.update_dynamic({"message.max.bytes": "x"}, {})
     assert config.message_max_bytes == 1_048_588
     assert not config.dynamic_defaults
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"max.connections.per.ip.overrides": "a"}, "contains invalid addresses : a"),
+        ({"max.connections.per.ip.overrides": "a!:1"}, "contains invalid addresses : a!"),
+        ({"max.connections.per.ip.overrides": "a:b"}, "'b' of a is no number of connections"),
+        ({"max.connections.per.ip": "0"}, "can be set to zero only if"),
+        ({"queued.max.request.bytes": "1000"}, "must be larger or equal to"),
+        ({"listener.name.x.max.connections": "many"}, "Not a number of type INT"),
+    ],
+)
+def test_limits_of_connections_are_checked_at_start(
+    settings: dict[str, str], sentence: str
+) -> None:
+    with pytest.raises(ConfigError, match=sentence):
+        BrokerConfig(settings)
+
+
+def test_a_listener_has_its_own_value_or_everybodys() -> None:
+    config = BrokerConfig({"max.connections": "5", "listener.name.x.max.connections": "3"})
+    assert config.for_listener("X", BrokerConfig.max_connections) == 3
+    assert config.for_listener("Y", BrokerConfig.max_connections) == 5
+    changed = config.update_dynamic({"listener.name.y.max.connections": "4"}, {})
+    assert changed == {"listener.name.y.max.connections"}
+    assert config.for_listener("Y", BrokerConfig.max_connections) == 4

@@ -16,8 +16,6 @@ NAMESAKES = {"cordoned.log.dirs"}
 # Held against the listeners as Kafka does, and otherwise not read.
 ONLY_CHECKED = {
     "early.start.listeners",
-    "inter.broker.listener.name",
-    "security.inter.broker.protocol",
 }
 # Modules of kbroker.config that only define keys, check them or hand them on.
 NO_READERS = ("topic.py", "schema.py", "checks.py", "client_metrics.py")

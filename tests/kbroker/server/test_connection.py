@@ -14,7 +14,12 @@ import trio.testing
 
 from kbroker.api import Api, serve
 from kbroker.handlers import api_versions
-from kbroker.server.buffers import LENT_BUFFERS_MAX, POOLED_BUFFER_BYTES, BufferPool
+from kbroker.server.buffers import (
+    LENT_BUFFERS_MAX,
+    POOLED_BUFFER_BYTES,
+    BufferPool,
+    RequestMemory,
+)
 from kbroker.server.connection import PENDING_MAX, REQUESTS_A_TURN_MAX, Connection
 from kbroker.server.dispatch import Dispatcher
 from kbroker.services import CloseConnection, ConnectionInfo, RequestContext, Services
@@ -73,7 +78,9 @@ class Harness:
         client, server = link()
         self.stream = MemoryStream(client)
         info = ConnectionInfo("c", "PLAINTEXT", "broker", 9092, "client", ("broker", 9092))
-        self.connection = Connection(server, info, self.dispatcher, buffers or BufferPool())
+        self.connection = Connection(
+            server, info, self.dispatcher, buffers or BufferPool(), RequestMemory(-1)
+        )
 
     def apis(self) -> tuple[Api, ...]:
         return (

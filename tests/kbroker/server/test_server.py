@@ -25,19 +25,32 @@ if TYPE_CHECKING:
 
 
 class Service:
-    """A server that serves the harness's handlers."""
+    """A server that serves the harness's handlers on each listener, the first of them by default.
 
-    def __init__(self, **settings: object) -> None:
+    Settings have _ for the dots of their keys.
+    """
+
+    def __init__(self, *listeners: str, **settings: object) -> None:
         names = {name.replace("_", "."): str(value) for name, value in settings.items()}
         self.network = MemoryNetwork()
         self.harness = Harness()
+        self.config = BrokerConfig(names)
         self.server = Server(
             self.network,
             self.harness.dispatcher,
-            ConnectionLimits(BrokerConfig(names)),
+            ConnectionLimits(self.config),
             grace_s=1.0,
+            queued_request_bytes_max=self.config.queued_max_request_bytes,
         )
-        self.address = self.server.bind(ListenerSettings("PLAINTEXT", "broker", 0, None))
+        self.addresses = {
+            name: self.server.bind(ListenerSettings(name, "broker", 0, None))
+            for name in listeners or ("PLAINTEXT",)
+        }
+
+    def change(self, **settings: object) -> None:
+        """Dynamic values for the whole cluster, in place of earlier ones."""
+        names = {name.replace("_", "."): str(value) for name, value in settings.items()}
+        self.server.limits_changed(self.config.update_dynamic(names, {}))
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -46,8 +59,18 @@ class Service:
             yield
             self.server.stop()
 
-    async def connect(self) -> MemoryStream:
-        return await self.network.connect(*self.address)
+    async def connect(self, listener: str = "", client: str = "client") -> MemoryStream:
+        address = self.addresses[listener or next(iter(self.addresses))]
+        return await self.network.connect(*address, client)
+
+    async def served(self, *streams: MemoryStream) -> int:
+        """How many of them get an answer at once."""
+        count = 0
+        for stream in streams:
+            with suppress(trio.BrokenResourceError), trio.move_on_after(0.001):
+                await stream.send_all(framed(produce(), 9, 1))
+                count += await stream.receive_some() != b""
+        return count
 
 
 async def is_open(stream: MemoryStream) -> bool:
@@ -147,3 +170,138 @@ async def test_a_process_without_descriptors_serves_whom_it_has(
         await trio.sleep(1.0)
         assert len(service.harness.seen) == 2
     assert caplog.text.count("Too many open files") == 1
+
+
+async def test_a_listener_has_limits_of_its_own(autojump_clock: trio.testing.MockClock) -> None:
+    limits = {"listener.name.external.max.connections": 1, "max.connections": 3}
+    service = Service("INTERNAL", "EXTERNAL", **limits)
+    async with service.running():
+        outside = [await service.connect("EXTERNAL") for _ in range(2)]
+        assert await service.served(*outside) == 1
+        inside = [await service.connect("INTERNAL") for _ in range(3)]
+        assert await service.served(*inside) == 2  # with that one outside there are three
+        await outside[0].aclose()
+        await trio.sleep(0.1)
+        assert await service.served(outside[1], *inside) == 3
+
+
+async def test_the_listener_of_brokers_is_not_kept_out_by_clients(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """One more than the broker may have: the client that was silent for longest goes."""
+    limits = {"inter.broker.listener.name": "INTERNAL", "max.connections": 2}
+    service = Service("INTERNAL", "EXTERNAL", **limits)
+    async with service.running():
+        clients = [await service.connect("EXTERNAL") for _ in range(2)]
+        for client in clients:
+            assert await service.served(client)
+            await trio.sleep(0.1)
+        broker = await service.connect("INTERNAL")
+        assert await service.served(broker)
+        assert not await is_open(clients[0])
+        assert await is_open(clients[1])
+
+
+async def test_limits_change_while_the_broker_runs(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    service = Service(max_connections=1)
+    async with service.running():
+        streams = []
+        for _ in range(3):
+            streams.append(await service.connect())
+            await trio.sleep(0.1)
+        assert await service.served(*streams) == 1
+        service.change(max_connections=3)
+        await trio.sleep(0.1)
+        for each in streams:  # the last one is the last to be idle
+            assert await service.served(each)
+            await trio.sleep(0.1)
+        service.change(max_connections=1)
+        await trio.sleep(0.1)
+        assert [await is_open(each) for each in streams] == [False, False, True]
+        service.change(max_connections=5, listener_name_plaintext_max_connections=2)
+        streams = [await service.connect() for _ in range(2)]
+        assert await service.served(*streams) == 1
+
+
+@pytest.mark.parametrize(
+    ("settings", "hosts", "served"),
+    [
+        ({"max.connections.per.ip": 1}, "aab", 2),
+        ({"max.connections.per.ip.overrides": "10.0.0.1:1"}, "aab", 2),
+        ({"max.connections.per.ip.overrides": " 10.0.0.1 : 2 , 10.0.0.2:0"}, "aaab", 2),
+        ({"max.connections.per.ip": 0, "max.connections.per.ip.overrides": "10.0.0.2:2"}, "abb", 2),
+        ({"max.connections.per.ip.overrides": "fe80::1:1"}, "6a6", 2),
+    ],
+)
+async def test_an_address_has_as_many_connections_as_its_limit_says(
+    settings: dict[str, object],
+    hosts: str,
+    served: int,
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    addresses = {"a": "10.0.0.1", "b": "10.0.0.2", "6": "fe80::1"}
+    service = Service(**settings)
+    async with service.running():
+        streams = [await service.connect(client=addresses[host]) for host in hosts]
+        assert await service.served(*streams) == served
+
+
+@pytest.mark.parametrize(
+    "key", ["max.connection.creation.rate", "listener.name.plaintext.max.connection.creation.rate"]
+)
+async def test_connections_come_no_faster_than_their_rate(
+    key: str, autojump_clock: trio.testing.MockClock
+) -> None:
+    """Ten seconds of it may come at once: the rate is that of the last ten."""
+    service = Service(**{key: 2})
+    async with service.running():
+        streams = [await service.connect() for _ in range(24)]
+        assert await service.served(*streams) == 20
+        await trio.sleep(1.0)
+        assert await service.served(*streams) == 22
+        await trio.sleep(1.0)
+        assert await service.served(*streams) == 23  # the first second still counts
+
+
+async def test_half_received_requests_are_bounded(autojump_clock: trio.testing.MockClock) -> None:
+    """Whoever began goes on to the end; a request that comes in one go needs no room."""
+    size = 20_000
+    service = Service(queued_max_request_bytes=30_000, socket_request_max_bytes=30_000)
+    name = "x" * size
+    service.harness.gate(name).set()
+    request = framed(produce(name), 9, 1)
+    async with service.running():
+        first, second, third, whole = [await service.connect() for _ in range(4)]
+        for stream in (first, second, third):
+            await stream.send_all(request[:1000])
+            await trio.sleep(0.1)
+        await third.send_all(request[1000:])
+        await trio.sleep(0.1)
+        assert await service.served(whole) == 1
+        assert service.harness.seen == [""]
+        await second.send_all(request[1000:])
+        await trio.sleep(0.1)
+        assert service.harness.seen == ["", name, name]  # the second's, and so the third's
+        await first.aclose()
+        await trio.sleep(0.1)
+        for stream in (second, third):
+            await stream.send_all(request[:1000])
+        await trio.sleep(0.1)
+        for stream in (third, second):
+            await stream.send_all(request[1000:])
+        await trio.sleep(0.1)
+        assert service.harness.seen == ["", name, name, name, name]
+
+
+async def test_a_storm_of_connections_leaves_others_their_turn(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    service = Service()
+    async with service.running():
+        known = await service.connect()
+        assert await service.served(known) == 1
+        for _ in range(60):
+            await service.connect()
+        assert await service.served(known) == 1

@@ -1,0 +1,28 @@
+"""`max.connections.per.ip.overrides`: the hosts that may have other numbers of connections.
+
+Rules and sentences follow KafkaConfig (`maxConnectionsPerIpOverrides`).
+"""
+
+from __future__ import annotations
+
+import re
+
+from .errors import ConfigError
+from .values import INT_MAX
+
+OVERRIDES = "max.connections.per.ip.overrides"
+_HOST = r"[0-9a-zA-Z\-%._:]+"  # Utils.validHostPattern
+
+
+def host_limits(text: str) -> dict[str, int]:
+    """Host, as it is written, to its most connections; ConfigError."""
+    limits: dict[str, int] = {}
+    for entry in filter(None, map(str.strip, text.split(","))):
+        # The host may be an IPv6 address: the last colon counts.
+        host, _, limit = (part.strip() for part in entry.rpartition(":"))
+        if not re.fullmatch(_HOST, host):
+            raise ConfigError(f"{OVERRIDES} contains invalid addresses : {host or entry}")
+        if not (limit.isascii() and limit.isdigit() and int(limit) <= INT_MAX):
+            raise ConfigError(f"{OVERRIDES}: {limit!r} of {host} is no number of connections")
+        limits[host] = int(limit)
+    return limits
