@@ -198,7 +198,9 @@ class Kbroker(BrokerProcess):
 
     def _spawn(self, log: int) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "kbroker", "serve"]
-        command += ["--listen", f"{self.host}:{self.port}", "--data", str(self.data)]
+        command += ["--listen", f"{self.host}:{self.port}"]
+        if "log.dirs" not in self.settings:
+            command += ["--data", str(self.data)]
         for key, value in self.settings.items():
             command += ["--set", f"{key}={value}"]
         return subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=log)

@@ -47,6 +47,10 @@ if TYPE_CHECKING:
         AlterPartitionReassignmentsRequest,
         AlterPartitionReassignmentsResponse,
     )
+    from kbroker.wire.messages.assign_replicas_to_dirs import (
+        AssignReplicasToDirsRequest,
+        AssignReplicasToDirsResponse,
+    )
     from kbroker.wire.messages.broker_heartbeat import (
         BrokerHeartbeatRequest,
         BrokerHeartbeatResponse,
@@ -265,6 +269,13 @@ class ActiveController:
         self, request: AllocateProducerIdsRequest
     ) -> Result[AllocateProducerIdsResponse]:
         return decide_allocate_producer_ids(self.image, request)
+
+    def assign_replicas_to_dirs(
+        self, request: AssignReplicasToDirsRequest
+    ) -> Result[AssignReplicasToDirsResponse]:
+        from .state.directories import decide_assign_replicas_to_dirs
+
+        return decide_assign_replicas_to_dirs(self.image, request, schema=self._schema)
 
     def register_broker(
         self, request: BrokerRegistrationRequest

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 import trio
 
 from kbroker.wire.errors import ErrorCode, RequestError
+from kbroker.wire.messages.assign_replicas_to_dirs import AssignReplicasToDirsResponse
 from kbroker.wire.messages.broker_heartbeat import BrokerHeartbeatResponse
 from kbroker.wire.messages.broker_registration import BrokerRegistrationResponse
 from kbroker.wire.uuids import random_uuid
@@ -333,6 +334,7 @@ _DECISIONS: Final[Mapping[str, Callable[[ActiveController, Any], Result[Any]]]] 
     "AllocateProducerIdsRequest": ActiveController.allocate_producer_ids,
     "AlterConfigsRequest": ActiveController.alter_configs,
     "AlterPartitionReassignmentsRequest": ActiveController.alter_partition_reassignments,
+    "AssignReplicasToDirsRequest": ActiveController.assign_replicas_to_dirs,
     "BrokerHeartbeatRequest": ActiveController.broker_heartbeat,
     "BrokerRegistrationRequest": ActiveController.register_broker,
     "CreatePartitionsRequest": ActiveController.create_partitions,
@@ -355,6 +357,7 @@ _QUESTIONS: Final[Mapping[str, Callable[[Controller, Any], Message]]] = {
 # What these answer to a RequestError. Their records say of many partitions what follows from one
 # broker's state, and may go into several batches.
 _REFUSALS: Final[Mapping[str, Callable[..., Message]]] = {
+    "AssignReplicasToDirsRequest": AssignReplicasToDirsResponse,
     "BrokerHeartbeatRequest": BrokerHeartbeatResponse,
     "BrokerRegistrationRequest": BrokerRegistrationResponse,
 }

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from kbroker.wire.messages import (
     alter_configs,
     alter_partition_reassignments,
+    alter_replica_log_dirs,
     delete_records,
     describe_producers,
     elect_leaders,
@@ -18,6 +19,29 @@ if TYPE_CHECKING:
 
     from kbroker.wire.errors import ErrorCode
     from kbroker.wire.message import Message
+
+
+def _alter_replica_log_dirs(
+    request: alter_replica_log_dirs.AlterReplicaLogDirsRequest,
+    version: int,
+    code: ErrorCode,
+    message: str | None,
+) -> Message:
+    return alter_replica_log_dirs.AlterReplicaLogDirsResponse(
+        results=[
+            alter_replica_log_dirs.AlterReplicaLogDirTopicResult(
+                topic_name=topic.name,
+                partitions=[
+                    alter_replica_log_dirs.AlterReplicaLogDirPartitionResult(
+                        partition_index=index, error_code=code
+                    )
+                    for index in topic.partitions
+                ],
+            )
+            for directory in request.dirs
+            for topic in directory.topics
+        ]
+    )
 
 
 def _delete_records(
@@ -144,6 +168,7 @@ def _list_partition_reassignments(
 
 
 ANSWERS: Final[Mapping[type[Message], Callable[[Any, int, ErrorCode, str | None], Message]]] = {
+    alter_replica_log_dirs.AlterReplicaLogDirsRequest: _alter_replica_log_dirs,
     delete_records.DeleteRecordsRequest: _delete_records,
     describe_producers.DescribeProducersRequest: _describe_producers,
     alter_configs.AlterConfigsRequest: _alter_configs,

@@ -10,6 +10,7 @@ from kbroker.handlers import (
     add_raft_voter,
     alter_configs,
     alter_partition_reassignments,
+    alter_replica_log_dirs,
     api_versions,
     create_partitions,
     create_topics,
@@ -49,6 +50,7 @@ from kbroker.handlers import (
 from kbroker.wire.messages.add_raft_voter import AddRaftVoterRequest
 from kbroker.wire.messages.alter_configs import AlterConfigsRequest
 from kbroker.wire.messages.alter_partition_reassignments import AlterPartitionReassignmentsRequest
+from kbroker.wire.messages.alter_replica_log_dirs import AlterReplicaLogDirsRequest
 from kbroker.wire.messages.api_versions import ApiVersionsRequest
 from kbroker.wire.messages.create_partitions import CreatePartitionsRequest
 from kbroker.wire.messages.create_topics import CreateTopicsRequest
@@ -112,6 +114,7 @@ APIS: tuple[Api, ...] = (
     serve(OffsetForLeaderEpochRequest, 2, 4, offset_for_leader_epoch.handle),
     serve(DescribeConfigsRequest, 1, 4, describe_configs.handle),
     serve(AlterConfigsRequest, 0, 2, alter_configs.handle),
+    serve(AlterReplicaLogDirsRequest, 1, 2, alter_replica_log_dirs.handle),
     serve(DescribeLogDirsRequest, 1, 5, describe_log_dirs.handle),
     serve(CreatePartitionsRequest, 0, 3, create_partitions.handle),
     serve(DeleteGroupsRequest, 0, 2, delete_groups.handle),

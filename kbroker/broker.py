@@ -28,11 +28,14 @@ from kbroker.controller.features import SUPPORTED, UnsupportedLevel
 from kbroker.coordinators.group_coordinator import GroupCoordinator
 from kbroker.coordinators.internal_topics import CONSUMER_OFFSETS, consumer_offsets_topic
 from kbroker.handlers import api_versions
-from kbroker.lifecycle import Lifecycle
+from kbroker.lifecycle import DirectoryNotTold, Lifecycle
 from kbroker.node import Node, open_node
+from kbroker.partitions.assignments import Assignments
+from kbroker.partitions.directory_watch import DirectoryWatch
 from kbroker.partitions.fetch_sessions import FetchSessionCache
 from kbroker.partitions.flusher import Flusher
 from kbroker.partitions.maintenance import Maintenance
+from kbroker.partitions.moves import Moves
 from kbroker.partitions.producer_ids import ProducerIdPool
 from kbroker.partitions.publisher import Publisher
 from kbroker.partitions.table import PartitionTable
@@ -165,8 +168,10 @@ class Broker:
                 return False  # what the body raised, without the nurseries it came through
             for each in leaves:
                 if isinstance(each, StorageError):
-                    # The metadata log, without which no broker can go on.
+                    # Of the metadata log, or the last log directory: no broker can go on.
                     raise BrokerStopped(_sentence(each)) from each
+                if isinstance(each, DirectoryNotTold):
+                    raise BrokerStopped(f"{each}.") from each
             raise
 
     def intercept(self, key: ApiKey, hook: Intercept | None) -> None:
@@ -196,31 +201,40 @@ class Broker:
             try:
                 async with self._serve(node, server, dispatcher):
                     yield
-            finally:
-                if not node.is_temporary:
-                    with trio.CancelScope(shield=True):
-                        await node.close()
+            except BaseException:
+                try:
+                    await _close(node)
+                except StorageError as error:
+                    log.error("%s", error)  # what ended the broker comes first
+                raise
+            await _close(node)
 
     def _open_node(self, stack: contextlib.ExitStack) -> Node:
         """Take the data directory, with its metadata log. StartupError."""
         config = self._config
-        paths = config.log_dirs or config.log_dir
         is_set = bool({"log.dirs", "log.dir"} & set(config.set_names))
         is_temporary = self._settings.data_dir is None and not is_set
         if is_temporary:
             path = f"{_temporary_root()}/kbroker-{self._rng.randbytes(6).hex()}"
             _make_private(path)
             stack.callback(self._disk.remove_tree, path)
-        elif self._settings.data_dir is not None:
-            path = self._settings.data_dir
-        elif len(paths) == 1:
-            path = paths[0]
+            paths = [path]
+        elif is_set:
+            paths = list(config.log_dirs or config.log_dir)
         else:
-            raise StartupError(f"log.dirs={','.join(paths)}: only one directory is supported yet.")
+            assert self._settings.data_dir is not None
+            paths = [self._settings.data_dir]
+        if len(set(map(os.path.abspath, paths))) < len(paths):
+            raise StartupError(f"log.dirs={','.join(paths)}: a directory is there twice.")
+        metadata_path = config.metadata_log_dir or paths[0]
+        for each in paths:
+            if os.path.abspath(each) == os.path.abspath(metadata_path):
+                metadata_path = each
         try:
             return open_node(
                 self._disk,
-                path,
+                paths,
+                metadata_path,
                 config,
                 rng=self._rng,
                 clock=self._clock,
@@ -256,14 +270,32 @@ class Broker:
             image=image,
             ensure_topic=ensure_topic,
         )
-        publisher = Publisher(config.node_id, table, node.store, configs, groups, flusher.request)
-        controller.add_listener(lambda delta, offset, epoch: publisher.apply(delta, image))
         lifecycle = Lifecycle(
             controller.channel,
             config.node_id,
             lambda: config.broker_heartbeat_interval_ms,
             lambda: image.offset,
+            cordoned=lambda: node.store.cordoned_ids,
+            failure_timeout_ms=config.log_dir_failure_timeout_ms,
         )
+        assignments = Assignments(
+            controller.channel, config.node_id, lambda: lifecycle.broker_epoch
+        )
+        moves = Moves(config.node_id, node.store, assignments, config, configs, clock)
+        watch = DirectoryWatch(
+            self._disk, node.store, table, moves, config, lifecycle.on_directory_failed
+        )
+        publisher = Publisher(
+            config.node_id,
+            table,
+            node.store,
+            configs,
+            groups,
+            flusher.request,
+            assignments,
+            moves,
+        )
+        controller.add_listener(lambda delta, offset, epoch: publisher.apply(delta, image))
         controller.add_listener(lambda delta, offset, epoch: lifecycle.on_metadata(delta, image))
         producer_ids = ProducerIdPool(controller.channel, config.node_id)
         dispatcher.services = Services(
@@ -275,6 +307,7 @@ class Broker:
             controller=controller.channel,
             partitions=table,
             log_store=node.store,
+            moves=moves,
             groups=groups,
             fetch_sessions=FetchSessionCache(
                 config.max_incremental_fetch_session_cache_slots, self._rng
@@ -300,12 +333,15 @@ class Broker:
                 await lifecycle.register(self._registration(node))
                 # From here on: what follows may take longer than the broker's session lasts.
                 await state.start(lifecycle.run)
+                await state.start(assignments.run)
                 node.broker_epoch = producer_ids.broker_epoch = lifecycle.broker_epoch
                 node.store.set_strays_aside(partial(_has_replica, image, config.node_id))
                 for topic in self._settings.topics:
                     await self._create_topic(controller.channel, topic)
                 await groups.wait_loaded()
                 await logs.start(maintenance.run)
+                await logs.start(watch.run)
+                await state.start(moves.run)
                 async with trio.open_nursery() as clients:
                     try:
                         await clients.start(server.run, config.socket_listen_backlog_size)
@@ -340,7 +376,7 @@ class Broker:
                 for name, (low, high) in SUPPORTED.items()
             ],
             rack=self._config.broker_rack,
-            log_dirs=[node.directory_id],
+            log_dirs=node.store.directory_ids,
         )
 
     async def _create_topic(self, channel: ControllerChannel, spec: TopicSpec) -> None:
@@ -354,6 +390,12 @@ class Broker:
             await _create(channel, topic)
         except RequestError as error:
             raise StartupError(f"topic {spec.name}: {error}") from error
+
+
+async def _close(node: Node) -> None:
+    if not node.is_temporary:
+        with trio.CancelScope(shield=True):
+            await node.close()
 
 
 async def _create(channel: ControllerChannel, topic: CreatableTopic) -> None:

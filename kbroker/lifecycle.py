@@ -18,6 +18,7 @@ from kbroker.wire.messages.broker_registration import (
     BrokerRegistrationRequest,
     BrokerRegistrationResponse,
 )
+from kbroker.wire.uuids import uuid_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +32,10 @@ CATCH_UP_POLL_S = 0.005
 log = logging.getLogger("kbroker.lifecycle")
 
 
+class DirectoryNotTold(Exception):
+    """The broker must stop: clients would be sent to replicas that are gone."""
+
+
 class Lifecycle:
     """One incarnation of one broker."""
 
@@ -40,15 +45,27 @@ class Lifecycle:
         node_id: int,
         interval_ms: Callable[[], int],
         applied_offset: Callable[[], int],
+        *,
+        cordoned: Callable[[], list[bytes]],
+        failure_timeout_ms: int,
     ) -> None:
-        """`applied_offset`: up to where (inclusive) this broker follows the metadata log."""
+        """`applied_offset`: up to where (inclusive) this broker follows the metadata log.
+
+        `cordoned`: the ids of the log directories that take no new replicas. `failure_timeout_ms`:
+        how long it may take to tell the controller of a directory that has failed.
+        """
         self._controller = controller
         self._node_id = node_id
         self._interval_ms = interval_ms
         self._applied_offset = applied_offset
+        self._cordoned = cordoned
+        self._failure_timeout_s = failure_timeout_ms / 1000
+        self._offline: dict[bytes, float] = {}  # directory id: when the controller must know
+        self._untold: set[bytes] = set()
+        self._urgent = trio.Event()
         self._beating = trio.CancelScope()
         self._registration: BrokerRegistrationRequest | None = None
-        self._says_too_little = trio.Event()
+        self._says_too_little = False
         self.broker_epoch = -1
 
     async def register(self, request: BrokerRegistrationRequest) -> None:
@@ -69,7 +86,8 @@ class Lifecycle:
         if METADATA_VERSION in delta.features_changed and me is not None:
             knows_directories = image.metadata_version >= DIRECTORY_ASSIGNMENT_SINCE
             if knows_directories and not me.log_dirs:
-                self._says_too_little.set()
+                self._says_too_little = True
+                self._urgent.set()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Heartbeat until cancelled, or until this broker leaves."""
@@ -77,18 +95,41 @@ class Lifecycle:
         with self._beating:
             while True:
                 with trio.move_on_after(self._interval_ms() / 1000):
-                    await self._says_too_little.wait()
+                    await self._urgent.wait()
+                self._urgent = trio.Event()
                 try:
-                    if self._says_too_little.is_set():
-                        self._says_too_little = trio.Event()
+                    if self._says_too_little:
+                        self._says_too_little = False
                         assert self._registration is not None
+                        self._registration.log_dirs = [
+                            each
+                            for each in self._registration.log_dirs
+                            if each not in self._offline
+                        ]
                         await self._register(self._registration)
                     answer = await self._beat()
                 except RequestError as error:
                     log.warning("heartbeat refused: %s", error)
-                    continue
+                    answer = None
+                self._check_untold()
                 if answer is not None and answer.is_fenced:
                     log.warning("the controller has fenced this broker")
+
+    def on_directory_failed(self, directory_id: bytes) -> None:
+        """The controller has to know that its replicas are gone."""
+        self._offline[directory_id] = trio.current_time() + self._failure_timeout_s
+        self._untold.add(directory_id)
+        self._urgent.set()
+
+    def _check_untold(self) -> None:
+        """DirectoryNotTold if the controller still takes a failed directory for a good one."""
+        if self._untold:
+            first = min(self._untold, key=self._offline.__getitem__)
+            if trio.current_time() >= self._offline[first]:
+                raise DirectoryNotTold(
+                    f"log directory {uuid_text(first)} has failed, and the controller could not be "
+                    f"told within {self._failure_timeout_s:g} s"
+                )
 
     async def leave(self, timeout_s: float) -> None:
         """Controlled shutdown: the controller moves leaders away before it lets this broker go."""
@@ -119,15 +160,19 @@ class Lifecycle:
         return None
 
     async def _heartbeat(self, *, want_shut_down: bool) -> BrokerHeartbeatResponse:
+        offline = list(self._offline)
         response = await self._controller.send(
             BrokerHeartbeatRequest(
                 broker_id=self._node_id,
                 broker_epoch=self.broker_epoch,
                 current_metadata_offset=self._applied_offset(),
                 want_shut_down=want_shut_down,
+                offline_log_dirs=offline,
+                cordoned_log_dirs=self._cordoned(),
             )
         )
         assert isinstance(response, BrokerHeartbeatResponse)
         if response.error_code:
             raise RequestError(ErrorCode(response.error_code))
+        self._untold.difference_update(offline)
         return response

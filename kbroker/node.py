@@ -1,4 +1,4 @@
-"""A node's data directory in use: the log directory, the metadata log in it, the controller on top.
+"""A node's log directories in use: the metadata log in one of them, the controller on top.
 
 An empty directory formats itself (meta.properties, bootstrap.checkpoint), as Apache Kafka's
 `kafka-storage format --standalone` would have; one that Apache Kafka formatted is taken as it is.
@@ -6,6 +6,8 @@ An empty directory formats itself (meta.properties, bootstrap.checkpoint), as Ap
 
 from __future__ import annotations
 
+import logging
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,36 +22,42 @@ from kbroker.metadata_log import (
     read_bootstrap,
 )
 from kbroker.partitions.log_store import LogStore
-from kbroker.storage.errors import CorruptBatch
-from kbroker.storage.log_dir import LogDir, open_log_dir
+from kbroker.storage.checkpoints import META_PROPERTIES, MetaProperties
+from kbroker.storage.errors import CorruptBatch, CorruptFile, DiskError
+from kbroker.storage.log_dir import ForeignLogDir, LogDir, open_log_dir
 from kbroker.wire.errors import ProtocolError
+from kbroker.wire.uuids import random_uuid
 
 if TYPE_CHECKING:
     import random
+    from collections.abc import Iterable, Sequence
 
     from kbroker.clock import Clock
     from kbroker.config import BrokerConfig
     from kbroker.storage.disk import Disk
     from kbroker.wire.message import Message
 
+log = logging.getLogger("kbroker.logs")
+
 
 @dataclass(slots=True, kw_only=True)
 class Node:
     """What `open_node` took into use; `close` gives it back, flushed and marked clean."""
 
-    directory: LogDir
     store: LogStore
     controller: Controller
     cluster_id: str
-    directory_id: bytes
     is_temporary: bool
     broker_epoch: int = -1
 
     @property
     def closed_epoch(self) -> int:
-        """The epoch of the broker that left the directory in order, -1 where none did."""
-        epoch = self.directory.closed_epoch
-        return -1 if epoch is None else epoch
+        """The epoch of the broker that left every log directory in order, -1 where none did."""
+        if self.store.offline_paths:
+            return -1
+        epochs = {each.closed_epoch for each in self.store.directories}
+        epoch = epochs.pop()
+        return -1 if epoch is None or epochs else epoch
 
     async def close(self) -> None:
         """Waits for the fsyncs of what was written. DiskError."""
@@ -58,82 +66,194 @@ class Node:
 
 def open_node(
     disk: Disk,
-    path: str,
+    paths: Sequence[str],
+    metadata_path: str,
     config: BrokerConfig,
     *,
     rng: random.Random,
     clock: Clock,
     is_temporary: bool,
 ) -> Node:
-    """StorageError or ValueError, each with a sentence; nothing is damaged then."""
+    """`paths` are the log directories; `metadata_path` is one of them, or one beside them.
+
+    A log directory whose disk fails is left out, unless the metadata log lies in it or it is the
+    only one. StorageError or ValueError, each with a sentence; nothing is damaged then.
+    """
     now_ms = clock.wall_ms()
-    directory = open_log_dir(
+    opened: dict[str, LogDir] = {}
+    try:
+        quorum = _open(disk, metadata_path, config, rng, now_ms, cluster_id=None)
+        opened[metadata_path] = quorum
+        failed = _open_others(disk, paths, config, rng, now_ms, opened)
+        controller, cluster_id = _open_controller(disk, quorum, config, rng=rng, clock=clock)
+        directories = [opened[path] for path in paths if path in opened]
+        if not directories:
+            raise ValueError(f"none of the log directories {', '.join(paths)} can be used")
+        _format_others(disk, directories, cluster_id, config, rng)
+        _check_unique(directories)
+    except BaseException as error:
+        for each in opened.values():
+            each.abandon()
+        if isinstance(error, ProtocolError | KeyError | AssertionError):
+            raise ValueError(f"the metadata in {metadata_path} make no sense: {error}") from error
+        raise
+    return Node(
+        store=LogStore(
+            directories,
+            clock,
+            quorum=quorum,
+            offline=failed,
+            cordoned=lambda: config.cordoned_log_dirs or (),
+        ),
+        controller=controller,
+        cluster_id=cluster_id,
+        is_temporary=is_temporary,
+    )
+
+
+def _open(
+    disk: Disk,
+    path: str,
+    config: BrokerConfig,
+    rng: random.Random,
+    now_ms: int,
+    *,
+    cluster_id: str | None,
+) -> LogDir:
+    return open_log_dir(
         disk,
         path,
         rng=rng,
         now_ms=now_ms,
         node_id=config.node_id,
+        cluster_id=cluster_id,
         deletion_delay_ms=config.log_segment_delete_delay_ms,
     )
-    try:
-        meta = directory.meta or format_log_dir(
-            disk, directory, node_id=config.node_id, cluster_id=None, rng=rng, now_ms=now_ms
-        )
-        cluster_id, directory_id = meta.cluster_id, meta.directory_id
-        if cluster_id is None or directory_id is None:
-            raise ValueError(
-                f"{path}/meta.properties has no cluster.id or no directory.id: it was written "
-                "before KRaft and cannot be used"
+
+
+def _open_others(
+    disk: Disk,
+    paths: Sequence[str],
+    config: BrokerConfig,
+    rng: random.Random,
+    now_ms: int,
+    opened: dict[str, LogDir],
+) -> list[str]:
+    """Into `opened`; those that cannot be, because their disk fails."""
+    (quorum,) = opened.values()
+    failed = []
+    for path in paths:
+        if path in opened:
+            continue
+        cluster_id = None if quorum.meta is None else quorum.meta.cluster_id
+        try:
+            found = _open(disk, path, config, rng, now_ms, cluster_id=cluster_id)
+        except (DiskError, CorruptFile) as error:
+            log.error("log directory %s is offline: %s", path, error)
+            failed.append(path)
+            continue
+        opened[path] = found
+        if found.meta is not None and quorum.meta is None:
+            raise ForeignLogDir(
+                quorum.path,
+                f"the metadata log belongs there, and it is empty, but {path} is in use already, "
+                f"by cluster {found.meta.cluster_id}",
             )
-        metadata_log = open_metadata_log(
-            disk,
-            directory,
-            MetadataLogConfig(
-                segment_bytes=config.metadata_log_segment_bytes,
-                segment_ms=config.metadata_log_segment_ms,
-                retention_bytes=config.metadata_max_retention_bytes,
-                retention_ms=config.metadata_max_retention_ms,
-                delete_delay_ms=config.log_segment_delete_delay_ms,
-            ),
-            now_ms=now_ms,
-        )
-        controller = Controller(
-            metadata_log,
-            ControllerSettings(
-                node_id=config.node_id,
-                cluster_id=cluster_id,
-                directory_id=directory_id,
-                controller_listener_names=config.controller_listener_names,
-                num_partitions=config.num_partitions,
-                default_replication_factor=config.default_replication_factor,
-                min_insync_replicas=config.min_insync_replicas,
-                delete_topic_enable=config.delete_topic_enable,
-                broker_session_timeout_ms=config.broker_session_timeout_ms,
-                metadata_max_idle_interval_ms=config.metadata_max_idle_interval_ms,
-                metadata_log_max_record_bytes_between_snapshots=(
-                    config.metadata_log_max_record_bytes_between_snapshots
-                ),
-                metadata_log_max_snapshot_interval_ms=config.metadata_log_max_snapshot_interval_ms,
-            ),
-            ConfigSchema(config),
-            bootstrap=_read_bootstrap(disk, path),
-            voters=VoterSet.of(ReplicaKey(config.node_id)),
-            rng=rng,
-            wall_ms=clock.wall_ms,
-        )
-    except BaseException as error:
-        directory.abandon()
-        if isinstance(error, ProtocolError | KeyError | AssertionError):
-            raise ValueError(f"the metadata in {path} make no sense: {error}") from error
-        raise
-    return Node(
-        directory=directory,
-        store=LogStore(directory, clock),
-        controller=controller,
-        cluster_id=cluster_id,
-        directory_id=directory_id,
-        is_temporary=is_temporary,
+    return failed
+
+
+def _format_others(
+    disk: Disk,
+    directories: Iterable[LogDir],
+    cluster_id: str,
+    config: BrokerConfig,
+    rng: random.Random,
+) -> None:
+    """Those that are new: they have an id of their own, and no metadata."""
+    for directory in directories:
+        if directory.meta is None:
+            directory.format(MetaProperties(cluster_id, config.node_id, random_uuid(rng)))
+            disk.fsync_dir(os.path.dirname(os.path.abspath(directory.path)))
+        elif directory.meta.directory_id is None:
+            raise ValueError(f"{directory.path}/{META_PROPERTIES} has no directory.id")
+
+
+def _check_unique(directories: Sequence[LogDir]) -> None:
+    """Two with the same id, or a partition that lies in two, are for somebody to look at."""
+    ids: dict[bytes | None, LogDir] = {}
+    holders: dict[tuple[str, int], LogDir] = {}
+    for directory in directories:
+        assert directory.meta is not None
+        twin = ids.setdefault(directory.meta.directory_id, directory)
+        if twin is not directory:
+            raise ValueError(f"{twin.path} and {directory.path} have the same directory.id")
+        if len(directories) == 1:
+            return
+        for topic, index in directory.partitions():
+            other = holders.setdefault((topic, index), directory)
+            if other is not directory:
+                raise ValueError(
+                    f"{topic}-{index} lies both in {other.path} and in {directory.path}: remove "
+                    "the older of the two"
+                )
+
+
+def _open_controller(
+    disk: Disk,
+    quorum: LogDir,
+    config: BrokerConfig,
+    *,
+    rng: random.Random,
+    clock: Clock,
+) -> tuple[Controller, str]:
+    """With the metadata log in `quorum`, which is formatted if need be; the cluster's id."""
+    now_ms, path = clock.wall_ms(), quorum.path
+    meta = quorum.meta or format_log_dir(
+        disk, quorum, node_id=config.node_id, cluster_id=None, rng=rng, now_ms=now_ms
     )
+    cluster_id, directory_id = meta.cluster_id, meta.directory_id
+    if cluster_id is None or directory_id is None:
+        raise ValueError(
+            f"{path}/meta.properties has no cluster.id or no directory.id: it was written "
+            "before KRaft and cannot be used"
+        )
+    metadata_log = open_metadata_log(
+        disk,
+        quorum,
+        MetadataLogConfig(
+            segment_bytes=config.metadata_log_segment_bytes,
+            segment_ms=config.metadata_log_segment_ms,
+            retention_bytes=config.metadata_max_retention_bytes,
+            retention_ms=config.metadata_max_retention_ms,
+            delete_delay_ms=config.log_segment_delete_delay_ms,
+        ),
+        now_ms=now_ms,
+    )
+    controller = Controller(
+        metadata_log,
+        ControllerSettings(
+            node_id=config.node_id,
+            cluster_id=cluster_id,
+            directory_id=directory_id,
+            controller_listener_names=config.controller_listener_names,
+            num_partitions=config.num_partitions,
+            default_replication_factor=config.default_replication_factor,
+            min_insync_replicas=config.min_insync_replicas,
+            delete_topic_enable=config.delete_topic_enable,
+            broker_session_timeout_ms=config.broker_session_timeout_ms,
+            metadata_max_idle_interval_ms=config.metadata_max_idle_interval_ms,
+            metadata_log_max_record_bytes_between_snapshots=(
+                config.metadata_log_max_record_bytes_between_snapshots
+            ),
+            metadata_log_max_snapshot_interval_ms=config.metadata_log_max_snapshot_interval_ms,
+        ),
+        ConfigSchema(config),
+        bootstrap=_read_bootstrap(disk, path),
+        voters=VoterSet.of(ReplicaKey(config.node_id)),
+        rng=rng,
+        wall_ms=clock.wall_ms,
+    )
+    return controller, cluster_id
 
 
 def _read_bootstrap(disk: Disk, path: str) -> list[Message]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from kbroker.coordinators.group_coordinator import GroupCoordinator
     from kbroker.partitions.fetch_sessions import FetchSessionCache
     from kbroker.partitions.log_store import LogStore
+    from kbroker.partitions.moves import Moves
     from kbroker.partitions.producer_ids import ProducerIdPool
     from kbroker.partitions.table import PartitionTable
     from kbroker.wire.messages.api_versions import ApiVersion
@@ -43,6 +44,7 @@ class Services:
     controller: ControllerChannel
     partitions: PartitionTable
     log_store: LogStore
+    moves: Moves
     groups: GroupCoordinator
     fetch_sessions: FetchSessionCache
     producer_ids: ProducerIdPool

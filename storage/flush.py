@@ -11,6 +11,7 @@ segment need no fsync; once it has rolled they do, before the recovery point may
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -108,6 +109,12 @@ class Durability:
     def note_names(self, directory: str) -> None:
         """Names were made, renamed or removed in it."""
         self._directories.add(directory)
+
+    def update_directory(self, old: str, new: str) -> None:
+        """The partition's directory has been renamed, which is not synced."""
+        self._paths = [path.replace(old, new, 1) for path in self._paths]
+        self._directories = {new if path == old else path for path in self._directories}
+        self._directories.add(os.path.dirname(new))
 
     def note_end(self, end_offset: int, active_base_offset: int) -> None:
         """The log was cut to end here; its indexes with it."""

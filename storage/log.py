@@ -155,9 +155,10 @@ class Log(LogBase):
         if given is None:
             end_offset = self.log_end_offset
             return AppendInfo(end_offset, end_offset - 1, NO_TIMESTAMP, self.log_start_offset)
-        if given.size > self.config.segment_bytes:
-            raise self._too_large(given.size)
+        if given.size > self.config.segment_bytes and len(given.batches) > 1:
+            raise self._too_large(given.size)  # one alone has been let into a log already
         producers = self._producers or self.producers
+        is_written = False
         try:
             for header, _ in given.batches:
                 if header.leader_epoch >= 0 and self.epochs.latest_epoch != header.leader_epoch:
@@ -176,12 +177,14 @@ class Log(LogBase):
                 given.max_timestamp,
                 given.offset_of_max_timestamp,
             )
+            is_written = True
             self.log_end_offset = given.end_offset
             self.last_append_bytes = given.size
             for header, batch in given.batches:
                 self._complete(producers.update(header, batch))
         except DiskError as error:
-            self.fail(error)
+            if is_written or not isinstance(error, DiskFull):
+                self.fail(error)
             raise
         return AppendInfo(
             given.first_offset, last_offset, NO_TIMESTAMP, self.log_start_offset, rolled=rolled
@@ -476,6 +479,15 @@ class Log(LogBase):
             self._disk.fsync_dir(self.log_dir)
             self._deletions.add(path, now_ms + self.config.file_delete_delay_ms, is_dir=True)
         self._offline = DiskError(self.log_dir, f"{self.topic}-{self.partition} was deleted")
+
+    def set_aside(self, now_ms: int, unique: bytes) -> None:
+        """Another log has taken its place: as `delete`, but who reads here may go on doing so."""
+        name = names.marked_dir(self.topic, self.partition, unique, names.DELETE_DIR)
+        with suppress(FileNotFoundError):  # somebody was faster
+            self.rename_directory(name)
+            self._disk.fsync_dir(self.log_dir)
+            due_ms = now_ms + self.config.file_delete_delay_ms
+            self._deletions.add(self.directory, due_ms, is_dir=True)
 
     def _too_large(self, size: int) -> RecordBatchTooLarge:
         return RecordBatchTooLarge(

@@ -278,6 +278,22 @@ class LogBase:
             raise
         self.finish_flush(plan, now_ms)
 
+    def rename_directory(self, name: str) -> None:
+        """Its directory gets this name; what is open stays open. DiskError.
+
+        It is durable once the log directory is synced.
+        """
+        old, new = self.directory, f"{self.log_dir}/{name}"
+        self._disk.rename(old, new)
+        self.directory = new
+        for segment in self.segments:
+            segment.update_directory(new)
+        if self._epochs is not None:
+            self._epochs.update_directory(new)
+        if self._producers is not None:
+            self._producers.snapshots.update_directory(new)
+        self._durability.update_directory(old, new)
+
     def let_go(self) -> bool:
         """Give back the descriptors of its files until it is used again; whether there were any.
 

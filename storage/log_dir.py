@@ -9,8 +9,9 @@ at the very end of `close`, when everything it vouches for is synced.
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from . import names
 from .checkpoints import (
@@ -32,7 +33,7 @@ from .checkpoints import (
 )
 from .deletions import Deletions
 from .disk import LOCK_FILE_NAME, TEMPORARY_SUFFIX
-from .errors import CorruptFile, DiskError, StorageError
+from .errors import CorruptFile, DiskError, DiskFull, StorageError
 from .recovery import open_log
 
 if TYPE_CHECKING:
@@ -49,6 +50,9 @@ Partition = tuple[str, int]
 
 # What a directory may hold before it is formatted: from a file system, or a format cut short.
 _NAMES_BEFORE_FORMAT = frozenset((LOCK_FILE_NAME, "lost+found", "bootstrap.checkpoint"))
+# Written to see whether the directory still works.
+PROBE_FILE: Final = ".probe"
+PROBE: Final = b"kbroker\n"
 # Directories beside the partitions'.
 _OTHER_DIRS = frozenset(("lost+found", "remote-log-index-cache"))
 
@@ -75,6 +79,7 @@ class LogDir:
         *,
         is_clean: bool,
         found: dict[Partition, str],
+        found_futures: dict[Partition, str],
         closed_epoch: int | None = None,
     ) -> None:
         self.path = path
@@ -83,14 +88,21 @@ class LogDir:
         # By the broker of which epoch it was left clean, None where that is not known (KIP-966).
         self.closed_epoch = closed_epoch
         self.logs: dict[Partition, Log] = {}
+        # Copies of logs that lie in another directory, on their way into this one.
+        self.futures: dict[Partition, Log] = {}
         self.deletions = Deletions()
         self._disk = disk
         self._lock = lock
         self._rng = rng
         self._found = found
+        self._found_futures = found_futures
         self._recovery_points = self._read_checkpoint(RECOVERY_POINT_CHECKPOINT)
         self._log_start_offsets = self._read_checkpoint(LOG_START_OFFSET_CHECKPOINT)
-        self._has_starts_file = disk.exists(f"{path}/{LOG_START_OFFSET_CHECKPOINT}")
+        # Checkpoints to write though nothing has changed: the last write failed, or there is none,
+        # which Kafka writes even where nothing stands in it.
+        self._unwritten: set[str] = set()
+        if not disk.exists(f"{path}/{LOG_START_OFFSET_CHECKPOINT}"):
+            self._unwritten.add(LOG_START_OFFSET_CHECKPOINT)
         self._high_watermarks = self._read_checkpoint(REPLICATION_OFFSET_CHECKPOINT)
 
     def format(self, meta: MetaProperties) -> None:
@@ -101,9 +113,32 @@ class LogDir:
 
     # Partitions.
 
+    def __len__(self) -> int:
+        """How many logs lie here, opened or not, with the copies on their way here."""
+        return len(self.logs) + len(self.futures) + len(self._found) + len(self._found_futures)
+
+    def __bool__(self) -> bool:
+        return True
+
     def partitions(self) -> list[Partition]:
         """Those that have a directory here, opened or not."""
         return sorted(self._found.keys() | self.logs.keys())
+
+    def all_logs(self) -> list[Log]:
+        """Those that are open, with the copies on their way here."""
+        return [*self.logs.values(), *self.futures.values()]
+
+    def holds(self, topic: str, partition: int) -> bool:
+        """Whether the partition's log lies here, opened or not."""
+        return (topic, partition) in self.logs or (topic, partition) in self._found
+
+    def holds_future(self, topic: str, partition: int) -> bool:
+        """Whether a copy of the partition's log is on its way here."""
+        return (topic, partition) in self.futures or (topic, partition) in self._found_futures
+
+    def future_partitions(self) -> list[Partition]:
+        """Those of which a copy is on its way here, opened or not."""
+        return sorted(self._found_futures.keys() | self.futures.keys())
 
     def topic_id(self, topic: str, partition: int) -> bytes | None:
         """What the partition's directory says it belongs to. CorruptFile."""
@@ -162,6 +197,92 @@ class LogDir:
             self.write_offset_checkpoints()
         return log
 
+    # Copies on their way between directories.
+
+    def open_future(
+        self,
+        topic: str,
+        partition: int,
+        config: LogConfig,
+        *,
+        now_ms: int,
+        topic_id: bytes,
+        start_offset: int = 0,
+    ) -> Log:
+        """The copy of the partition's log that was begun here, or a new one from `start_offset` on.
+
+        One that belongs to another topic id goes. DiskError, CorruptFile.
+        """
+        key = (topic, partition)
+        assert not self.holds(topic, partition), f"{key} lies in {self.path} itself"
+        assert key not in self.futures, f"{key} is open already"
+        path = self._found_futures.get(key)
+        if path is not None and self._topic_id_in(path) not in (None, topic_id):
+            self.drop_future(topic, partition, now_ms, 0)
+            path = None
+        if path is None:
+            name = names.marked_dir(topic, partition, self._rng.randbytes(16), names.FUTURE_DIR)
+            path = f"{self.path}/{name}"
+            if key in self._recovery_points or key in self._log_start_offsets:
+                self.write_offset_checkpoints()
+        log = open_log(
+            self._disk,
+            path,
+            config,
+            now_ms=now_ms,
+            rng=self._rng,
+            clean=self.is_clean,
+            recovery_point=self._recovery_points.get(key),
+            log_start_offset=self._log_start_offsets.get(key, start_offset),
+            topic_id=topic_id,
+            deletions=self.deletions,
+        )
+        self.futures[key] = log
+        self._found_futures.pop(key, None)
+        if self._recovery_points.get(key, 0) > log.log_end_offset:
+            self.write_offset_checkpoints()
+        return log
+
+    def promote_future(self, topic: str, partition: int) -> Log:
+        """The copy is the partition's log from now on: all others must be set aside. DiskError."""
+        key = (topic, partition)
+        log = self.futures[key]
+        log.rename_directory(names.partition_dir(topic, partition))
+        self._disk.fsync_dir(self.path)
+        self.logs[key] = self.futures.pop(key)
+        return log
+
+    def promote_found_future(self, topic: str, partition: int) -> None:
+        """As `promote_future`, of one that is not open: a crash came in between."""
+        key = (topic, partition)
+        new = f"{self.path}/{names.partition_dir(topic, partition)}"
+        old = self._found_futures[key]
+        logger.warning("%s takes the place of the log that it was copied from", old)
+        self._disk.rename(old, new)
+        self._disk.fsync_dir(self.path)
+        self._found[key] = new
+        del self._found_futures[key]
+
+    def drop_future(self, topic: str, partition: int, now_ms: int, delay_ms: int) -> None:
+        """Remove the copy, opened or not, after so long. DiskError."""
+        key = (topic, partition)
+        log = self.futures.pop(key, None)
+        if log is not None:
+            log.delete(now_ms, self._rng.randbytes(16))
+            return
+        old = self._found_futures.pop(key)
+        unique = self._rng.randbytes(16)
+        new = f"{self.path}/{names.marked_dir(topic, partition, unique, names.DELETE_DIR)}"
+        self._disk.rename(old, new)
+        self._disk.fsync_dir(self.path)
+        self.deletions.add(new, now_ms + delay_ms, is_dir=True)
+
+    def set_log_aside(self, topic: str, partition: int, now_ms: int) -> None:
+        """Another directory's log takes the place of this one. DiskError."""
+        log = self.logs.pop((topic, partition))
+        self._high_watermarks.pop((topic, partition), None)
+        log.set_aside(now_ms, self._rng.randbytes(16))
+
     def delete_log(self, topic: str, partition: int, now_ms: int) -> None:
         """Remove the partition: set aside now, off the disk after `file.delete.delay.ms`."""
         log = self.logs.pop((topic, partition))
@@ -178,12 +299,41 @@ class LogDir:
         return new
 
     def _stored_topic_id(self, topic: str, partition: int) -> bytes | None:
+        return self._topic_id_in(self._found[topic, partition])
+
+    def _topic_id_in(self, path: str) -> bytes | None:
         try:
-            return self.topic_id(topic, partition)
+            return read_partition_metadata(self._disk, f"{path}/{PARTITION_METADATA}")
         except CorruptFile:
             if self.is_clean:
                 raise
             return None  # recovery sees to it
+
+    def probe(self) -> None:
+        """Write something and read it back. DiskError, but DiskFull does not count.
+
+        Blocks; may be run in a thread.
+        """
+        path = f"{self.path}/{PROBE_FILE}"
+        with suppress(DiskFull):
+            self._disk.write_file_atomic(path, PROBE)
+            if self._disk.read_file(path) != PROBE:
+                raise DiskError(self.path, "what was written is not what is read")
+            self._disk.unlink(path)
+        # A directory made anew under the same name is not the one that was locked and checked.
+        if self.meta is not None and not self._disk.exists(f"{self.path}/{META_PROPERTIES}"):
+            raise DiskError(self.path, "its files are gone")
+
+    def fail(self, error: DiskError) -> None:
+        """It has failed: let go of every file, and of the lock. Only the next start uses it."""
+        for log in self.all_logs():
+            log.fail(error)
+        self.logs.clear()
+        self.futures.clear()
+        self._found.clear()
+        self._found_futures.clear()
+        self.deletions = Deletions()
+        self._lock.release()
 
     def space(self) -> tuple[int, int]:
         """Bytes of the file system, and of these what this process may still write. DiskError."""
@@ -201,14 +351,10 @@ class LogDir:
 
         Of this moment's offsets: each write blocks and may be run in a thread, one at a time.
         """
-        points = dict(self._recovery_points)
-        starts = {
-            key: offset for key, offset in self._log_start_offsets.items() if key in self._found
-        }
-        for key in list(points):
-            if key not in self._found and key not in self.logs:
-                del points[key]
-        for key, log in self.logs.items():
+        found = self._found.keys() | self._found_futures.keys()
+        starts = {key: offset for key, offset in self._log_start_offsets.items() if key in found}
+        points = {key: offset for key, offset in self._recovery_points.items() if key in found}
+        for key, log in (*self.logs.items(), *self.futures.items()):
             points[key] = log.checkpoint_offset()
             # A log that starts with its first segment needs no telling (as Kafka's has it), once
             # the segments before that cannot come back.
@@ -217,11 +363,10 @@ class LogDir:
             ):
                 starts[key] = log.log_start_offset
         writes = []
-        if points != self._recovery_points:
+        if points != self._recovery_points or self._is_unwritten(RECOVERY_POINT_CHECKPOINT):
             writes.append(self._checkpoint(RECOVERY_POINT_CHECKPOINT, points))
             self._recovery_points = points
-        if starts != self._log_start_offsets or not self._has_starts_file:
-            self._has_starts_file = True  # which Kafka writes even where nothing stands in it
+        if starts != self._log_start_offsets or self._is_unwritten(LOG_START_OFFSET_CHECKPOINT):
             writes.append(self._checkpoint(LOG_START_OFFSET_CHECKPOINT, starts))
             self._log_start_offsets = starts
         return writes
@@ -245,14 +390,29 @@ class LogDir:
             if key in self.logs or key in self._found
         }
         merged.update(high_watermarks)
-        if merged == self._high_watermarks:
+        if merged == self._high_watermarks and not self._is_unwritten(
+            REPLICATION_OFFSET_CHECKPOINT
+        ):
             return []
         self._high_watermarks = merged
         return [self._checkpoint(REPLICATION_OFFSET_CHECKPOINT, merged)]
 
     def _checkpoint(self, name: str, offsets: Mapping[Partition, int]) -> Callable[[], None]:
-        content = dict(offsets)
-        return partial(write_offsets, self._disk, f"{self.path}/{name}", content)
+        return partial(self._write_checkpoint, name, dict(offsets))
+
+    def _write_checkpoint(self, name: str, offsets: Mapping[Partition, int]) -> None:
+        try:
+            write_offsets(self._disk, f"{self.path}/{name}", offsets)
+        except DiskError:
+            self._unwritten.add(name)
+            raise
+
+    def _is_unwritten(self, name: str) -> bool:
+        """Asked by who is about to write it."""
+        if name not in self._unwritten:
+            return False
+        self._unwritten.discard(name)
+        return True
 
     def _read_checkpoint(self, name: str) -> dict[Partition, int]:
         path = f"{self.path}/{name}"
@@ -275,12 +435,13 @@ class LogDir:
         """
         failure: DiskError | None = None
         try:
-            for log in self.logs.values():
+            logs = self.all_logs()
+            for log in logs:
                 try:
                     log.close(sync_log_dir=False)
                 except DiskError as error:
                     failure = failure or error
-            if failure is None and not any(log.is_offline for log in self.logs.values()):
+            if failure is None and not any(log.is_offline for log in logs):
                 self._disk.fsync_dir(self.path)
                 self.write_offset_checkpoints()
                 if high_watermarks is not None:
@@ -323,7 +484,7 @@ def open_log_dir(
     """
     if not disk.is_dir(path):
         if disk.exists(path):
-            raise ForeignLogDir(path, "it is not a directory")
+            raise DiskError(path, "it is not a directory")
         disk.make_dir(path)
     _check_contents(disk, path)
     lock = disk.lock(path)
@@ -332,6 +493,7 @@ def open_log_dir(
         if meta is not None:
             _check_owner(path, meta, node_id, cluster_id)
         found: dict[Partition, str] = {}
+        found_futures: dict[Partition, str] = {}
         leftovers = []
         for name in disk.list_dir(path):
             parsed = names.parse_partition_dir(name)
@@ -339,6 +501,10 @@ def open_log_dir(
                 continue
             if not parsed.mark:
                 found[parsed.topic, parsed.partition] = f"{path}/{name}"
+            elif parsed.mark == names.FUTURE_DIR:
+                key = (parsed.topic, parsed.partition)
+                if found_futures.setdefault(key, f"{path}/{name}") != f"{path}/{name}":
+                    leftovers.append(f"{path}/{name}")
             elif parsed.mark == names.DELETE_DIR:
                 leftovers.append(f"{path}/{name}")
         log_dir = LogDir(
@@ -350,6 +516,7 @@ def open_log_dir(
             is_clean=has_clean_shutdown(disk, path),
             found=found,
             closed_epoch=read_clean_shutdown_epoch(disk, path),
+            found_futures=found_futures,
         )
         for leftover in leftovers:
             log_dir.deletions.add(leftover, now_ms + deletion_delay_ms, is_dir=True)

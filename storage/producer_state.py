@@ -351,6 +351,18 @@ class ProducerState:
         assert isinstance(prepared, AppendInfo)
         return self.commit(prepared, header.last_offset)
 
+    def adopt(self, other: ProducerState) -> None:
+        """Take in the producers that `other` still knows, though their batches have gone."""
+        ongoing = dict(self._ongoing)
+        for producer_id, entry in other._producers.items():
+            if producer_id in self._producers:
+                continue
+            self._producers[producer_id] = entry
+            if entry.current_transaction_first_offset is not None:
+                ongoing[entry.current_transaction_first_offset] = producer_id
+            self._oldest_timestamp = min(self._oldest_timestamp, entry.last_timestamp)
+        self._ongoing = dict(sorted(ongoing.items()))
+
     # Transactions.
 
     @property

@@ -386,6 +386,11 @@ class LogSegment:
         self._moved()
         return renamed
 
+    def update_directory(self, directory: str) -> None:
+        """The partition's directory has been renamed."""
+        self.directory = directory
+        self._moved()
+
     def unlink(self) -> None:
         """Remove its files. Readers that hold the log file can still read it."""
         self.release()

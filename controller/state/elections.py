@@ -26,7 +26,7 @@ from kbroker.wire.records.partition_change_record import PartitionChangeRecord
 from .placement import default_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Mapping
 
     from kbroker.controller.image import MetadataImage, PartitionImage
 
@@ -53,6 +53,7 @@ class Change:
     adding: list[int] | None = None
     removing: list[int] | None = None
     leader_recovery_state: int | None = None
+    directories: Mapping[int, bytes] | None = None  # of these brokers' replicas
     unclean_shutdown: Collection[int] = ()
     min_isr: int = 1
     elr_enabled: bool = True
@@ -225,6 +226,7 @@ class _Decision:
         old = self._old
         if image.metadata_version >= DIRECTORY_ASSIGNMENT_SINCE:
             known = dict(zip(old.replicas, old.directories, strict=True))
+            known.update(self._change.directories or {})
             directories = [
                 known[each] if each in known else default_directory(image, each)
                 for each in self.replicas

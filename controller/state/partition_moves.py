@@ -64,6 +64,16 @@ def when_directory_fails(
     return _update(image, schema, touched, leaves=broker_id)
 
 
+def when_replicas_are_lost(
+    image: MetadataImage,
+    schema: ConfigSchema,
+    broker_id: int,
+    partitions: Sequence[tuple[bytes, int]],
+) -> list[PartitionChangeRecord]:
+    """The broker's replicas of these partitions lie in directories that are not online."""
+    return _update(image, schema, partitions, leaves=broker_id)
+
+
 def leads_any(image: MetadataImage, broker_id: int) -> bool:
     return image.leader_counts.get(broker_id, 0) > 0
 

@@ -88,7 +88,12 @@ class ControllerKeys(Keyed):
     )
     controller_socket_timeout_ms = Key("controller.socket.timeout.ms", INT, 30_000)
     cordoned_log_dirs = Key[Strings](
-        "cordoned.log.dirs", LIST, (), list_of(empty=True, null=True), scope=PER_BROKER
+        "cordoned.log.dirs",
+        LIST,
+        (),
+        list_of(empty=True, null=True),
+        scope=PER_BROKER,
+        doc="Log directories that no new partition comes to; * stands for all of them.",
     )
     create_topic_policy_class_name = Key[str | None]("create.topic.policy.class.name", CLASS, None)
     default_replication_factor = Key(
@@ -115,11 +120,18 @@ class ControllerKeys(Keyed):
     leader_imbalance_check_interval_seconds = Key(
         "leader.imbalance.check.interval.seconds", LONG, 300, at_least(1)
     )
-    log_dir_failure_timeout_ms = Key("log.dir.failure.timeout.ms", LONG, 30_000, at_least(1))
+    log_dir_failure_timeout_ms = Key(
+        "log.dir.failure.timeout.ms",
+        LONG,
+        30_000,
+        at_least(1),
+        doc="The broker stops if the controller cannot be told of a failed log directory within.",
+    )
     metadata_log_dir = Key[str | None](
         "metadata.log.dir",
         STRING,
         None,
+        doc="Directory of the metadata log; the first of log.dirs where it is not set.",
     )
     metadata_log_max_record_bytes_between_snapshots = Key(
         "metadata.log.max.record.bytes.between.snapshots",

@@ -177,7 +177,13 @@ class ServerKeys(Keyed):
         at_least(1),
         doc="Length of such a window, and the longest that a connection waits for its rate.",
     )
-    replica_fetch_backoff_ms = Key("replica.fetch.backoff.ms", INT, 1000, at_least(0))
+    replica_fetch_backoff_ms = Key(
+        "replica.fetch.backoff.ms",
+        INT,
+        1000,
+        at_least(0),
+        doc="How long a move to another log directory waits when that is full.",
+    )
     replica_fetch_max_bytes = Key("replica.fetch.max.bytes", INT, 1_048_576, at_least(0))
     replica_fetch_min_bytes = Key("replica.fetch.min.bytes", INT, 1)
     replica_fetch_response_max_bytes = Key(

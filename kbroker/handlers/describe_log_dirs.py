@@ -25,7 +25,9 @@ from kbroker.wire.messages.describe_log_dirs import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from kbroker.partitions.partition import Partition
     from kbroker.services import RequestContext, Services
+    from kbroker.storage.log import Log
     from kbroker.storage.log_dir import LogDir
 
 UNKNOWN_LAG: Final = -1
@@ -38,12 +40,12 @@ async def handle(request: DescribeLogDirsRequest, ctx: RequestContext) -> Descri
         # A dict, since a partition that is asked for twice is told of once.
         wanted = {(each.topic, index): None for each in request.topics for index in each.partitions}
     services = ctx.services
-    return DescribeLogDirsResponse(
-        results=[
-            await _describe(directory, wanted, services)
-            for directory in services.log_store.directories
-        ]
-    )
+    results = [await _describe(each, wanted, services) for each in services.log_store.directories]
+    results += [
+        DescribeLogDirsResult(error_code=ErrorCode.KAFKA_STORAGE_ERROR, log_dir=path)
+        for path in services.log_store.offline_paths
+    ]
+    return DescribeLogDirsResponse(results=results)
 
 
 async def _describe(
@@ -74,18 +76,29 @@ def _topics(
     directory: LogDir, wanted: Iterable[tuple[str, int]] | None, services: Services
 ) -> list[DescribeLogDirsTopic]:
     topics: dict[str, DescribeLogDirsTopic] = {}
-    for name, index in directory.logs if wanted is None else wanted:
-        log = directory.logs.get((name, index))
-        if log is None or log.is_offline or name == METADATA_TOPIC:
-            continue
-        topic = topics.get(name)
-        if topic is None:
-            topic = topics[name] = DescribeLogDirsTopic(name=name)
-        partition = services.partitions.get(name, index)
-        lag = UNKNOWN_LAG
-        if partition is not None:
-            lag = max(partition.high_watermark - partition.log_end_offset, 0)
-        topic.partitions.append(
-            DescribeLogDirsPartition(partition_index=index, partition_size=log.size, offset_lag=lag)
-        )
+    for logs, is_future in ((directory.logs, False), (directory.futures, True)):
+        for name, index in list(logs) if wanted is None else wanted:
+            log = logs.get((name, index))
+            if log is None or log.is_offline or name == METADATA_TOPIC:
+                continue
+            topic = topics.get(name)
+            if topic is None:
+                topic = topics[name] = DescribeLogDirsTopic(name=name)
+            topic.partitions.append(
+                DescribeLogDirsPartition(
+                    partition_index=index,
+                    partition_size=log.size,
+                    offset_lag=_lag(log, services.partitions.get(name, index), is_future),
+                    is_future_key=is_future,
+                )
+            )
     return list(topics.values())
+
+
+def _lag(log: Log, partition: Partition | None, is_future: bool) -> int:
+    """Of a copy behind the log, and of a log behind its high watermark."""
+    if partition is None:
+        return UNKNOWN_LAG
+    if is_future:
+        return partition.log_end_offset - log.log_end_offset
+    return max(partition.high_watermark - log.log_end_offset, 0)

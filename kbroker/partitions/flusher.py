@@ -59,18 +59,26 @@ class Flusher:
                 del self._wanted[partition]
                 if partition.offline or partition.removed:
                     return
+                flushed = partition.log
                 try:
-                    plan = partition.log.begin_flush()
+                    plan = flushed.begin_flush()
                     try:
                         await trio.to_thread.run_sync(plan.run, limiter=self._limiter)
                     except OutOfDescriptors:
                         partition.relieve()
                         await trio.to_thread.run_sync(plan.run, limiter=self._limiter)
-                    partition.log.finish_flush(plan, self._clock.wall_ms())
+                    if flushed is not partition.log:
+                        # It lies in another directory now.
+                        self._wanted[partition] = None
+                        continue
+                    flushed.finish_flush(plan, self._clock.wall_ms())
                 except DiskError as error:
+                    if flushed is not partition.log:
+                        self._wanted[partition] = None
+                        continue
                     # What a failed fsync left on the disk is unknown: never try again.
                     log.error("%s-%d: %s", partition.topic, partition.index, error)
-                    partition.log.fail(error)
+                    flushed.fail(error)
                     partition.go_offline()
                     return
                 partition.flushed(plan.end_offset)

@@ -1,11 +1,14 @@
 """The log directories of a broker as its partitions use them: which directory holds which log.
 
-One directory today; `log.dirs` with several belongs here.
+Kafka's LogManager, for all of `log.dirs`. A log stays in the directory where it lies; a new one
+goes where it was asked to go (AlterReplicaLogDirs), where the metadata say, or to the directory
+with the fewest. One that has failed is known by its path alone until the next start.
 """
 
 from __future__ import annotations
 
 import logging
+import os
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -13,11 +16,12 @@ import trio
 
 from kbroker import descriptors
 from kbroker.config import log_config
+from kbroker.controller.model import UNASSIGNED_DIRECTORY
 from kbroker.storage.errors import DiskError, OutOfDescriptors
 from kbroker.storage.names import STRAY_DIR
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from kbroker.clock import Clock
     from kbroker.config import DynamicConfigs
@@ -31,37 +35,188 @@ METADATA_TOPIC: Final = "__cluster_metadata"
 CLOSE_THREADS_MAX: Final = 8
 LOGS_A_THREAD: Final = 16
 RELIEVED_LOGS_MAX: Final = 100  # each has a descriptor or three
+# Partitions that are not there yet and were given a directory to come to; the oldest is forgotten.
+PREFERENCES_MAX: Final = 10_000
+EVERY_DIRECTORY: Final = "*"  # of cordoned.log.dirs
 
 logger = logging.getLogger("kbroker.logs")
+
+
+class UnknownLogDir(Exception):
+    """The path is none of `log.dirs`."""
+
+
+class OfflineLogDir(Exception):
+    """The log directory has failed, or one has that may hold the log in question."""
 
 
 class LogStore:
     """Opens, checkpoints and deletes the logs of one broker's partitions."""
 
-    def __init__(self, directory: LogDir, clock: Clock) -> None:
-        self._directory = directory
+    def __init__(
+        self,
+        directories: Sequence[LogDir],
+        clock: Clock,
+        *,
+        quorum: LogDir | None = None,
+        offline: Sequence[str] = (),
+        cordoned: Callable[[], Sequence[str]] = tuple,
+    ) -> None:
+        """`directories` in the order of `log.dirs`. `quorum` holds the metadata log, and may be one
+        of them. `offline` are the paths of those that could not be opened.
+        """
+        self._online = {os.path.abspath(each.path): each for each in directories}
+        self._offline = [os.path.abspath(path) for path in offline]
+        self._quorum = quorum
         self._clock = clock
-        self._high_watermarks: dict[tuple[str, int], int] = {}
+        self._cordoned = cordoned
+        self._preferred: dict[tuple[str, int], str] = {}
         self._relieved_to = 0
+        # Checkpoints are written in threads, in the order in which they were made.
+        self.checkpoint_limiter = trio.CapacityLimiter(1)
         # Partitions whose high watermark moved since it was last checkpointed: they enter by
         # themselves, so that a checkpoint need not ask all of them.
         self.moved: set[Partition] = set()
+        # Told of a path at which the disk failed; the directory's watch replaces it.
+        self.suspect: Callable[[str], None] = _nobody_looks
+
+    # The directories.
 
     @property
     def directories(self) -> list[LogDir]:
-        """In the order of `log.dirs`."""
-        return [self._directory]
+        """Those that work, in the order of `log.dirs`."""
+        return list(self._online.values())
 
-    def open(self, topic: str, index: int, topic_id: bytes, configs: DynamicConfigs) -> Log:
-        """The log that is there, or a new one. DiskError, CorruptFile."""
-        open_log = partial(
-            self._directory.open_log,
-            topic,
-            index,
-            log_config(configs.topic(topic)),
-            now_ms=self._clock.wall_ms(),
-            topic_id=topic_id,
+    @property
+    def offline_paths(self) -> list[str]:
+        """Those that have failed."""
+        return list(self._offline)
+
+    @property
+    def directory_ids(self) -> list[bytes]:
+        """Of those that work."""
+        return [_id(each) for each in self._online.values()]
+
+    @property
+    def cordoned_ids(self) -> list[bytes]:
+        """Of those that take no new logs (KIP-1066)."""
+        return [_id(each) for each in self._online.values() if self.is_cordoned(each)]
+
+    def directory(self, path: str) -> LogDir:
+        """By its absolute path. UnknownLogDir, OfflineLogDir."""
+        found = self._online.get(path)
+        if found is not None:
+            return found
+        if path in self._offline:
+            raise OfflineLogDir(f"log directory {path} is offline")
+        raise UnknownLogDir(f"log directory {path} is not in log.dirs")
+
+    def directory_of(self, log: Log) -> LogDir | None:
+        """Where the log lies; None once that has failed."""
+        return self._online.get(os.path.abspath(log.log_dir))
+
+    def directory_id_of(self, log: Log) -> bytes:
+        """Of the directory that works and holds the log."""
+        directory = self.directory_of(log)
+        assert directory is not None, f"{log} lies in a directory that has failed"
+        return _id(directory)
+
+    def suspect_holder(self, topic: str, index: int) -> None:
+        """The partition's log could not be opened."""
+        directory = self.holder(topic, index)
+        if directory is not None:
+            self.suspect(directory.path)
+
+    def holds_quorum(self, directory: LogDir) -> bool:
+        """Whether the metadata log lies there, without which no broker can go on."""
+        return directory is self._quorum
+
+    def fail(self, directory: LogDir, error: DiskError) -> None:
+        """The directory is used no more, and everything in it is let go."""
+        path = os.path.abspath(directory.path)
+        del self._online[path]
+        self._offline.append(path)
+        directory.fail(error)
+
+    def is_cordoned(self, directory: LogDir) -> bool:
+        """Whether it takes no new logs."""
+        path = os.path.abspath(directory.path)
+        return any(
+            each == EVERY_DIRECTORY or os.path.abspath(each) == path for each in self._cordoned()
         )
+
+    # The logs.
+
+    def holder(self, topic: str, index: int) -> LogDir | None:
+        """The directory in which the partition's log lies, opened or not."""
+        for directory in self._online.values():
+            if directory.holds(topic, index):
+                return directory
+        return None
+
+    def prefer(self, topic: str, index: int, directory: LogDir) -> None:
+        """Should the partition be made, it shall lie there."""
+        self._preferred.pop((topic, index), None)
+        if len(self._preferred) == PREFERENCES_MAX:
+            del self._preferred[next(iter(self._preferred))]
+        self._preferred[topic, index] = os.path.abspath(directory.path)
+
+    def open(
+        self, topic: str, index: int, topic_id: bytes, configs: DynamicConfigs, assigned: bytes
+    ) -> Log:
+        """The log that is there, or a new one; `assigned` is the directory the metadata name.
+
+        OfflineLogDir where it may lie in one that has failed. DiskError, CorruptFile.
+        """
+        directory = self.holder(topic, index) or self._place(topic, index, assigned)
+        self._preferred.pop((topic, index), None)
+        return self._with_descriptors(
+            partial(
+                directory.open_log,
+                topic,
+                index,
+                log_config(configs.topic(topic)),
+                now_ms=self._clock.wall_ms(),
+                topic_id=topic_id,
+            )
+        )
+
+    def open_future(self, partition: Partition, directory: LogDir) -> Log:
+        """The copy of the partition's log that is on its way to the directory, or a new one.
+
+        DiskError, CorruptFile.
+        """
+        log = partition.log
+        return self._with_descriptors(
+            partial(
+                directory.open_future,
+                partition.topic,
+                partition.index,
+                log.config,
+                now_ms=self._clock.wall_ms(),
+                topic_id=partition.topic_id,
+                start_offset=log.log_start_offset,
+            )
+        )
+
+    def _place(self, topic: str, index: int, assigned: bytes) -> LogDir:
+        """Where a log goes that lies in no directory that works."""
+        by_id = {_id(each): each for each in self._online.values()}
+        if self._offline and assigned != UNASSIGNED_DIRECTORY and assigned not in by_id:
+            raise OfflineLogDir(f"it may lie in {' or '.join(self._offline)}, which has failed")
+        if assigned in by_id and by_id[assigned].holds_future(topic, index) and not self._offline:
+            # A crash came in the midst of the exchange: what was copied is all there is, and the
+            # controller has been told.
+            by_id[assigned].promote_found_future(topic, index)
+            return by_id[assigned]
+        preferred = self._online.get(self._preferred.get((topic, index), ""))
+        return preferred or by_id.get(assigned) or self._emptiest()
+
+    def _emptiest(self) -> LogDir:
+        usable = [each for each in self._online.values() if not self.is_cordoned(each)]
+        return min(usable or self._online.values(), key=_count)
+
+    def _with_descriptors(self, open_log: Callable[[], Log]) -> Log:
         if descriptors.is_short():
             self.relieve()
         try:
@@ -76,7 +231,12 @@ class LogStore:
 
         Those that are used again take them again. Each call begins where the one before ended.
         """
-        logs = [log for key, log in self._directory.logs.items() if key[0] != METADATA_TOPIC]
+        logs = [
+            log
+            for directory in self._online.values()
+            for key, log in directory.logs.items()
+            if key[0] != METADATA_TOPIC
+        ]
         start = self._relieved_to % max(len(logs), 1)
         relieved = 0
         for log in logs[start:] + logs[:start]:
@@ -89,46 +249,78 @@ class LogStore:
                 break
         return relieved > 0
 
-    def high_watermark(self, topic: str, index: int) -> int:
+    def high_watermark(self, log: Log) -> int:
         """As last checkpointed; 0 where it is not known."""
-        return self._directory.high_watermark(topic, index)
+        directory = self.directory_of(log)
+        return 0 if directory is None else directory.high_watermark(log.topic, log.partition)
 
     def delete(self, partition: Partition) -> None:
         """Set its directory aside; it goes after file.delete.delay.ms. DiskError."""
         self.moved.discard(partition)
-        self._high_watermarks.pop((partition.topic, partition.index), None)
-        self._directory.delete_log(partition.topic, partition.index, self._clock.wall_ms())
+        directory = self.directory_of(partition.log)
+        if directory is not None:
+            directory.delete_log(partition.topic, partition.index, self._clock.wall_ms())
+
+    def exchange(self, partition: Partition, future: Log) -> None:
+        """The copy takes the place of the partition's log, which it equals and which goes.
+
+        The old one is set aside first: after a crash there are never two. DiskError: before that,
+        nothing has changed; after it, the partition's log is the copy at the next start.
+        """
+        topic, index = partition.topic, partition.index
+        source, target = self.directory_of(partition.log), self.directory_of(future)
+        assert source is not None, f"{partition.log} has failed"
+        assert target is not None, f"{future} has failed"
+        source.set_log_aside(topic, index, self._clock.wall_ms())
+        target.promote_future(topic, index)
+
+    def drop_future(self, topic: str, index: int, directory: LogDir, delay_ms: int) -> None:
+        """The partition moves no more. DiskError."""
+        if directory in self._online.values() and directory.holds_future(topic, index):
+            directory.drop_future(topic, index, self._clock.wall_ms(), delay_ms)
 
     def set_strays_aside(self, is_ours: Callable[[str, int], bool]) -> None:
         """Rename what lies here and belongs to no partition of this broker. DiskError.
 
         What is ours and could not be opened stays where it is, for somebody to mend.
         """
-        for topic, index in self._directory.partitions():
-            if topic != METADATA_TOPIC and not is_ours(topic, index):
-                self._directory.set_aside(topic, index, STRAY_DIR)
+        for directory in self._online.values():
+            for topic, index in directory.partitions():
+                if topic != METADATA_TOPIC and not is_ours(topic, index):
+                    directory.set_aside(topic, index, STRAY_DIR)
+            for topic, index in directory.future_partitions():
+                if not is_ours(topic, index):
+                    self.drop_future(topic, index, directory, 0)
+
+    # What happens by and by.
 
     def take_expired_deletions(self, now_ms: int) -> list[Callable[[], None]]:
         """Removals that are due; each blocks and may be run in a thread. DiskError."""
-        return self._directory.take_expired_deletions(now_ms)
+        return [
+            removal
+            for directory in self._all()
+            for removal in directory.take_expired_deletions(now_ms)
+        ]
 
     def offset_checkpoints(self) -> list[Callable[[], None]]:
         """Writes of the recovery points and log start offsets, where they changed. DiskError."""
-        return self._directory.offset_checkpoints()
+        return [write for directory in self._all() for write in directory.offset_checkpoints()]
 
     def high_watermark_checkpoints(self) -> list[Callable[[], None]]:
         """Writes of the high watermarks, where they changed. DiskError."""
-        if not self.moved:
-            return []
-        return self._directory.high_watermark_checkpoint(self._take_moved())
+        return [
+            write
+            for directory, moved in self._take_moved()
+            for write in directory.high_watermark_checkpoint(moved)
+        ]
 
     async def close(self, broker_epoch: int) -> None:
-        """Flush and close every log, leave the clean-shutdown marker.
+        """Flush and close every log, leave the clean-shutdown markers.
 
         DiskError, when all logs have had their turn: there is no marker then.
         """
         failures: list[DiskError] = []
-        logs = list(self._directory.logs.values())
+        logs = [log for directory in self._all() for log in directory.all_logs()]
         if len(logs) > LOGS_A_THREAD:
             limiter = trio.CapacityLimiter(CLOSE_THREADS_MAX)
 
@@ -138,17 +330,47 @@ class LogStore:
             async with trio.open_nursery() as nursery:
                 for start in range(0, len(logs), LOGS_A_THREAD):
                     nursery.start_soon(close, logs[start : start + LOGS_A_THREAD])
-        await trio.to_thread.run_sync(
-            partial(self._directory.close, self._take_moved(), broker_epoch=broker_epoch)
-        )
+        moved = dict(self._take_moved())
+        for directory in self._all():
+            closing = partial(directory.close, moved.get(directory, {}), broker_epoch=broker_epoch)
+            try:
+                await trio.to_thread.run_sync(closing)
+            except DiskError as error:
+                failures.append(error)
         if failures:
             raise failures[0]
 
-    def _take_moved(self) -> dict[tuple[str, int], int]:
+    def _all(self) -> list[LogDir]:
+        """Those that work, with that of the metadata log."""
+        directories = self.directories
+        if self._quorum is not None and self._quorum not in directories:
+            directories.append(self._quorum)
+        return directories
+
+    def _take_moved(self) -> list[tuple[LogDir, dict[tuple[str, int], int]]]:
+        found: dict[LogDir, dict[tuple[str, int], int]] = {}
         for partition in self.moved:
-            self._high_watermarks[partition.topic, partition.index] = partition.high_watermark
+            directory = self.directory_of(partition.log)
+            if directory is not None:
+                watermarks = found.setdefault(directory, {})
+                watermarks[partition.topic, partition.index] = partition.high_watermark
         self.moved.clear()
-        return self._high_watermarks
+        return list(found.items())
+
+
+def _id(directory: LogDir) -> bytes:
+    assert directory.meta is not None, f"{directory.path} is not formatted"
+    assert directory.meta.directory_id is not None, f"{directory.path} has no directory id"
+    return directory.meta.directory_id
+
+
+def _count(directory: LogDir) -> int:
+    """How many logs lie there, with the copies on their way. The metadata log is none of them."""
+    return len(directory) - directory.holds(METADATA_TOPIC, 0)
+
+
+def _nobody_looks(path: str) -> None:
+    pass
 
 
 def _close(logs: list[Log]) -> list[DiskError]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from kbroker import descriptors
-from kbroker.storage.errors import DiskError
+from kbroker.storage.errors import DiskError, DiskFull
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -106,7 +106,7 @@ class Maintenance:
             await trio.sleep(DELETION_POLL_S)
             if descriptors.is_short():
                 self._store.relieve()
-            await self._in_thread(self._store.take_expired_deletions(self._clock.wall_ms()))
+            await self._in_thread(self._store.take_expired_deletions(self._clock.wall_ms()), None)
 
     async def _flush_overdue(self) -> None:
         now_ms = self._clock.wall_ms()
@@ -127,15 +127,23 @@ class Maintenance:
             await trio.lowlevel.checkpoint()
 
     async def _checkpoint_offsets(self) -> None:
-        await self._in_thread(self._store.offset_checkpoints())
+        await self._checkpoint(self._store.offset_checkpoints())
 
     async def _checkpoint_high_watermarks(self) -> None:
-        await self._in_thread(self._store.high_watermark_checkpoints())
+        await self._checkpoint(self._store.high_watermark_checkpoints())
 
-    async def _in_thread(self, work: list[Callable[[], None]]) -> None:
+    async def _checkpoint(self, writes: list[Callable[[], None]]) -> None:
+        await self._in_thread(writes, self._store.checkpoint_limiter)
+
+    async def _in_thread(
+        self, work: list[Callable[[], None]], limiter: trio.CapacityLimiter | None
+    ) -> None:
         for each in work:
             try:
-                await trio.to_thread.run_sync(each)
+                await trio.to_thread.run_sync(each, limiter=limiter)
+            except DiskFull as error:
+                log.error("%s", error)  # the next time there may be room
             except DiskError as error:
                 log.error("%s", error)
+                self._store.suspect(error.log_dir)
         await trio.lowlevel.checkpoint()

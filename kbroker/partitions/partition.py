@@ -63,6 +63,7 @@ class Partition:
         "relieve",
         "removed",
         "replicas",
+        "suspect",
         "topic",
         "topic_id",
     )
@@ -89,6 +90,8 @@ class Partition:
         self.offline = False
         # Asks other logs for descriptors, when this one could get none for its files.
         self.relieve: Callable[[], object] = _nobody_to_ask
+        # Told of the log directory when the log has failed.
+        self.suspect: Callable[[str], None] = _nobody_looks
         self.removed = False
         self._request_flush = request_flush
         self._moved = moved
@@ -301,7 +304,19 @@ class Partition:
     def go_offline(self) -> None:
         """Its log directory failed: KAFKA_STORAGE_ERROR for all, also for those who wait."""
         self.offline = True
+        self.suspect(self.log.log_dir)
         self._release()
+
+    def replace_log(self, log: Log) -> None:
+        """Go on with a copy of the log that ends where it ends, in another directory."""
+        assert log.log_end_offset == self.log.log_end_offset, f"{log} is no copy of {self.log}"
+        self.log = log
+        if self.is_leader:
+            log.assign_epoch(self.leader_epoch)
+        log.on_high_watermark(self.high_watermark)
+        self._moved.add(self)
+        if self.flushing:
+            self._request_flush(self)
 
     def remove(self) -> None:
         """The topic is gone."""
@@ -315,4 +330,8 @@ class Partition:
 
 
 def _nobody_to_ask() -> None:
+    pass
+
+
+def _nobody_looks(path: str) -> None:
     pass

@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, Protocol
 
 from kbroker.config import log_config
 from kbroker.config.resources import ResourceType
+from kbroker.controller.features import DIRECTORY_ASSIGNMENT_SINCE
 from kbroker.storage.errors import DiskError, StorageError
+from kbroker.wire.errors import ErrorCode
 
+from .log_store import OfflineLogDir
 from .partition import Partition
 
 if TYPE_CHECKING:
@@ -22,7 +25,9 @@ if TYPE_CHECKING:
     from kbroker.controller.delta import ImageDelta
     from kbroker.controller.image import MetadataImage, TopicImage
 
+    from .assignments import Assignments
     from .log_store import LogStore
+    from .moves import Moves
     from .table import PartitionTable
 
 CONSUMER_OFFSETS = "__consumer_offsets"
@@ -51,6 +56,8 @@ class Publisher:
         configs: DynamicConfigs,
         groups: Coordinator,
         request_flush: Callable[[Partition], None],
+        assignments: Assignments,
+        moves: Moves,
     ) -> None:
         self._node_id = node_id
         self._table = table
@@ -58,6 +65,8 @@ class Publisher:
         self._configs = configs
         self._groups = groups
         self._request_flush = request_flush
+        self._assignments = assignments
+        self._moves = moves
         configs.on_topic_change(self._reconfigure)
 
     def apply(self, delta: ImageDelta, image: MetadataImage) -> None:
@@ -72,20 +81,29 @@ class Publisher:
         for topic_id, indexes in delta.partitions_changed.items():
             topic = image.topics_by_id[topic_id]
             for index in sorted(indexes):
-                self._follow(topic, index)
+                self._follow(topic, index, image.metadata_version)
 
-    def _follow(self, topic: TopicImage, index: int) -> None:
+    def _follow(self, topic: TopicImage, index: int, metadata_version: int) -> None:
         state = topic.partitions[index]
         partition = self._table.get(topic.name, index)
         if partition is None:
             if self._node_id not in state.replicas:
                 return
+            assigned = state.directory_of(self._node_id)
             try:
-                opened = self._store.open(topic.name, index, topic.topic_id, self._configs)
+                opened = self._store.open(
+                    topic.name, index, topic.topic_id, self._configs, assigned
+                )
+            except OfflineLogDir as error:
+                log.warning("%s-%d is not opened: %s", topic.name, index, error)
+                self._table.mark_unopened(topic.name, index, ErrorCode.NOT_LEADER_OR_FOLLOWER)
+                return
             except StorageError as error:
                 # This partition is lost to clients until somebody mends it; all others serve.
                 log.error("%s-%d cannot be opened: %s", topic.name, index, error)
-                self._table.mark_unreadable(topic.name, index)
+                self._table.mark_unopened(topic.name, index, ErrorCode.KAFKA_STORAGE_ERROR)
+                if isinstance(error, DiskError):
+                    self._store.suspect_holder(topic.name, index)
                 return
             partition = Partition(
                 topic.name,
@@ -94,12 +112,17 @@ class Publisher:
                 opened,
                 state,
                 self._node_id,
-                self._store.high_watermark(topic.name, index),
+                self._store.high_watermark(opened),
                 self._request_flush,
                 self._store.moved,
             )
             partition.relieve = self._store.relieve
+            partition.suspect = self._store.suspect
             self._table.add(partition)
+            self._moves.resume(partition)
+            directory_id = self._store.directory_id_of(opened)
+            if directory_id != assigned and metadata_version >= DIRECTORY_ASSIGNMENT_SINCE:
+                self._assignments.assign(topic.topic_id, index, directory_id)
             was_leader = False
         else:
             was_leader = partition.is_leader
@@ -116,6 +139,7 @@ class Publisher:
             if topic.name == CONSUMER_OFFSETS and partition.is_leader:
                 self._groups.on_resigned(partition.index)
             partition.remove()
+            self._moves.cancel(partition)
             try:
                 self._store.delete(partition)
             except DiskError as error:
@@ -126,3 +150,4 @@ class Publisher:
         """The configuration of a topic changed, or (None) perhaps that of all."""
         for partition in self._table if topic is None else self._table.of_topic(topic):
             partition.log.update_config(log_config(self._configs.topic(partition.topic)))
+            self._moves.reconfigure(partition)

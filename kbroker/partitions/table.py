@@ -20,7 +20,7 @@ class PartitionTable:
     def __init__(self) -> None:
         self._by_name: dict[str, dict[int, Partition]] = {}
         self._by_id: dict[bytes, dict[int, Partition]] = {}
-        self._unreadable: set[tuple[str, int]] = set()
+        self._unopened: dict[tuple[str, int], ErrorCode] = {}
 
     def __iter__(self) -> Iterator[Partition]:
         for partitions in list(self._by_name.values()):
@@ -32,25 +32,23 @@ class PartitionTable:
     def add(self, partition: Partition) -> None:
         partitions = self._by_name.setdefault(partition.topic, {})
         partitions[partition.index] = partition
-        self._unreadable.discard((partition.topic, partition.index))
+        self._unopened.pop((partition.topic, partition.index), None)
         self._by_id[partition.topic_id] = partitions
 
     def remove(self, topic: str, topic_id: bytes) -> list[Partition]:
         """Takes a topic out; its partitions here."""
-        self._unreadable = {key for key in self._unreadable if key[0] != topic}
+        self._unopened = {key: why for key, why in self._unopened.items() if key[0] != topic}
         partitions = self._by_name.pop(topic, {})
         self._by_id.pop(topic_id, None)
         return list(partitions.values())
 
-    def mark_unreadable(self, topic: str, index: int) -> None:
-        """The partition belongs here, and its log cannot be opened."""
-        self._unreadable.add((topic, index))
+    def mark_unopened(self, topic: str, index: int, why: ErrorCode) -> None:
+        """The partition belongs here, and its log cannot be opened, or must not be."""
+        self._unopened[topic, index] = why
 
     def why_missing(self, topic: str, index: int) -> ErrorCode:
         """What to tell who asks for a partition that is not in the table."""
-        if (topic, index) in self._unreadable:
-            return ErrorCode.KAFKA_STORAGE_ERROR
-        return ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+        return self._unopened.get((topic, index), ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
 
     def get(self, topic: str, index: int) -> Partition | None:
         partitions = self._by_name.get(topic)

@@ -92,7 +92,9 @@ async def test_a_broker_that_leaves_does_not_ask_to_stay(
 ) -> None:
     """Its heartbeats, due all the time, end before it asks to go."""
     controller = _Controller()
-    lifecycle = Lifecycle(controller, 1, lambda: 1, lambda: 0)
+    lifecycle = Lifecycle(
+        controller, 1, lambda: 1, lambda: 0, cordoned=list, failure_timeout_ms=30_000
+    )
     await nursery.start(lifecycle.run)
     await trio.sleep(0.01)
     assert controller.wishes

@@ -10,8 +10,9 @@ as journals do; a rename happens or does not. An fsync of a file does not make i
 After a failed fsync the seen content is still seen, and may be lost even though the next fsync
 succeeds.
 
-Besides: `fail_next` makes a call fail, `capacity` fills the disk up, `crash_at` cuts the power in
-the middle of a call (`PowerLoss`). Handles from before a power loss are dead.
+Besides: `fail_next` makes a call fail, `break_down` every call below a path; `capacity` fills the
+disk up, `limit` what lies below a path; `crash_at` cuts the power in the middle of a call
+(`PowerLoss`). Handles from before a power loss are dead.
 """
 
 from __future__ import annotations
@@ -186,8 +187,22 @@ class SimDisk:
         self.trace: list[str] = []  # of the calls since the last power loss
         self._root = _Directory()
         self._failures: list[tuple[str, int, str]] = []
+        self._broken: dict[str, int] = {}
+        self._volumes: dict[str, int] = {}
 
     # Faults.
+
+    def break_down(self, path: str, error: int = errno.EIO) -> None:
+        """From now on every call on what lies there fails, until `mend`."""
+        self._broken[path] = error
+
+    def mend(self, path: str) -> None:
+        """The same disk with all that it had."""
+        del self._broken[path]
+
+    def limit(self, path: str, capacity: int | None) -> None:
+        """What lies there has a disk of its own, of so many bytes (None: no end)."""
+        self._volumes[path] = capacity if capacity is not None else 1 << 40
 
     def fail_next(self, operation: str, error: int = errno.EIO, path_part: str = "") -> None:
         """The next call of `operation` on a path that has `path_part` fails with this errno."""
@@ -228,6 +243,9 @@ class SimDisk:
 
     def call(self, operation: str, path: str, part: Callable[[], object] | None = None) -> None:
         """One call begins; `part` does some of it, for a crash in the middle."""
+        broken = self._broken_by(path)
+        if broken is not None:
+            raise disk_error(path, OSError(broken, os.strerror(broken)))
         for failure in self._failures:
             if failure[0] == operation and failure[2] in path:
                 self._failures.remove(failure)
@@ -241,14 +259,23 @@ class SimDisk:
                 part()
             raise PowerLoss
 
+    def _broken_by(self, path: str) -> int | None:
+        for root, error in self._broken.items():
+            if path == root or path.startswith(f"{root}/"):
+                return error
+        return None
+
     def check_room(self, path: str, more: int) -> None:
         """DiskError if `more` bytes do not fit."""
+        for root, capacity in self._volumes.items():
+            if path.startswith(f"{root}/") and self.used(root) + more > capacity:
+                raise disk_error(path, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
         if self.capacity is not None and self._used(self._root) + more > self.capacity:
             raise disk_error(path, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
 
-    def used(self) -> int:
-        """Bytes in all files."""
-        return self._used(self._root)
+    def used(self, path: str = "/") -> int:
+        """Bytes in all files there."""
+        return self._used(self._directory(path))
 
     def _used(self, directory: _Directory) -> int:
         return sum(
@@ -302,10 +329,10 @@ class SimDisk:
             self.fsync_dir(os.path.dirname(path))
 
     def exists(self, path: str) -> bool:
-        return self._find(path) is not None
+        return self._broken_by(path) is None and self._find(path) is not None
 
     def is_dir(self, path: str) -> bool:
-        return isinstance(self._find(path), _Directory)
+        return self._broken_by(path) is None and isinstance(self._find(path), _Directory)
 
     def size(self, path: str) -> int:
         return len(self._inode(path).seen)
@@ -338,6 +365,8 @@ class SimDisk:
         parent.rename(name, new_name)
 
     def unlink(self, path: str) -> None:
+        if self._broken_by(path) is not None:
+            self.call("unlink", path)
         parent, name = self._parent(path)
         if name in parent.seen:
             self.call("unlink", path)

@@ -295,7 +295,7 @@ def test_on_the_real_disk(tmp_path: Path) -> None:
 
 def test_an_unreadable_directory_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(ForeignLogDir, match="not a directory"):
+    with pytest.raises(DiskError, match="not a directory"):
         open_log_dir(OsDisk(), f"{tmp_path}/file", rng=Random(1), now_ms=NOW_MS)
     with pytest.raises(DiskError):
         open_log_dir(OsDisk(), f"{tmp_path}/file/below", rng=Random(1), now_ms=NOW_MS)

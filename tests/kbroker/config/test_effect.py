@@ -11,8 +11,6 @@ import kbroker
 from kbroker.config.broker import BROKER_KEYS
 from kbroker.config.topic import TOPIC_KEYS
 
-# Fields of other classes that happen to have a key's name.
-NAMESAKES = {"cordoned.log.dirs"}
 # Held against the listeners as Kafka does, and otherwise not read.
 ONLY_CHECKED = {
     "early.start.listeners",
@@ -49,4 +47,4 @@ def test_a_key_is_documented_where_it_is_read() -> None:
     broker_keys = {name for name, key in BROKER_KEYS.items() if key.has_effect}
     read_broker_keys = {name for name, key in BROKER_KEYS.items() if key.attribute in read}
     defaults = {s.name for name in topic_keys for s in TOPIC_KEYS[name].synonyms}
-    assert (read_broker_keys | defaults) - NAMESAKES - ONLY_CHECKED == broker_keys
+    assert (read_broker_keys | defaults) - ONLY_CHECKED == broker_keys

@@ -50,7 +50,7 @@ class Rig:
             SimpleNamespace(
                 node_id=1,
                 partitions=self.table,
-                log_store=LogStore(self.directory, WallClock()),
+                log_store=LogStore([self.directory], WallClock()),
                 image=cast("MetadataImage", SimpleNamespace(brokers={1: self.broker})),
             ),
         )

@@ -8,6 +8,7 @@ import random
 import pytest
 
 from kbroker.config import BrokerConfig, DynamicConfigs
+from kbroker.controller.model import UNASSIGNED_DIRECTORY
 from kbroker.partitions.log_store import LOGS_A_THREAD, RELIEVED_LOGS_MAX, LogStore
 from kbroker.storage.checkpoints import MetaProperties, has_clean_shutdown
 from kbroker.storage.errors import DiskError, OutOfDescriptors
@@ -31,11 +32,11 @@ class Rig:
         directory = open_log_dir(self.disk, "/data", rng=random.Random(2), now_ms=NOW_MS)
         if directory.meta is None:
             directory.format(MetaProperties(node_id=1, cluster_id="c", directory_id=b"d" * 16))
-        return LogStore(directory, WallClock())
+        return LogStore([directory], WallClock())
 
     def fill(self, store: LogStore) -> None:
         for index in range(COUNT):
-            log = store.open("t", index, b"t" * 16, self.configs)
+            log = store.open("t", index, b"t" * 16, self.configs, UNASSIGNED_DIRECTORY)
             log.append(batch(b"x"), leader_epoch=0, now_ms=NOW_MS)
         self.disk.fsync_dir("/data")
 
@@ -49,7 +50,7 @@ async def test_a_clean_stop_syncs_every_log_and_says_so() -> None:
     rig.disk.power_loss(random.Random(3))
     store = rig.open()
     for index in range(COUNT):
-        log = store.open("t", index, b"t" * 16, rig.configs)
+        log = store.open("t", index, b"t" * 16, rig.configs, UNASSIGNED_DIRECTORY)
         assert [bytes(each) for each in log.batches(0)], index
         assert log.log_end_offset == 1
 
@@ -65,7 +66,7 @@ async def test_a_log_that_cannot_be_synced_leaves_the_others_to_be() -> None:
     rig.disk.power_loss(random.Random(3))
     store = rig.open()  # nobody holds the directory any more
     for index in range(COUNT):
-        log = store.open("t", index, b"t" * 16, rig.configs)
+        log = store.open("t", index, b"t" * 16, rig.configs, UNASSIGNED_DIRECTORY)
         assert index == 3 or log.log_end_offset == 1
 
 
@@ -73,7 +74,8 @@ async def test_logs_give_back_their_files_in_turns() -> None:
     rig = Rig()
     store = rig.open()
     logs = [
-        store.open("t", index, b"t" * 16, rig.configs) for index in range(RELIEVED_LOGS_MAX + 5)
+        store.open("t", index, b"t" * 16, rig.configs, UNASSIGNED_DIRECTORY)
+        for index in range(RELIEVED_LOGS_MAX + 5)
     ]
 
     def opened() -> list[int]:
@@ -93,14 +95,14 @@ async def test_logs_give_back_their_files_in_turns() -> None:
 async def test_a_log_is_opened_with_what_others_give_back() -> None:
     rig = Rig()
     store = rig.open()
-    first = store.open("t", 0, b"t" * 16, rig.configs)
+    first = store.open("t", 0, b"t" * 16, rig.configs, UNASSIGNED_DIRECTORY)
     rig.disk.fail_next("create", errno.EMFILE, "/t-1/")
-    second = store.open("t", 1, b"t" * 16, rig.configs)
+    second = store.open("t", 1, b"t" * 16, rig.configs, UNASSIGNED_DIRECTORY)
     assert not first.segments.active.is_open
     assert second.append(batch(b"x"), leader_epoch=0, now_ms=NOW_MS).first_offset == 0
     rig.disk.fail_next("create", errno.EMFILE, "/u-0/")
     first.let_go()
     second.let_go()
     with pytest.raises(OutOfDescriptors):
-        store.open("u", 0, b"u" * 16, rig.configs)
-    assert store.open("u", 0, b"u" * 16, rig.configs).log_end_offset == 0
+        store.open("u", 0, b"u" * 16, rig.configs, UNASSIGNED_DIRECTORY)
+    assert store.open("u", 0, b"u" * 16, rig.configs, UNASSIGNED_DIRECTORY).log_end_offset == 0

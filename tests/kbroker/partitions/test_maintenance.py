@@ -14,9 +14,10 @@ from kbroker.config import BrokerConfig, DynamicConfigs
 from kbroker.partitions.flusher import Flusher
 from kbroker.partitions.log_store import LogStore
 from kbroker.partitions.maintenance import Maintenance
+from kbroker.partitions.moves import Moves
 from kbroker.partitions.publisher import Publisher
 from kbroker.partitions.table import PartitionTable
-from kbroker.storage.checkpoints import read_offsets
+from kbroker.storage.checkpoints import MetaProperties, read_offsets
 from kbroker.storage.log_dir import open_log_dir
 from kbroker.storage.origin import Origin
 from tests.kbroker.handlers.data_path import NOW_MS, WallClock, batch
@@ -27,9 +28,11 @@ if TYPE_CHECKING:
 
     from kbroker.controller.delta import ImageDelta
     from kbroker.controller.image import MetadataImage
+    from kbroker.partitions.assignments import Assignments
     from kbroker.partitions.partition import Partition
     from kbroker.partitions.publisher import Coordinator
 
+DIRECTORY_ID = b"directory-id-of-"
 TOPIC_ID = b"topic-id-of-t..."
 HOUR_MS = 3_600_000
 
@@ -46,19 +49,33 @@ class Rig:
         self.table = PartitionTable()
         self.flusher = Flusher(self.clock)
         directory = open_log_dir(self.disk, "/data", rng=random.Random(2), now_ms=NOW_MS)
-        self.store = LogStore(directory, self.clock)
+        directory.format(MetaProperties("c", 1, DIRECTORY_ID))
+        self.store = LogStore([directory], self.clock)
         self.topic = SimpleNamespace(
             name="t",
             topic_id=TOPIC_ID,
-            partitions={0: SimpleNamespace(leader=1, isr=[1], replicas=[1], leader_epoch=0)},
+            partitions={
+                0: SimpleNamespace(
+                    leader=1,
+                    isr=[1],
+                    replicas=[1],
+                    leader_epoch=0,
+                    directory_of=lambda broker_id: DIRECTORY_ID,
+                )
+            },
         )
+        configs = DynamicConfigs(self.config, values)
+        # Nothing moves here, so nobody is told.
+        assignments = cast("Assignments", None)
         self.publisher = Publisher(
             1,
             self.table,
             self.store,
-            DynamicConfigs(self.config, values),
+            configs,
             cast("Coordinator", SimpleNamespace(on_topics_deleted=lambda topics: None)),
             self.flusher.request,
+            assignments,
+            Moves(1, self.store, assignments, self.config, configs, self.clock),
         )
         self.publish(partitions_changed={TOPIC_ID: {0}})
         self.maintenance = Maintenance(
@@ -72,7 +89,7 @@ class Rig:
             "configs_changed": {},
             **changes,
         }
-        image = SimpleNamespace(topics_by_id={TOPIC_ID: self.topic})
+        image = SimpleNamespace(topics_by_id={TOPIC_ID: self.topic}, metadata_version=30)
         self.publisher.apply(
             cast("ImageDelta", SimpleNamespace(**delta)), cast("MetadataImage", image)
         )

@@ -1,0 +1,96 @@
+"""AlterReplicaLogDirs (key 34), v1-2: in which of this broker's log directories replicas shall lie.
+
+The answer comes when the move has begun; DescribeLogDirs shows how far it is, and reports the copy
+as a future replica until it has taken the log's place. A partition that is not there yet gets an
+error, and will be made in that directory (KIP-113). v2 flexible
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Final
+
+from kbroker.partitions.log_store import OfflineLogDir, UnknownLogDir
+from kbroker.storage.errors import StorageError
+from kbroker.wire.errors import ErrorCode, RequestError
+from kbroker.wire.messages.alter_replica_log_dirs import (
+    AlterReplicaLogDirPartitionResult,
+    AlterReplicaLogDirsRequest,
+    AlterReplicaLogDirsResponse,
+    AlterReplicaLogDirTopicResult,
+)
+
+if TYPE_CHECKING:
+    from kbroker.services import RequestContext, Services
+
+# A copy's directory is called topic-partition.<32 digits>-future, and a name has so many bytes.
+NAME_BYTES_MAX: Final = 255
+FUTURE_SUFFIX_BYTES: Final = len(".") + 32 + len("-future")
+
+log = logging.getLogger("kbroker.moves")
+
+
+def handle(request: AlterReplicaLogDirsRequest, ctx: RequestContext) -> AlterReplicaLogDirsResponse:
+    # Of a partition that is there twice, Kafka knows the last.
+    wanted = {
+        (topic.name, index): directory.path
+        for directory in request.dirs
+        for topic in directory.topics
+        for index in topic.partitions
+    }
+    results: dict[str, AlterReplicaLogDirTopicResult] = {}
+    for (topic_name, index), path in wanted.items():
+        error = ErrorCode.NONE
+        try:
+            _alter(topic_name, index, path, ctx.services)
+        except RequestError as refused:
+            error = refused.code
+            log.info("%s-%d does not move to %s: %s", topic_name, index, path, refused)
+        result = results.setdefault(
+            topic_name, AlterReplicaLogDirTopicResult(topic_name=topic_name)
+        )
+        result.partitions.append(
+            AlterReplicaLogDirPartitionResult(partition_index=index, error_code=error)
+        )
+    return AlterReplicaLogDirsResponse(results=list(results.values()))
+
+
+def _alter(topic: str, index: int, path: str, services: Services) -> None:
+    """RequestError, each in the order in which Kafka looks."""
+    store, moves = services.log_store, services.moves
+    if len(f"{topic}-{index}") + FUTURE_SUFFIX_BYTES > NAME_BYTES_MAX:
+        raise RequestError(ErrorCode.INVALID_TOPIC_EXCEPTION, "The topic name is too long.")
+    try:
+        directory = store.directory(path)
+    except UnknownLogDir as error:
+        raise RequestError(ErrorCode.LOG_DIR_NOT_FOUND, str(error)) from error
+    except OfflineLogDir as error:
+        raise RequestError(ErrorCode.KAFKA_STORAGE_ERROR, str(error)) from error
+    if store.is_cordoned(directory):
+        raise RequestError(ErrorCode.INVALID_REPLICA_ASSIGNMENT, f"{path} is cordoned")
+    partition = services.partitions.get(topic, index)
+    if partition is None:
+        store.prefer(topic, index, directory)
+        code = services.partitions.why_missing(topic, index)
+        if code is ErrorCode.NOT_LEADER_OR_FOLLOWER:
+            code = ErrorCode.REPLICA_NOT_AVAILABLE
+        raise RequestError(code)
+    if partition.offline:
+        raise RequestError(ErrorCode.KAFKA_STORAGE_ERROR, f"{topic}-{index} is offline")
+    move = moves.get(partition)
+    if move is not None:
+        if move.directory is directory:
+            return
+        moves.cancel(partition)
+    if store.directory_of(partition.log) is directory:
+        return
+    if store.offline_paths:
+        # A copy may lie in one of them, and there must not be two.
+        raise RequestError(
+            ErrorCode.KAFKA_STORAGE_ERROR, f"{' and '.join(store.offline_paths)} is offline"
+        )
+    try:
+        moves.begin(partition, directory)
+    except StorageError as error:
+        store.suspect(directory.path)
+        raise RequestError(ErrorCode.KAFKA_STORAGE_ERROR, str(error)) from error
