@@ -31,7 +31,7 @@ from .channel import InProcessChannel
 from .driver import Driver
 from .loader import load
 from .raft.control import quorum_records
-from .raft.log import SnapshotId
+from .raft.log import NoRoom, SnapshotId
 from .raft.node import RaftNode
 from .raft.roles import NEVER
 from .raft.voters import ReplicaKey
@@ -67,6 +67,7 @@ logger = logging.getLogger(__name__)
 REPLAYED_RECORDS_MAX: Final = 20_000
 REPLAYED_SHARE_MAX: Final = 2
 SNAPSHOT_AFTER_START_MS: Final = 10_000
+SNAPSHOT_RETRY_MS: Final = 60_000  # on a full disk
 
 
 class Controller:
@@ -288,18 +289,27 @@ class Controller:
         return behind > max(REPLAYED_RECORDS_MAX, REPLAYED_SHARE_MAX * held)
 
     async def write_snapshot(self) -> None:
-        """Write what is committed as a snapshot, and drop what that makes needless."""
+        """Write what is committed as a snapshot, and drop what that makes needless.
+
+        Where there is no room for it, it is tried again later.
+        """
         driver = self._driver
         if driver.image.in_transaction or driver.image.offset < 0:
             return
         image = driver.image.copy()
         driver.log_bytes_since_snapshot = 0
         self._snapshot_due_ms = NEVER
-        self._snapshot_end = image.offset + 1
         timestamp_ms, wall_ms = driver.last_timestamp_ms, self._wall_ms()
         quorum = quorum_records(driver.node.voters, driver.node.kraft_version)
-        await trio.to_thread.run_sync(_write, self._log, image, quorum, timestamp_ms, wall_ms)
-        self._log.clean(wall_ms)
+        try:
+            await trio.to_thread.run_sync(_write, self._log, image, quorum, timestamp_ms, wall_ms)
+            self._snapshot_end = image.offset + 1
+            self._log.clean(wall_ms)
+        except NoRoom as error:
+            logger.warning("no snapshot of the metadata now: %s", error)
+            self._snapshot_due_ms = driver.now_ms() + SNAPSHOT_RETRY_MS
+            driver.wake()
+            return
         logger.info("snapshot of the metadata up to offset %d", image.offset)
 
 

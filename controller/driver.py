@@ -20,7 +20,8 @@ import trio
 from kbroker.wire.errors import ErrorCode, RequestError
 
 from .delta import ImageDelta
-from .raft.effects import Append, Flushed, NameVoters, Tick
+from .raft.effects import Append, Flushed, NameVoters, Tick, Unwritten
+from .raft.log import NoRoom
 from .raft.roles import NEVER, Leader
 from .records import decode_record
 
@@ -117,15 +118,34 @@ class Driver:
         return self.node.is_leader and not self._busy
 
     def append(self, records: Sequence[Message], values: Sequence[bytes]) -> None:
-        """As leader, put a batch into the log, at `end_offset`. It is not committed yet."""
+        """As leader, put a batch into the log, at `end_offset`. It is not committed yet.
+
+        RequestError KAFKA_STORAGE_ERROR where there is no room for it.
+        """
         assert self.can_append
         assert records
-        self._carry_out(self.node.step(Append(values), self.now_ms()), records)
+        self._write(Append(values), records)
 
     def name_voters(self, kraft_version: int, voters: VoterSet) -> None:
-        """As leader, write into the log at which level the quorum runs and who its voters are."""
+        """As leader, write into the log at which level the quorum runs and who its voters are.
+
+        RequestError as `append`.
+        """
         assert self.can_append
-        self._carry_out(self.node.step(NameVoters(kraft_version, voters), self.now_ms()), ())
+        self._write(NameVoters(kraft_version, voters), ())
+
+    def _write(self, event: Append | NameVoters, records: Sequence[Message]) -> None:
+        node = self.node
+        taken_back = Unwritten(node.log.end_offset, node.kraft_version, node.voters)
+        effects = node.step(event, self.now_ms())
+        try:
+            self._carry_out(effects, records)
+        except NoRoom as error:
+            node.step(taken_back, self.now_ms())
+            raise RequestError(ErrorCode.KAFKA_STORAGE_ERROR, str(error)) from error
+        except Exception:
+            self._flush_wanted.set()  # which fails too: the log is not to be used any more
+            raise
 
     @property
     def batch_bytes_max(self) -> int:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -22,12 +23,12 @@ from kbroker.controller.bootstrap import (
 )
 from kbroker.controller.features import FRESH
 from kbroker.controller.raft.election import ElectionState
-from kbroker.controller.raft.log import EpochStart, LogBatch, LogPosition, SnapshotId
+from kbroker.controller.raft.log import EpochStart, LogBatch, LogPosition, NoRoom, SnapshotId
 from kbroker.controller.raft.voters import ReplicaKey
 from kbroker.storage.batch import ControlType, batches, control_key, control_type, records
 from kbroker.storage.builder import NewRecord, build_batch
 from kbroker.storage.checkpoints import MetaProperties
-from kbroker.storage.errors import CorruptFile, DiskError
+from kbroker.storage.errors import CorruptFile, DiskError, DiskFull
 from kbroker.storage.log_config import LogConfig
 from kbroker.storage.origin import Origin
 from kbroker.wire.uuids import METADATA_TOPIC_ID, ZERO_UUID, parse_uuid, random_uuid, uuid_text
@@ -179,6 +180,15 @@ def _decode(header: BatchHeader, batch: memoryview) -> LogBatch:
     )
 
 
+@contextmanager
+def _room() -> Iterator[None]:
+    """What of the disk's errors the quorum may survive."""
+    try:
+        yield
+    except DiskFull as error:
+        raise NoRoom(str(error)) from error
+
+
 def snapshot_name(snapshot: SnapshotId) -> str:
     return f"{snapshot.end_offset:020d}-{snapshot.epoch:010d}.checkpoint"
 
@@ -241,7 +251,8 @@ class MetadataLog:
 
     def append(self, batch: NewBatch, timestamp_ms: int) -> None:
         encoded = bytearray(_encode(batch, timestamp_ms))
-        self._append(encoded, batch.epoch, timestamp_ms, Origin.RAFT_LEADER)
+        with _room():
+            self._append(encoded, batch.epoch, timestamp_ms, Origin.RAFT_LEADER)
 
     def append_fetched(self, fetched: bytes | memoryview, now_ms: int) -> None:
         self._append(bytearray(fetched), -1, now_ms, Origin.REPLICATION)
@@ -319,7 +330,8 @@ class MetadataLog:
         return _decoded(memoryview(content))
 
     def create_snapshot(self, snapshot: SnapshotId, timestamp_ms: int) -> SnapshotFile:
-        return SnapshotFile(self._disk, self._path, snapshot, timestamp_ms)
+        with _room():
+            return SnapshotFile(self._disk, self._path, snapshot, timestamp_ms)
 
     def clean(self, now_ms: int) -> None:
         """Also takes in a snapshot that was frozen since. Keeps the latest, and of the others those
@@ -338,8 +350,9 @@ class MetadataLog:
             # First the log: a snapshot may only go when nothing starts at it any more.
             size_before = self._log.size
             self._log.increment_log_start_offset(self._snapshots[0].end_offset)
-            self._log_dir.write_offset_checkpoints()
-            self._log.delete_old_segments(now_ms)
+            with _room():
+                self._log_dir.write_offset_checkpoints()
+                self._log.delete_old_segments(now_ms)
             self._disk.unlink(self._snapshot_path(oldest))
             total -= sizes[oldest] + size_before - self._log.size
         # Of the log only what follows the oldest snapshot is of use, whatever retention says.
@@ -388,10 +401,12 @@ class SnapshotFile:
             self._file.truncate(0)
 
     def append(self, batch: NewBatch) -> None:
-        self._file.append(_encode(batch, self._timestamp_ms))
+        with _room():
+            self._file.append(_encode(batch, self._timestamp_ms))
 
     def freeze(self) -> None:
-        self._file.fsync()
+        with _room():
+            self._file.fsync()
         self._disk.rename(self._part, self._final)
         self._disk.fsync_dir(self._directory)
 

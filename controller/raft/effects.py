@@ -35,6 +35,16 @@ class NameVoters(NamedTuple):
     voters: VoterSet
 
 
+class Unwritten(NamedTuple):
+    """The batch that was to be appended at this offset could not be written: it is taken back, and
+    with it what it said of the quorum.
+    """
+
+    base_offset: int
+    kraft_version: int
+    voters: VoterSet
+
+
 class Flushed(NamedTuple):
     """The local log is durable up to `end_offset`."""
 
@@ -52,7 +62,7 @@ class Resign(NamedTuple):
     """Give up leadership, to stop this node without a gap."""
 
 
-Event: TypeAlias = Tick | Append | NameVoters | Flushed | Receive | Resign
+Event: TypeAlias = Tick | Append | NameVoters | Unwritten | Flushed | Receive | Resign
 
 
 class Outbound(NamedTuple):

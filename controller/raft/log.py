@@ -162,6 +162,10 @@ class LogBatch(NamedTuple):
         return bool(self.control_types)
 
 
+class NoRoom(Exception):
+    """The disk is full. Nothing was written, and it may be tried again."""
+
+
 class NewBatch(NamedTuple):
     """A batch to append or to put into a snapshot; what the driver is told to write."""
 
@@ -190,7 +194,10 @@ class Flush(Protocol):
 
 
 class SnapshotWriter(Protocol):
-    """A snapshot being written; it exists for readers only after `freeze`. May live in a thread."""
+    """A snapshot being written; it exists for readers only after `freeze`. May live in a thread.
+
+    Each call but `abandon` may raise NoRoom; then it is abandoned.
+    """
 
     def append(self, batch: NewBatch) -> None: ...
 
@@ -207,7 +214,7 @@ class ReplicatedLog(Protocol):
     """The quorum's log and the files around it. Calls block; all belong to one task.
 
     `Flush.run` and a SnapshotWriter may live in a thread. A failed write raises; the quorum
-    then stops, for it cannot know what is on the disk.
+    then stops, for it cannot know what is on the disk (but for NoRoom).
     """
 
     @property
@@ -231,7 +238,7 @@ class ReplicatedLog(Protocol):
         ...
 
     def append(self, batch: NewBatch, timestamp_ms: int) -> None:
-        """Append as leader. `batch.base_offset` is the end offset."""
+        """Append as leader. `batch.base_offset` is the end offset. NoRoom."""
         ...
 
     def append_fetched(self, records: bytes | memoryview, now_ms: int) -> None:

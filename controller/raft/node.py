@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, assert_never
 
 from .control import leader_change_batch, quorum_batch
-from .effects import Append, Effects, Event, Flushed, NameVoters, Receive, Resign, Tick
+from .effects import Append, Effects, Event, Flushed, NameVoters, Receive, Resign, Tick, Unwritten
 from .election import ElectionState
 from .leading import Leading
 from .log import NewBatch
@@ -176,6 +176,8 @@ class RaftNode:
                 self._on_append(event)
             case NameVoters():
                 self._on_name_voters(event)
+            case Unwritten():
+                self._on_unwritten(event)
             case Flushed():
                 self._on_flushed(event, now_ms)
             case Receive():
@@ -385,6 +387,13 @@ class RaftNode:
         )
         if self._peers is not None:
             self._peers.wake_fetches()
+
+    def _on_unwritten(self, event: Unwritten) -> None:
+        assert self.leading is not None, f"{self.role} has not appended"
+        self.log.truncate_to(event.base_offset)
+        if event.voters != self.voters:
+            self.leading.tracker.name_voters(event.voters)
+        self.voters, self.kraft_version = event.voters, event.kraft_version
 
     def _on_flushed(self, event: Flushed, now_ms: int) -> None:
         # A truncation may have happened since the flush began.

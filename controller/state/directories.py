@@ -19,7 +19,7 @@ from kbroker.wire.messages.assign_replicas_to_dirs import (
 
 from .brokers import broker_with_epoch
 from .elections import Change, change_partition
-from .partition_moves import elr_enabled, when_replicas_are_lost
+from .partition_moves import when_replicas_are_lost
 from .result import Result
 from .topic_settings import topic_min_isr
 
@@ -75,7 +75,7 @@ def decide_assign_replicas_to_dirs(
                     Change(
                         directories={broker.broker_id: directory.id},
                         min_isr=topic_min_isr(image, schema, found.name, replicas),
-                        elr_enabled=elr_enabled(image),
+                        elr_enabled=image.elr_enabled,
                     ),
                 )
                 if record is not None:

@@ -104,6 +104,7 @@ class DirectoryWatch:
             if self._store.directory_of(partition.log) is directory
         ]
         self._store.fail(directory, error)
+        self._suspects.discard(directory)  # it may have come under suspicion once more meanwhile
         for partition in affected:
             partition.go_offline()
         self._moves.on_directory_failed(directory)

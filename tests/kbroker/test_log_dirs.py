@@ -12,6 +12,10 @@ import trio
 from kbroker.broker import BrokerStopped, StartupError, TopicSpec
 from kbroker.storage.checkpoints import read_meta_properties
 from kbroker.wire.errors import ErrorCode
+from kbroker.wire.messages.find_coordinator import (
+    FindCoordinatorRequest,
+    FindCoordinatorResponse,
+)
 from kbroker.wire.messages.incremental_alter_configs import (
     AlterableConfig,
     AlterConfigsResource,
@@ -19,6 +23,17 @@ from kbroker.wire.messages.incremental_alter_configs import (
     IncrementalAlterConfigsResponse,
 )
 from kbroker.wire.messages.init_producer_id import InitProducerIdRequest, InitProducerIdResponse
+from kbroker.wire.messages.offset_commit import (
+    OffsetCommitRequest,
+    OffsetCommitRequestPartition,
+    OffsetCommitRequestTopic,
+    OffsetCommitResponse,
+)
+from kbroker.wire.messages.offset_fetch import (
+    OffsetFetchRequest,
+    OffsetFetchRequestGroup,
+    OffsetFetchResponse,
+)
 from tests.sim.broker import DATA
 from tests.sim.disk import PowerLoss
 
@@ -536,3 +551,83 @@ async def test_a_full_directory_refuses_its_own_partitions_until_there_is_room()
     async with machine.two() as admin:
         for index, values in written.items():
             assert await admin.values("t", index=index) == values
+
+
+async def test_a_full_metadata_log_refuses_changes_until_there_is_room() -> None:
+    """And everything else is served; snapshots wait too."""
+    machine = TwoDirs()
+    settings = {"metadata.log.max.snapshot.interval.ms": "10"}
+    async with machine.two(TopicSpec("t", 2), settings=settings) as admin:
+        here = 0 if machine.holders("t", 0) == [OTHER] else 1
+        for name in ("u", "v", "w"):
+            machine.disk.limit(DATA, machine.disk.used(DATA))
+            for _ in range(3):
+                response = await admin.client.call(*create(name, 1))
+                assert response.topics[0].error_code == ErrorCode.KAFKA_STORAGE_ERROR
+            assert await admin.produce("t", b"x", here) is ErrorCode.NONE
+            await trio.sleep(0.03)
+            machine.disk.limit(DATA, None)
+            response = await admin.client.call(*create(name, 1))
+            assert response.topics[0].error_code == ErrorCode.NONE
+            assert await admin.produce(name, b"x") is ErrorCode.NONE
+    async with machine.two() as admin:
+        for name in ("u", "v", "w"):
+            assert await admin.values(name) == [b"x"]
+
+
+async def test_commits_on_a_full_disk_are_refused_and_none_is_lost() -> None:
+    machine = TwoDirs()
+    async with machine.two(TopicSpec("t", 1), settings={"offsets.topic.num.partitions": "1"}) as it:
+        await it.client.call(
+            FindCoordinatorRequest(key_type=0, coordinator_keys=["g"]), FindCoordinatorResponse, 4
+        )
+        assert await commit(it, 1) is ErrorCode.NONE
+        (home,) = machine.holders("__consumer_offsets")
+        machine.disk.limit(home, machine.disk.used(home))
+        assert await commit(it, 2) is ErrorCode.NOT_COORDINATOR
+        assert await committed(it) == 1
+        machine.disk.limit(home, None)
+        assert await commit(it, 3) is ErrorCode.NONE
+        target = DATA if home == OTHER else OTHER
+        assert await it.move(target, "__consumer_offsets") is ErrorCode.NONE
+        await it.moved(target, "__consumer_offsets")
+        assert await commit(it, 4) is ErrorCode.NONE
+    async with machine.two() as it:
+        assert await committed(it) == 4
+
+
+async def commit(admin: Admin, offset: int) -> ErrorCode:
+    partition = OffsetCommitRequestPartition(partition_index=0, committed_offset=offset)
+    request = OffsetCommitRequest(
+        group_id="g",
+        generation_id_or_member_epoch=-1,
+        topics=[OffsetCommitRequestTopic(name="t", partitions=[partition])],
+    )
+    response = await admin.client.call(request, OffsetCommitResponse, 9)
+    return ErrorCode(response.topics[0].partitions[0].error_code)
+
+
+async def committed(admin: Admin) -> int:
+    request = OffsetFetchRequest(groups=[OffsetFetchRequestGroup(group_id="g", topics=None)])
+    response = await admin.client.call(request, OffsetFetchResponse, 9)
+    return response.groups[0].topics[0].partitions[0].committed_offset
+
+
+async def test_checkpoints_on_a_full_disk_are_written_when_there_is_room() -> None:
+    machine = TwoDirs()
+    settings = {
+        "log.flush.offset.checkpoint.interval.ms": "10",
+        "replica.high.watermark.checkpoint.interval.ms": "10",
+    }
+    async with machine.two(TopicSpec("t", 1), settings=settings) as admin:
+        (home,) = machine.holders("t")
+        for i in range(10):
+            await admin.produce("t", b"%d" % i)
+        machine.disk.limit(home, machine.disk.used(home))
+        await delete_before(admin, 5)
+        await trio.sleep(0.05)
+        assert set((await admin.dir_errors()).values()) == {ErrorCode.NONE}
+        machine.disk.limit(home, None)
+        await trio.sleep(0.05)
+        starts = machine.disk.read_file(f"{home}/log-start-offset-checkpoint")
+        assert starts == b"0\n1\nt 0 5\n"
