@@ -8,7 +8,6 @@ ClientMetricsInstance.
 from __future__ import annotations
 
 import logging
-import re
 from collections import OrderedDict
 from dataclasses import dataclass
 from functools import partial
@@ -16,7 +15,8 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
-from kbroker.config.client_metrics import ClientMetricsConfig
+from kbroker.config.client_metrics import ClientMetricsConfig, match_patterns
+from kbroker.config.errors import ConfigError
 from kbroker.config.resources import ResourceType
 from kbroker.storage.crc import crc32c
 from kbroker.wire.errors import ErrorCode, RequestError
@@ -25,6 +25,7 @@ from kbroker.wire.uuids import METADATA_TOPIC_ID, random_uuid, uuid_text
 
 if TYPE_CHECKING:
     import random
+    import re
     from collections.abc import Callable, Mapping
 
     from kbroker.controller.delta import ImageDelta
@@ -42,8 +43,6 @@ RESERVED_IDS: Final = (ZERO_UUID, METADATA_TOPIC_ID)
 COMPRESSION_TYPES: Final = range(5)
 NEVER_MS: Final = -(1 << 62)
 
-_NOBODY: Final = re.compile(r"(?!)")
-
 # After these a client may ask for its subscription again at once.
 _FORGIVEN: Final = (ErrorCode.UNKNOWN_SUBSCRIPTION_ID, ErrorCode.UNSUPPORTED_COMPRESSION_TYPE)
 
@@ -58,12 +57,9 @@ class Subscription:
 
     @classmethod
     def of(cls, values: Mapping[str, str]) -> Subscription:
+        """ConfigError for what only Apache Kafka would have taken."""
         config = ClientMetricsConfig(values)
-        patterns: dict[str, re.Pattern[str]] = {}
-        for each in config.match:
-            parameter, _, expression = each.partition("=")
-            patterns[parameter.strip()] = _compiled(expression.strip())
-        return cls(config.metrics, config.interval_ms, patterns)
+        return cls(config.metrics, config.interval_ms, match_patterns(config))
 
     def matches(self, attributes: Mapping[str, str]) -> bool:
         return all(
@@ -127,12 +123,17 @@ class Telemetry:
         for resource_type, name in delta.configs_changed:
             if resource_type != ResourceType.CLIENT_METRICS:
                 continue
+            known = self._subscriptions.pop(name, None)
             values = self._image.configs.get((resource_type, name))
             if values:
-                self._subscriptions[name] = Subscription.of(values)
-            elif self._subscriptions.pop(name, None) is None:
-                continue
-            self._generation += 1
+                try:
+                    self._subscriptions[name] = Subscription.of(values)
+                except ConfigError as error:
+                    log.warning(
+                        "the subscription of client metrics %s is left out: %s", name, error
+                    )
+            if known or values:
+                self._generation += 1
 
     def subscribe(
         self, instance_id: bytes, client_id: str | None, connection: ConnectionInfo
@@ -216,15 +217,6 @@ class Telemetry:
             metrics=names,
             interval_ms=interval_ms,
         )
-
-
-def _compiled(expression: str) -> re.Pattern[str]:
-    """What only Java can read, which Apache Kafka may have left, matches nobody."""
-    try:
-        return re.compile(expression)
-    except re.error as error:
-        log.warning("a client metrics subscription matches nobody: %s: %s", expression, error)
-        return _NOBODY
 
 
 def _now_ms() -> int:

@@ -197,6 +197,16 @@ async def test_a_subscription_names_its_clients(rig: Rig, match: str, matches: b
     assert rig.get()[2] == (["m"] if matches else [])
 
 
+async def test_a_subscription_that_makes_no_sense_is_left_out(
+    rig: Rig, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Apache Kafka may have left what this broker would not have taken."""
+    rig.configure("a", {"metrics": "m", "match": "nonsense"})
+    rig.configure("b", {"metrics": "n"})
+    assert rig.get()[2] == ["n"]
+    assert "the subscription of client metrics a is left out" in caplog.text
+
+
 async def test_all_metrics_stand_for_all_others(rig: Rig) -> None:
     rig.configure("a", {"metrics": "one,two"})
     rig.configure("b", {"metrics": "*"})
