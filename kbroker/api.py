@@ -26,6 +26,7 @@ class Api:
     response: type[Message]
     handle: Callable[[Any, RequestContext], Message | Coroutine[Any, Any, Message | None] | None]
     advertised_min_version: int
+    is_advertised: bool  # ApiVersions tells of it
     pipelined: bool  # a waiting answer does not stop the connection's next request
 
     @property
@@ -47,6 +48,7 @@ def serve(
     ],
     *,
     advertised_min_version: int | None = None,
+    is_advertised: bool = True,
     pipelined: bool = False,
 ) -> Api:
     """A row, checked by the type checker: the handler takes this request."""
@@ -61,5 +63,6 @@ def serve(
         entry.response,
         handle,
         min_version if advertised_min_version is None else advertised_min_version,
+        is_advertised,
         pipelined,
     )

@@ -27,6 +27,7 @@ from kbroker.handlers import (
     elect_leaders,
     fetch,
     find_coordinator,
+    get_telemetry_subscriptions,
     heartbeat,
     incremental_alter_configs,
     init_producer_id,
@@ -42,6 +43,7 @@ from kbroker.handlers import (
     offset_fetch,
     offset_for_leader_epoch,
     produce,
+    push_telemetry,
     remove_raft_voter,
     sync_group,
     unregister_broker,
@@ -67,6 +69,7 @@ from kbroker.wire.messages.describe_topic_partitions import DescribeTopicPartiti
 from kbroker.wire.messages.elect_leaders import ElectLeadersRequest
 from kbroker.wire.messages.fetch import FetchRequest
 from kbroker.wire.messages.find_coordinator import FindCoordinatorRequest
+from kbroker.wire.messages.get_telemetry_subscriptions import GetTelemetrySubscriptionsRequest
 from kbroker.wire.messages.heartbeat import HeartbeatRequest
 from kbroker.wire.messages.incremental_alter_configs import IncrementalAlterConfigsRequest
 from kbroker.wire.messages.init_producer_id import InitProducerIdRequest
@@ -82,6 +85,7 @@ from kbroker.wire.messages.offset_delete import OffsetDeleteRequest
 from kbroker.wire.messages.offset_fetch import OffsetFetchRequest
 from kbroker.wire.messages.offset_for_leader_epoch import OffsetForLeaderEpochRequest
 from kbroker.wire.messages.produce import ProduceRequest
+from kbroker.wire.messages.push_telemetry import PushTelemetryRequest
 from kbroker.wire.messages.remove_raft_voter import RemoveRaftVoterRequest
 from kbroker.wire.messages.sync_group import SyncGroupRequest
 from kbroker.wire.messages.unregister_broker import UnregisterBrokerRequest
@@ -128,6 +132,15 @@ APIS: tuple[Api, ...] = (
     serve(DescribeClusterRequest, 0, 2, describe_cluster.handle),
     serve(DescribeProducersRequest, 0, 0, describe_producers.handle),
     serve(UnregisterBrokerRequest, 0, 0, unregister_broker.handle),
+    # Kafka advertises these two only with a reporter of clients' metrics, and serves them anyway.
+    serve(
+        GetTelemetrySubscriptionsRequest,
+        0,
+        0,
+        get_telemetry_subscriptions.handle,
+        is_advertised=False,
+    ),
+    serve(PushTelemetryRequest, 0, 0, push_telemetry.handle, is_advertised=False),
     serve(ListConfigResourcesRequest, 0, 1, list_config_resources.handle),
     serve(DescribeTopicPartitionsRequest, 0, 0, describe_topic_partitions.handle),
     serve(AddRaftVoterRequest, 0, 1, add_raft_voter.handle),

@@ -46,6 +46,7 @@ from kbroker.server.transport import SocketNetwork
 from kbroker.services import Services
 from kbroker.storage.disk import OsDisk
 from kbroker.storage.errors import CorruptBatch, StorageError
+from kbroker.telemetry import Telemetry
 from kbroker.wire.errors import ErrorCode, RequestError
 from kbroker.wire.messages.broker_registration import (
     BrokerRegistrationRequest,
@@ -297,6 +298,8 @@ class Broker:
         )
         controller.add_listener(lambda delta, offset, epoch: publisher.apply(delta, image))
         controller.add_listener(lambda delta, offset, epoch: lifecycle.on_metadata(delta, image))
+        telemetry = Telemetry(image, self._rng, lambda: config.telemetry_max_bytes)
+        controller.add_listener(lambda delta, offset, epoch: telemetry.on_metadata(delta))
         producer_ids = ProducerIdPool(controller.channel, config.node_id)
         dispatcher.services = Services(
             node_id=config.node_id,
@@ -316,10 +319,15 @@ class Broker:
             clock=clock,
             rng=self._rng,
             api_versions=api_versions.rows(
-                [(api.key, api.advertised_min_version, api.max_version) for api in APIS]
+                [
+                    (api.key, api.advertised_min_version, api.max_version)
+                    for api in APIS
+                    if api.is_advertised
+                ]
             ),
             kraft_version=lambda: controller.kraft_version,
             supported_features=SUPPORTED,
+            telemetry=telemetry,
             stopping=stopping,
         )
         self._dispatcher = dispatcher

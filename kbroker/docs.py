@@ -16,7 +16,9 @@ def api_table() -> str:
     from kbroker.apis import APIS
 
     rows = ["| API | key | versions |", "|---|---|---|"]
-    rows += [f"| {api.name} | {int(api.key)} | {api.versions} |" for api in APIS]
+    for api in APIS:
+        versions = api.versions if api.is_advertised else f"{api.versions}, not advertised"
+        rows.append(f"| {api.name} | {int(api.key)} | {versions} |")
     return "\n".join(rows)
 
 

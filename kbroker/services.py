@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from kbroker.partitions.moves import Moves
     from kbroker.partitions.producer_ids import ProducerIdPool
     from kbroker.partitions.table import PartitionTable
+    from kbroker.telemetry import Telemetry
     from kbroker.wire.messages.api_versions import ApiVersion
 
 
@@ -53,6 +54,7 @@ class Services:
     api_versions: tuple[ApiVersion, ...]  # what ApiVersions answers, from the API table
     kraft_version: Callable[[], int]  # the quorum's level, which the image does not hold
     supported_features: Mapping[str, tuple[int, int]]  # name -> lowest and highest level (KIP-584)
+    telemetry: Telemetry
     stopping: trio.Event  # set when the broker begins to stop: long polls answer at once
 
     def endpoint(
@@ -82,6 +84,8 @@ class ConnectionInfo:
     advertised: tuple[str, int]  # where this listener's clients find this broker
     client_software_name: str = ""
     client_software_version: str = ""
+    peer_port: int = 0
+    on_close: Callable[[], object] | None = None  # what to do when it is gone
 
 
 class RequestContext:

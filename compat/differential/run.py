@@ -83,18 +83,20 @@ def compare_brokers(
             report.versions[name] = (both.start, both.stop - 1)
     run_id = secrets.token_hex(3)
     usable = [s for s in scenarios if all(shared.get(r.API_KEY or 0) for r in s.requests)]
+    together = [scenario for scenario in usable if not scenario.alone]
+    alone = [scenario for scenario in usable if scenario.alone]
     with ThreadPoolExecutor(at_once) as pool:
-        jobs = [pool.submit(_run, scenario, sides, shared, run_id) for scenario in usable]
-        for scenario, job in zip(usable, jobs, strict=True):
-            steps, found = job.result()
-            report.steps += steps
-            report.scenarios[scenario.name] = steps
-            for difference in found:
-                choice = choice_for(difference)
-                if choice is None:
-                    report.differences.append(difference)
-                else:
-                    report.chosen.append((choice, difference))
+        played = list(pool.map(lambda one: _run(one, sides, shared, run_id), together))
+    played += [_run(scenario, sides, shared, run_id) for scenario in alone]
+    for scenario, (steps, found) in zip(together + alone, played, strict=True):
+        report.steps += steps
+        report.scenarios[scenario.name] = steps
+        for difference in found:
+            choice = choice_for(difference)
+            if choice is None:
+                report.differences.append(difference)
+            else:
+                report.chosen.append((choice, difference))
     report.seconds = time.monotonic() - started
     return report
 

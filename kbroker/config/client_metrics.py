@@ -38,17 +38,21 @@ class ClientMetricsConfig(ClientMetricsKeys):
 CLIENT_METRICS_KEYS = keys_of(ClientMetricsConfig)
 
 
-def check_match(config: ClientMetricsConfig) -> None:
-    """Every pattern is PARAMETER=REGULAR EXPRESSION; ConfigError."""
+def match_patterns(config: ClientMetricsConfig) -> dict[str, re.Pattern[str]]:
+    """What a client must match wholly, by parameter. ConfigError unless every pattern is
+    PARAMETER=REGULAR EXPRESSION.
+    """
+    found: dict[str, re.Pattern[str]] = {}
     for pattern in config.match:
         parameter, _, expression = pattern.partition("=")
         is_known = parameter.strip() in _MATCH_PARAMETERS
         if not is_known or not expression or "=" in expression or "(?P<" in expression:
             raise ConfigError(f"Illegal client matching pattern: {pattern}")
         try:
-            re.compile(_as_python(expression.strip()))
+            found[parameter.strip()] = re.compile(_as_python(expression.strip()))
         except re.error as error:
             raise ConfigError(f"Illegal client matching pattern: {pattern}") from error
+    return found
 
 
 def _as_python(expression: str) -> str:

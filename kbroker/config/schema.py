@@ -18,7 +18,7 @@ from .client_metrics import (
     INTERVAL_MS_MAX,
     INTERVAL_MS_MIN,
     ClientMetricsConfig,
-    check_match,
+    match_patterns,
 )
 from .errors import ConfigError
 from .key import PER_BROKER, READ_ONLY, Key
@@ -208,7 +208,7 @@ class ConfigSchema:
                 f"Invalid value {config.interval_ms} for interval.ms, interval must be between "
                 f"{INTERVAL_MS_MIN} and {INTERVAL_MS_MAX} (1 hour)"
             )
-        check_match(config)
+        match_patterns(config)
         return None
 
 

@@ -241,4 +241,10 @@ class ServerKeys(Keyed):
         102_400,
         doc="SO_SNDBUF of client connections, in bytes; -1 keeps the system default.",
     )
-    telemetry_max_bytes = Key("telemetry.max.bytes", INT, 1_048_576, at_least(1))
+    telemetry_max_bytes = Key(
+        "telemetry.max.bytes",
+        INT,
+        1_048_576,
+        at_least(1),
+        doc="The largest push of a client's metrics that is taken.",
+    )

@@ -151,6 +151,7 @@ class Server:
             local_port=port,
             peer_host=peer_host,
             advertised=settings.advertised or (host, port),
+            peer_port=peer_port,
         )
         connection = Connection(transport, info, self._dispatcher, self._buffers, self._memory)
         self._connections.add(connection)
@@ -158,4 +159,6 @@ class Server:
             await connection.run()
         finally:
             self._connections.discard(connection)
+            if info.on_close is not None:
+                info.on_close()
             self._limits.release(settings.name, peer_host)

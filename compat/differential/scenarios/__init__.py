@@ -19,24 +19,26 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Scenario:
     """`requests` are the APIs without which it makes no sense. `in_turn`: not on both at once,
-    for what a broker has only one of, should it be compared with itself.
+    for what a broker has only one of, should it be compared with itself. `alone`: after all others,
+    for what others would see.
     """
 
     name: str
     requests: tuple[type[Message], ...]
     play: Callable[[Peer], None]
     in_turn: bool = False
+    alone: bool = False
 
 
 def scenario(
-    *requests: type[Message], in_turn: bool = False
+    *requests: type[Message], in_turn: bool = False, alone: bool = False
 ) -> Callable[[Callable[[Peer], None]], Scenario]:
     """Marks a function as a scenario that needs these APIs; its name is the module's and
     its own."""
 
     def made(play: Callable[[Peer], None]) -> Scenario:
         module = play.__module__.rpartition(".")[2]
-        return Scenario(f"{module}.{play.__name__}", requests, play, in_turn)
+        return Scenario(f"{module}.{play.__name__}", requests, play, in_turn, alone)
 
     return made
 
