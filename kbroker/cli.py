@@ -19,10 +19,14 @@ if TYPE_CHECKING:
 COMMANDS = {
     "serve": "run a broker until it is told to stop",
     "run": "run a command with a broker of its own",
-    "topics": "create, list, describe and delete topics",
-    "produce": "write lines from standard input to a topic",
+    "topics": "create, list, describe, alter and delete topics; their offsets and records",
+    "configs": "show and change the configuration of topics, brokers and groups",
+    "produce": "write lines from standard input or a file to a topic",
     "consume": "print the records of a topic",
-    "groups": "list and describe consumer groups",
+    "groups": "list, describe and delete consumer groups; watch their lag, reset their offsets",
+    "log-dirs": "show the log directories, and move replicas between them",
+    "cluster": "show brokers, quorum, features and served APIs; elect leaders",
+    "dump": "show what is in segment files, indexes, snapshots and checkpoints",
 }
 
 ERROR_STATUS = 1
@@ -45,10 +49,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if not words or words[0] not in COMMANDS:
             return _without_command(words)
-        command = cast("Command", import_module(f"kbroker.commands.{words[0]}"))
+        command = cast("Command", import_module(f"kbroker.commands.{words[0].replace('-', '_')}"))
         parser = Parser(prog=f"kbroker {words[0]}", description=COMMANDS[words[0]] + ".")
         command.add_arguments(parser)
-        return command.run(parser.parse_args(words[1:]))
+        status = command.run(parser.parse_args(words[1:]))
+        sys.stdout.flush()  # here a reader that has gone is no surprise yet
+        return status
     except UserError as error:
         print(f"kbroker: {error}", file=sys.stderr)
         return ERROR_STATUS

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from .connection import Connect, ResponseT
 
 T = TypeVar("T")
+TopicPartition = tuple[str, int]
 
 ATTEMPTS_MAX = 10
 BACKOFF_S = 0.1
@@ -46,6 +47,7 @@ class Partition:
     leader_epoch: int
     replicas: list[int]
     isr: list[int]
+    offline: list[int] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -140,7 +142,12 @@ class Cluster:
                 continue
             partitions = [
                 Partition(
-                    p.partition_index, p.leader_id, p.leader_epoch, p.replica_nodes, p.isr_nodes
+                    p.partition_index,
+                    p.leader_id,
+                    p.leader_epoch,
+                    p.replica_nodes,
+                    p.isr_nodes,
+                    p.offline_replicas,
                 )
                 for p in sorted(topic.partitions, key=lambda p: p.partition_index)
             ]
@@ -236,3 +243,13 @@ async def connect(
         yield cluster
     finally:
         await cluster.close()
+
+
+def by_leader(
+    cluster: Cluster, partitions: Iterable[TopicPartition]
+) -> dict[int, list[TopicPartition]]:
+    """The partitions by the node that leads them, as last known. Retriable where one has none."""
+    leaders: dict[int, list[TopicPartition]] = {}
+    for topic, index in partitions:
+        leaders.setdefault(cluster.leader(topic, index), []).append((topic, index))
+    return leaders

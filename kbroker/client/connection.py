@@ -30,7 +30,8 @@ RECEIVE_BYTES = 256 * 1024
 _SIZE = Struct(">i")
 
 # The range this client speaks, where it is not all that the schemas have: above these versions
-# topics go by id, below these coordinators are looked up one at a time and groups have no state.
+# topics go by id, below these coordinators are looked up one at a time, groups have no state, only
+# client metrics are listed, and a downgrade is not told from an upgrade.
 _VERSIONS: Mapping[int, tuple[int, int]] = {
     ApiKey.PRODUCE: (3, 12),
     ApiKey.FETCH: (4, 12),
@@ -43,6 +44,8 @@ _VERSIONS: Mapping[int, tuple[int, int]] = {
     ApiKey.LEAVE_GROUP: (3, 5),
     ApiKey.INIT_PRODUCER_ID: (0, 4),
     ApiKey.DELETE_TOPICS: (1, 5),
+    ApiKey.LIST_CONFIG_RESOURCES: (1, 1),
+    ApiKey.UPDATE_FEATURES: (1, 2),
 }
 
 

@@ -25,12 +25,6 @@ from kbroker.wire.messages.leave_group import (
     LeaveGroupResponse,
     MemberIdentity,
 )
-from kbroker.wire.messages.offset_commit import (
-    OffsetCommitRequest,
-    OffsetCommitRequestPartition,
-    OffsetCommitRequestTopic,
-    OffsetCommitResponse,
-)
 from kbroker.wire.messages.sync_group import (
     SyncGroupRequest,
     SyncGroupRequestAssignment,
@@ -43,6 +37,7 @@ from kbroker.wire.records.consumer_protocol_assignment import (
 from kbroker.wire.records.consumer_protocol_subscription import ConsumerProtocolSubscription
 
 from .errors import BrokerError, ClientError, check
+from .group_offsets import commit_offsets
 from .groups import assigned_partitions, committed_offsets
 from .records import offsets_for
 
@@ -171,31 +166,13 @@ class GroupConsumer:
             return
 
         async def commit_once() -> None:
-            response = await self._cluster.ask(
-                await self._cluster.coordinator(self._group_id),
-                OffsetCommitRequest(
-                    group_id=self._group_id,
-                    generation_id_or_member_epoch=self._generation,
-                    member_id=self._member_id,
-                    topics=[
-                        OffsetCommitRequestTopic(
-                            name=self._topic,
-                            partitions=[
-                                OffsetCommitRequestPartition(
-                                    partition_index=index,
-                                    committed_offset=offset,
-                                    committed_metadata="",
-                                )
-                                for (_, index), offset in positions.items()
-                            ],
-                        )
-                    ],
-                ),
-                OffsetCommitResponse,
+            await commit_offsets(
+                self._cluster,
+                self._group_id,
+                positions,
+                member_id=self._member_id,
+                generation=self._generation,
             )
-            for topic in response.topics:
-                for partition in topic.partitions:
-                    check(partition.error_code, f"The offsets of group {self._group_id!r}")
 
         try:
             await self._cluster.retry(commit_once)

@@ -21,13 +21,14 @@ from kbroker.wire.messages.offset_fetch import (
 from kbroker.wire.records.consumer_protocol_assignment import ConsumerProtocolAssignment
 
 from .errors import ClientError, check
-from .records import BEGINNING, END, TopicPartition, offsets_for
+from .records import END, offsets_for
 
 if TYPE_CHECKING:
-    from .cluster import Cluster
+    from .cluster import Cluster, TopicPartition
 
 CONSUMER_TYPE = "consumer"  # the groups of KIP-848; older brokers have only classic ones
 CONSUMER_PROTOCOL = "consumer"
+DESCRIBED_TYPES = ("classic", CONSUMER_TYPE, "")  # the others' offsets are of another kind
 _VERSION_BYTES = 2
 
 
@@ -46,6 +47,7 @@ class GroupMember:
     """A member and what it is assigned."""
 
     member_id: str
+    instance_id: str | None
     client_id: str
     host: str
     partitions: list[TopicPartition] = field(default_factory=list)
@@ -69,6 +71,8 @@ class GroupDescription:
     group_id: str
     state: str
     type: str
+    coordinator: int
+    assignor: str
     members: list[GroupMember]
     partitions: list[PartitionLag]
 
@@ -90,32 +94,40 @@ async def list_groups(cluster: Cluster) -> list[GroupListing]:
     return [found[name] for name in sorted(found)]
 
 
-async def describe_group(cluster: Cluster, group_id: str) -> GroupDescription:
+async def find_group(cluster: Cluster, group_id: str) -> GroupListing:
     """ClientError where there is no such group."""
-    listing = next((g for g in await list_groups(cluster) if g.group_id == group_id), None)
-    if listing is None:
-        raise ClientError(f"There is no group {group_id!r}.")
+    for listing in await list_groups(cluster):
+        if listing.group_id == group_id:
+            return listing
+    raise ClientError(f"There is no group {group_id!r}.")
+
+
+async def describe_group(cluster: Cluster, listing: GroupListing) -> GroupDescription:
+    """ClientError for a group of a type that has no committed offsets."""
+    group_id = listing.group_id
+    if listing.type not in DESCRIBED_TYPES:
+        raise ClientError(f"Group {group_id!r} is a {listing.type} group, which is not described.")
     if listing.type == CONSUMER_TYPE:
-        state, members = await cluster.retry(lambda: _describe_consumer(cluster, group_id))
+        described = await cluster.retry(lambda: _describe_consumer(cluster, group_id))
     else:
-        state, members = await cluster.retry(lambda: _describe_classic(cluster, group_id))
+        described = await cluster.retry(lambda: _describe_classic(cluster, group_id))
     committed = await committed_offsets(cluster, group_id)
-    owned = {partition for member in members for partition in member.partitions}
-    lags = await _lags(cluster, committed, sorted(committed.keys() | owned))
-    return GroupDescription(group_id, state, listing.type or "classic", members, lags)
+    owned = {partition for member in described.members for partition in member.partitions}
+    described.partitions = await _lags(cluster, committed, sorted(committed.keys() | owned))
+    return described
 
 
-async def _describe_classic(cluster: Cluster, group_id: str) -> tuple[str, list[GroupMember]]:
+async def _describe_classic(cluster: Cluster, group_id: str) -> GroupDescription:
+    coordinator = await cluster.coordinator(group_id)
     response = await cluster.ask(
-        await cluster.coordinator(group_id),
-        DescribeGroupsRequest(groups=[group_id]),
-        DescribeGroupsResponse,
+        coordinator, DescribeGroupsRequest(groups=[group_id]), DescribeGroupsResponse
     )
     (group,) = response.groups
     check(group.error_code, f"Group {group_id!r}", group.error_message)
-    return group.group_state, [
+    members = [
         GroupMember(
             member.member_id,
+            member.group_instance_id,
             member.client_id,
             member.client_host,
             assigned_partitions(member.member_assignment)
@@ -124,19 +136,24 @@ async def _describe_classic(cluster: Cluster, group_id: str) -> tuple[str, list[
         )
         for member in group.members
     ]
+    return GroupDescription(
+        group_id, group.group_state, "classic", coordinator, group.protocol_data, members, []
+    )
 
 
-async def _describe_consumer(cluster: Cluster, group_id: str) -> tuple[str, list[GroupMember]]:
+async def _describe_consumer(cluster: Cluster, group_id: str) -> GroupDescription:
+    coordinator = await cluster.coordinator(group_id)
     response = await cluster.ask(
-        await cluster.coordinator(group_id),
+        coordinator,
         ConsumerGroupDescribeRequest(group_ids=[group_id]),
         ConsumerGroupDescribeResponse,
     )
     (group,) = response.groups
     check(group.error_code, f"Group {group_id!r}", group.error_message)
-    return group.group_state, [
+    members = [
         GroupMember(
             member.member_id,
+            member.instance_id,
             member.client_id,
             member.client_host,
             [
@@ -147,6 +164,15 @@ async def _describe_consumer(cluster: Cluster, group_id: str) -> tuple[str, list
         )
         for member in group.members
     ]
+    return GroupDescription(
+        group_id,
+        group.group_state,
+        CONSUMER_TYPE,
+        coordinator,
+        group.assignor_name,
+        members,
+        [],
+    )
 
 
 def assigned_partitions(assignment: bytes) -> list[TopicPartition]:
@@ -200,12 +226,9 @@ async def _lags(
         if topic in cluster.topics and index < len(cluster.topics[topic].partitions)
     ]
     ends = await offsets_for(cluster, dict.fromkeys(alive, END))
-    uncommitted = [partition for partition in alive if partition not in committed]
-    starts = await offsets_for(cluster, dict.fromkeys(uncommitted, BEGINNING))
     lags = []
-    for topic, index in alive:
-        end = ends[topic, index]
-        at = committed.get((topic, index))
-        behind = end - (starts[topic, index] if at is None else at)
-        lags.append(PartitionLag(topic, index, at, end, max(behind, 0)))
+    for partition in alive:
+        end, at = ends[partition], committed.get(partition)
+        lag = None if at is None else max(end - at, 0)
+        lags.append(PartitionLag(*partition, at, end, lag))
     return lags

@@ -43,6 +43,7 @@ class Producer:
         *,
         acks: int = ALL_REPLICAS,
         codec: Codec = Codec.NONE,
+        idempotent: bool = True,
         timeout_ms: int = 30_000,
     ) -> None:
         self._cluster = cluster
@@ -50,6 +51,7 @@ class Producer:
         self._rng = rng
         self._acks = acks
         self._codec = codec
+        self._is_idempotent = idempotent and acks == ALL_REPLICAS
         self._timeout_ms = timeout_ms
         self._topic: Topic | None = None
         self._producer_id = NO_PRODUCER
@@ -64,7 +66,7 @@ class Producer:
         """Find the topic, creating it where the broker does so; get a producer id. ClientError."""
         self._topic = await self._cluster.topic(self._name, create=True)
         self._keyless_partition = self._rng.randrange(self.partition_count)
-        if self._acks == ALL_REPLICAS:
+        if self._is_idempotent:
             await self._cluster.retry(self._init_producer_id)
 
     async def _init_producer_id(self) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
+import math
+import re
+from typing import TYPE_CHECKING, NamedTuple, NoReturn, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 PORT_MAX = 65535
+PARTITION_MAX = 1_000_000  # far more than a topic can have, and a range is a list in memory
 
 
 class UserError(Exception):
@@ -18,12 +21,91 @@ class UserError(Exception):
 class Parser(argparse.ArgumentParser):
     """An ArgumentParser that raises UserError, and takes no abbreviations."""
 
-    def __init__(self, *, prog: str | None = None, description: str | None = None) -> None:
-        super().__init__(prog=prog, description=description, allow_abbrev=False)
+    def __init__(
+        self,
+        *,
+        prog: str | None = None,
+        description: str | None = None,
+        epilog: str | None = None,
+    ) -> None:
+        super().__init__(
+            prog=prog,
+            description=description,
+            epilog=epilog,
+            allow_abbrev=False,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
 
     def error(self, message: str) -> NoReturn:
         sentence = message[:1].upper() + message[1:]
         raise UserError(f"{sentence} ({self.prog} --help shows the options).")
+
+
+Actions: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+
+def add_actions(parser: argparse.ArgumentParser, dest: str = "action") -> Actions:
+    """For commands that are a noun: what follows it is a verb."""
+    return parser.add_subparsers(dest=dest, metavar="ACTION", required=True)
+
+
+def add_action(
+    actions: Actions, name: str, help_text: str, example: str = ""
+) -> argparse.ArgumentParser:
+    """A verb; `help_text` is a clause without a full stop."""
+    description = help_text[:1].upper() + help_text[1:] + "."
+    epilog = f"example:\n  {example}" if example else None
+    return actions.add_parser(name, description=description, help=help_text, epilog=epilog)
+
+
+def at_least(minimum: int) -> Callable[[str], int]:
+    """For `type=`: a whole number, not below the minimum."""
+
+    def parse(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is no whole number") from None
+        if number < minimum:
+            raise argparse.ArgumentTypeError(f"{number}: it must be {minimum} or more")
+        return number
+
+    return parse
+
+
+def seconds(text: str) -> float:
+    """For `type=`: a finite number of seconds, not below 0."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number < math.inf:
+        raise argparse.ArgumentTypeError(f"{text}: it must be a number of seconds")
+    return number
+
+
+class PartitionsArgument(NamedTuple):
+    """TOPIC[:PARTITIONS]; None: all of them."""
+
+    topic: str
+    partitions: tuple[int, ...] | None
+
+
+def parse_partitions(text: str, option: str) -> PartitionsArgument:
+    """TOPIC, or TOPIC:0,2,4-6."""
+    topic, colon, listed = text.partition(":")
+    if not topic:
+        raise UserError(f"{option} {text}: it must be TOPIC or TOPIC:PARTITIONS, as orders:0,2-4.")
+    if not colon:
+        return PartitionsArgument(topic, None)
+    partitions: list[int] = []
+    for part in listed.split(","):
+        match = re.fullmatch(r"(\d+)(?:-(\d+))?", part, re.ASCII)
+        first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
+        if not first <= last <= PARTITION_MAX:
+            raise UserError(f"{option} {text}: {part!r} is no partition, nor a range as 2-4.")
+        partitions += range(first, last + 1)
+    return PartitionsArgument(topic, tuple(dict.fromkeys(partitions)))
 
 
 class TopicArgument(NamedTuple):
@@ -34,17 +116,18 @@ class TopicArgument(NamedTuple):
     configs: dict[str, str]
 
 
-def parse_topic(text: str) -> TopicArgument:
+def parse_topic(text: str, where: str = "--topic") -> TopicArgument:
+    where = f"{where} {text}".lstrip()
     name, _, rest = text.partition(":")
     count, _, settings = rest.partition(":")
     if not name:
-        raise UserError(f"--topic {text}: a topic needs a name, as in NAME:PARTITIONS.")
+        raise UserError(f"{where}: a topic needs a name, as in NAME:PARTITIONS.")
     partitions = None
     if count:
         if not (count.isascii() and count.isdigit() and int(count) > 0):
-            raise UserError(f"--topic {text}: {count!r} is no number of partitions.")
+            raise UserError(f"{where}: {count!r} is no number of partitions.")
         partitions = int(count)
-    return TopicArgument(name, partitions, parse_configs(settings, f"--topic {text}"))
+    return TopicArgument(name, partitions, parse_configs(settings, where))
 
 
 def parse_configs(text: str, where: str) -> dict[str, str]:

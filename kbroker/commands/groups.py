@@ -1,85 +1,150 @@
-"""`kbroker groups list|describe`."""
+"""`kbroker groups`: list and delete groups and their offsets.
+
+Describing them is in describe_groups.py, resetting their offsets in reset_offsets.py.
+"""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
-from kbroker.client.groups import GroupDescription, describe_group, list_groups
+from kbroker.client.errors import ClientError
+from kbroker.client.group_offsets import delete_group, delete_offsets
+from kbroker.client.groups import committed_offsets, find_group, list_groups
 
-from .remote import add_bootstrap, print_table, with_cluster
+from . import describe_groups, reset_offsets
+from .arguments import UserError, add_action, add_actions, parse_partitions
+from .describe_groups import state_style
+from .output import Column, add_json, print_json, print_table
+from .remote import add_bootstrap, with_cluster
 
 if TYPE_CHECKING:
     import argparse
 
-    from kbroker.client.cluster import Cluster
+    from kbroker.client.cluster import Cluster, TopicPartition
+
+    from .arguments import PartitionsArgument
+    from .output import Json
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    listing = actions.add_parser("list", description="List the groups.", help="list the groups")
-    describe = actions.add_parser(
-        "describe",
-        description="Show the members, offsets and lag of groups.",
-        help="show members, offsets and lag",
+    actions = add_actions(parser)
+    listing = add_action(actions, "list", "list the groups")
+    listing.add_argument(
+        "--state", metavar="STATE", action="append", help="only these, as Stable or Empty"
     )
-    describe.add_argument("groups", metavar="GROUP", nargs="+")
-    for action in (listing, describe):
+    listing.add_argument(
+        "--type", metavar="TYPE", action="append", help="only these, as classic or consumer"
+    )
+    describe_groups.add_arguments(
+        add_action(
+            actions,
+            "describe",
+            "show members, offsets and lag of groups",
+            "kbroker groups describe orders-service --watch 5",
+        )
+    )
+    reset_offsets.add_arguments(
+        add_action(
+            actions,
+            "reset-offsets",
+            "say where a group's offsets would go, and with --execute set them",
+            "kbroker groups reset-offsets g --topic orders:0,1 --to-datetime 2026-01-31T12:00:00",
+        )
+    )
+    delete = add_action(actions, "delete", "delete groups without members")
+    delete.add_argument("groups", metavar="GROUP", nargs="+")
+    offsets = add_action(
+        actions,
+        "delete-offsets",
+        "delete a group's committed offsets",
+        "kbroker groups delete-offsets g --topic orders:0",
+    )
+    offsets.add_argument("group", metavar="GROUP")
+    offsets.add_argument(
+        "--topic", metavar="TOPIC[:PARTITIONS]", action="append", required=True, dest="topics"
+    )
+    for action in actions.choices.values():
         add_bootstrap(action)
+    for name in ("list", "describe", "reset-offsets"):
+        add_json(actions.choices[name])
 
 
 def run(arguments: argparse.Namespace) -> int:
-    if arguments.action == "list":
-        with_cluster(arguments, _list)
-    else:
-        with_cluster(arguments, lambda cluster: _describe(cluster, arguments.groups))
+    match arguments.action:
+        case "list":
+            with_cluster(arguments, lambda cluster: _list(cluster, arguments))
+        case "describe":
+            describe_groups.run(arguments)
+        case "reset-offsets":
+            reset_offsets.run(arguments)
+        case "delete":
+            with_cluster(arguments, lambda cluster: _delete(cluster, arguments.groups))
+        case "delete-offsets":
+            wanted = [parse_partitions(text, "--topic") for text in arguments.topics]
+            with_cluster(arguments, lambda cluster: _delete_offsets(cluster, arguments, wanted))
     return 0
 
 
-async def _list(cluster: Cluster) -> None:
-    groups = await list_groups(cluster)
-    if not groups:
-        print("There are no groups.")
-        return
-    print_table(
-        ("GROUP", "STATE", "TYPE", "PROTOCOL"),
-        [(group.group_id, group.state, group.type, group.protocol) for group in groups],
-    )
+async def _list(cluster: Cluster, arguments: argparse.Namespace) -> None:
+    states = {state.lower() for state in arguments.state or ()}
+    types = {kind.lower() for kind in arguments.type or ()}
+    groups = [
+        group
+        for group in await list_groups(cluster)
+        if (not states or group.state.lower() in states) and (not types or group.type in types)
+    ]
+    rows: list[dict[str, Json]] = [
+        {
+            "group": group.group_id,
+            "state": group.state,
+            "type": group.type,
+            "protocol": group.protocol,
+        }
+        for group in groups
+    ]
+    if arguments.json:
+        print_json(rows)
+    elif not rows:
+        print("There are no such groups." if states or types else "There are no groups.")
+    else:
+        columns = [
+            Column("GROUP", "group"),
+            Column("STATE", "state", state_style),
+            Column("TYPE", "type"),
+            Column("PROTOCOL", "protocol"),
+        ]
+        print_table(columns, rows)
 
 
-async def _describe(cluster: Cluster, names: list[str]) -> None:
-    for position, name in enumerate(names):
-        group = await describe_group(cluster, name)
-        if position:
-            print()
-        _print_group(group)
+async def _delete(cluster: Cluster, names: list[str]) -> None:
+    existing = {listing.group_id for listing in await list_groups(cluster)}
+    failures = []
+    for name in names:
+        if name not in existing:
+            failures.append(f"There is no group {name!r}.")
+            continue
+        try:
+            await cluster.retry(partial(delete_group, cluster, name))
+            print(f"Deleted {name}.")
+        except ClientError as error:
+            failures.append(str(error))
+    if failures:
+        raise UserError(" ".join(failures))
 
 
-def _print_group(group: GroupDescription) -> None:
-    members = len(group.members)
-    print(
-        f"{group.group_id}: {group.state}, {group.type}, "
-        f"{members} {'member' if members == 1 else 'members'}"
-    )
-    owners = {partition: member for member in group.members for partition in member.partitions}
-    rows = []
-    for lag in group.partitions:
-        owner = owners.get((lag.topic, lag.partition))
-        rows.append(
-            (
-                lag.topic,
-                lag.partition,
-                lag.committed,
-                lag.end,
-                lag.lag,
-                None if owner is None else owner.member_id,
-                None if owner is None else owner.host,
-            )
-        )
-    if rows:
-        print_table(("TOPIC", "PARTITION", "COMMITTED", "END", "LAG", "MEMBER", "HOST"), rows)
-    idle = [member for member in group.members if not member.partitions]
-    if idle:
-        print_table(
-            ("WITHOUT PARTITIONS", "CLIENT", "HOST"),
-            [(member.member_id, member.client_id, member.host) for member in idle],
-        )
+async def _delete_offsets(
+    cluster: Cluster, arguments: argparse.Namespace, wanted: list[PartitionsArgument]
+) -> None:
+    group = (await find_group(cluster, arguments.group)).group_id
+    # What was committed counts, not what exists: the topic may be gone.
+    committed = await committed_offsets(cluster, group)
+    chosen: list[TopicPartition] = []
+    for topic, indexes in wanted:
+        found = [p for p in sorted(committed) if p[0] == topic and (not indexes or p[1] in indexes)]
+        if not found:
+            raise ClientError(f"Group {group!r} has committed nothing for {topic!r} there.")
+        chosen += found
+    await cluster.retry(lambda: delete_offsets(cluster, group, chosen))
+    for topic, index in chosen:
+        print(f"Deleted the offset of {topic}-{index}, which was {committed[topic, index]}.")

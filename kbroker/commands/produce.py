@@ -1,11 +1,12 @@
-"""`kbroker produce TOPIC`: each line of standard input is a record."""
+"""`kbroker produce TOPIC`: each line of standard input or of a file is a record."""
 
 from __future__ import annotations
 
 import os
 import random
+import select
+import stat
 import sys
-import time
 from typing import TYPE_CHECKING
 
 import trio
@@ -13,22 +14,30 @@ import trio
 from kbroker.client.producer import ALL_REPLICAS, Producer
 from kbroker.storage.compression import Codec
 
-from .arguments import UserError, parse_settings
+from .arguments import UserError, at_least, parse_settings
+from .progress import meter
+from .record_json import GivenRecord, parse_record_line
 from .remote import add_bootstrap, with_cluster
+from .times import TIME_FORMS, now_ms, parse_time_ms
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator
 
     from kbroker.client.cluster import Cluster
 
 READ_BYTES = 256 * 1024
 LINE_BYTES_MAX = 64 * 1024 * 1024
 BUFFER_BYTES_MAX = 1024 * 1024
-ACKS = {"all": ALL_REPLICAS, "1": 1, "0": 0}
+ACKS = {"all": ALL_REPLICAS, "-1": ALL_REPLICAS, "1": 1, "0": 0}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("topic", metavar="TOPIC")
+    parser.add_argument("--file", metavar="FILE", help="what to read (default: standard input)")
+    parser.add_argument(
+        "--json", action="store_true", help="lines are records as `consume --json` writes them"
+    )
     parser.add_argument(
         "--key-separator", metavar="TEXT", help="a line's key is what stands before it"
     )
@@ -40,12 +49,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="a header of every record, may be repeated",
     )
-    parser.add_argument("--null", metavar="TEXT", help="a key or value of this text is null")
-    parser.add_argument("--partition", type=int, metavar="N", help="(default: by the key)")
     parser.add_argument(
-        "--compression", choices=[codec.name.lower() for codec in Codec], default="none"
+        "--null", metavar="TEXT", help="a key or value of this text is null (a tombstone)"
+    )
+    parser.add_argument(
+        "--timestamp", metavar="TIME", help=f"of every record: {TIME_FORMS} (default: now)"
+    )
+    parser.add_argument(
+        "--partition",
+        type=at_least(0),
+        metavar="N",
+        help="(default: by the key, as Java's clients do; without one, any)",
+    )
+    parser.add_argument(
+        "--repartition",
+        action="store_true",
+        help="with --json: let keys choose, not the lines' partitions",
+    )
+    parser.add_argument(
+        "--compression",
+        "--compression-codec",
+        choices=[codec.name.lower() for codec in Codec],
+        default="none",
     )
     parser.add_argument("--acks", choices=list(ACKS), default="all")
+    parser.add_argument(
+        "--no-idempotence", action="store_true", help="with acks=all: no producer id, no sequences"
+    )
     add_bootstrap(parser)
 
 
@@ -54,78 +84,169 @@ def run(arguments: argparse.Namespace) -> int:
         raise UserError("--key and --key-separator exclude each other.")
     if arguments.key_separator == "":
         raise UserError("--key-separator must not be empty.")
-    headers = parse_settings(arguments.header, "--header")
-    lines = _Lines(arguments, [(key, value.encode()) for key, value in headers.items()])
-    with_cluster(arguments, lambda cluster: _produce(cluster, arguments, lines))
+    if arguments.json and (arguments.key_separator or arguments.null is not None):
+        raise UserError("--key-separator and --null go with no --json: its lines say it all.")
+    if arguments.repartition and not arguments.json:
+        raise UserError("--repartition goes with --json.")
+    lines = _Lines(arguments)
+    source = sys.stdin.fileno() if arguments.file is None else _open(arguments.file)
+    with_cluster(arguments, lambda cluster: _produce(cluster, arguments, lines, source))
     return 0
+
+
+def _open(path: str) -> int:
+    try:
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError as error:
+        raise UserError(f"--file {path}: {error.strerror}.") from error
 
 
 class _Lines:
     """From lines to records."""
 
-    def __init__(
-        self, arguments: argparse.Namespace, headers: list[tuple[str, bytes | None]]
-    ) -> None:
-        self.headers = headers
-        self._separator = (
-            None if arguments.key_separator is None else arguments.key_separator.encode()
+    def __init__(self, arguments: argparse.Namespace) -> None:
+        headers = parse_settings(arguments.header, "--header")
+        self._headers: list[tuple[str, bytes | None]] = [
+            (key, value.encode("utf-8", "surrogateescape")) for key, value in headers.items()
+        ]
+        self._separator = _encoded(arguments.key_separator)
+        self._key = _encoded(arguments.key)
+        self._null = _encoded(arguments.null)
+        self._partition: int | None = arguments.partition
+        self._is_json: bool = arguments.json
+        self._repartition: bool = arguments.repartition
+        self._timestamp_ms = (
+            None
+            if arguments.timestamp is None
+            else parse_time_ms(arguments.timestamp, "--timestamp")
         )
-        self._key = None if arguments.key is None else arguments.key.encode()
-        self._null = None if arguments.null is None else arguments.null.encode()
-        self._number = 0
+        self.number = 0
 
-    def record(self, line: bytes) -> tuple[bytes | None, bytes | None]:
-        """Key and value. UserError for a line without the separator."""
-        self._number += 1
+    def record(self, line: bytes) -> GivenRecord:
+        """UserError for a line that is none."""
+        self.number += 1
+        given = self._parse_json(line) if self._is_json else self._parse(line)
+        timestamp_ms, partition = given.timestamp_ms, given.partition
+        if self._timestamp_ms is not None:
+            timestamp_ms = self._timestamp_ms
+        if self._partition is not None:
+            partition = self._partition
+        return GivenRecord(
+            given.key, given.value, given.headers + self._headers, timestamp_ms, partition
+        )
+
+    def _parse_json(self, line: bytes) -> GivenRecord:
+        given = parse_record_line(line, self.number)
+        if self._key is not None:
+            given = given._replace(key=self._key)
+        return given._replace(partition=None) if self._repartition else given
+
+    def _parse(self, line: bytes) -> GivenRecord:
         key, value = self._key, line
         if self._separator is not None:
             key, found, value = line.partition(self._separator)
             if not found:
                 raise UserError(
-                    f"Line {self._number} has no {self._separator.decode()!r} after a key."
+                    f"Line {self.number} has no {self._separator.decode()!r} after a key."
                 )
-        return (
+        return GivenRecord(
             None if key == self._null else key,
             None if value == self._null else value,
+            [],
+            None,
+            None,
         )
 
 
-async def _produce(cluster: Cluster, arguments: argparse.Namespace, lines: _Lines) -> None:
+def _encoded(text: str | None) -> bytes | None:
+    """As it came from the command line, which need not be UTF-8."""
+    return None if text is None else text.encode("utf-8", "surrogateescape")
+
+
+class _Splitter:
+    """From what a read gives to whole lines; keeps the beginning of a line for the next read."""
+
+    def __init__(self) -> None:
+        self._pending = bytearray()
+
+    def lines(self, data: bytes) -> Iterator[bytes]:
+        """Empty `data` is the end, where the last line may lack its own. UserError."""
+        whole, newline, rest = data.rpartition(b"\n")
+        if not newline:
+            self._pending += rest
+            if len(self._pending) > LINE_BYTES_MAX:
+                raise UserError(f"A line is longer than {LINE_BYTES_MAX} bytes.")
+            if data or not self._pending:
+                return
+            whole, rest = b"", b""
+        first = bytes(self._pending + whole)
+        self._pending = bytearray(rest)
+        for line in first.split(b"\n"):
+            yield line.removesuffix(b"\r")
+
+
+async def _produce(
+    cluster: Cluster, arguments: argparse.Namespace, lines: _Lines, source: int
+) -> None:
     producer = Producer(
         cluster,
         arguments.topic,
         random.Random(),
         acks=ACKS[arguments.acks],
         codec=Codec[arguments.compression.upper()],
+        idempotent=not arguments.no_idempotence,
     )
     await producer.start()
-    partition = arguments.partition
-    if partition is not None and not 0 <= partition < producer.partition_count:
+    count = producer.partition_count
+    if arguments.partition is not None and arguments.partition >= count:
         raise UserError(
-            f"--partition {partition}: {arguments.topic} has the partitions "
-            f"0 to {producer.partition_count - 1}."
+            f"--partition {arguments.partition}: {arguments.topic} has the partitions "
+            f"0 to {count - 1}."
         )
-    pending = b""
-    while True:
-        # What is there is sent at once: a typed line, or as much as a pipe gives in one go.
-        data = await trio.to_thread.run_sync(_read_some, abandon_on_cancel=True)
-        whole, newline, rest = (pending + data).rpartition(b"\n")
-        if not data and rest:
-            whole, newline, rest = rest, b"\n", b""  # the last line may lack its end
-        pending = rest
-        if len(pending) > LINE_BYTES_MAX:
-            raise UserError(f"A line is longer than {LINE_BYTES_MAX} bytes.")
-        now_ms = time.time_ns() // 1_000_000
-        for line in whole.split(b"\n") if newline else ():
-            key, value = lines.record(line.removesuffix(b"\r"))
-            producer.send(now_ms, key, value, lines.headers, partition)
-            if producer.buffered_bytes >= BUFFER_BYTES_MAX:
-                await producer.flush()
-        await producer.flush()
-        if not data:
-            return
+    splitter, read_bytes = _Splitter(), 0
+    with meter("produce", _size(source), other_is_terminal=os.isatty(source)) as progress:
+        while True:
+            data = await trio.to_thread.run_sync(_read_some, source, abandon_on_cancel=True)
+            read_bytes += len(data)
+            now = now_ms()
+            for line in splitter.lines(data):
+                record = lines.record(line)
+                if record.partition is not None and record.partition >= count:
+                    raise UserError(
+                        f"Line {lines.number}: there is no partition {record.partition}; "
+                        f"{arguments.topic} has the partitions 0 to {count - 1}."
+                    )
+                producer.send(
+                    now if record.timestamp_ms is None else record.timestamp_ms,
+                    record.key,
+                    record.value,
+                    record.headers,
+                    record.partition,
+                )
+                if producer.buffered_bytes >= BUFFER_BYTES_MAX:
+                    await producer.flush()
+            await producer.flush()
+            progress.update(read_bytes, producer.sent_count, read_bytes)
+            if not data:
+                return
 
 
-def _read_some() -> bytes:
-    """What standard input has, waiting for at least a byte; empty at its end."""
-    return os.read(sys.stdin.fileno(), READ_BYTES)
+def _read_some(source: int) -> bytes:
+    """What is there, waiting for at least a byte; empty at the end.
+
+    It is sent at once: a typed line, or of a pipe, which gives 64 KiB in one go, as much as waits.
+    """
+    data = os.read(source, READ_BYTES)
+    if os.isatty(source):  # a second read there would wait again after Ctrl-D
+        return data
+    parts, size = [data], len(data)
+    while parts[-1] and size < READ_BYTES and select.select([source], [], [], 0)[0]:
+        parts.append(os.read(source, READ_BYTES - size))
+        size += len(parts[-1])
+    return b"".join(parts)
+
+
+def _size(source: int) -> int | None:
+    """Of a regular file."""
+    found = os.fstat(source)
+    return found.st_size if stat.S_ISREG(found.st_mode) else None

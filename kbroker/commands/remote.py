@@ -1,4 +1,4 @@
-"""What commands for any Kafka share: the bootstrap address, running a task, tables."""
+"""What commands for any Kafka share: the bootstrap address, and running a task."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import trio
 
 from kbroker.client.cluster import connect
 from kbroker.client.errors import ClientError
+from kbroker.client.groups import list_groups
 
 from .arguments import UserError, parse_address
 
@@ -16,7 +17,10 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Awaitable, Callable, Sequence
 
-    from kbroker.client.cluster import Cluster
+    from kbroker.client.cluster import Cluster, Topic, TopicPartition
+    from kbroker.client.groups import GroupListing
+
+    from .arguments import PartitionsArgument
 
 T = TypeVar("T")
 
@@ -62,20 +66,45 @@ def first_of(errors: BaseExceptionGroup[BaseException]) -> BaseException:
     return error
 
 
-def print_table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Aligned columns; numbers to the right."""
-    texts = [[_text(cell) for cell in row] for row in (headings, *rows)]
-    numeric = [
-        all(isinstance(row[i], int) or row[i] is None for row in rows) for i in range(len(headings))
-    ]
-    widths = [max(len(row[i]) for row in texts) for i in range(len(headings))]
-    for row in texts:
-        cells = (
-            cell.rjust(width) if right else cell.ljust(width)
-            for cell, width, right in zip(row, widths, numeric, strict=True)
-        )
-        print("  ".join(cells).rstrip())
+async def existing_topics(
+    cluster: Cluster, names: Sequence[str], *, internal: bool = False
+) -> list[Topic]:
+    """Those named, with or without leaders; all (`internal`: Kafka's own too) where none is.
+
+    ClientError where one does not exist.
+    """
+    if names:
+        await cluster.refresh(names)
+        for name in names:
+            if name not in cluster.topics:
+                await cluster.topic(name)  # says why, or waits for one that comes to be
+        return [cluster.topics[name] for name in dict.fromkeys(names)]
+    await cluster.refresh(None)
+    return [t for _, t in sorted(cluster.topics.items()) if internal or not t.is_internal]
 
 
-def _text(cell: object) -> str:
-    return "-" if cell is None or cell == "" else str(cell)
+async def partitions_of(
+    cluster: Cluster, wanted: Sequence[PartitionsArgument]
+) -> list[TopicPartition]:
+    """Each once. ClientError for a topic that does not exist, UserError for such a partition."""
+    found: dict[TopicPartition, None] = {}
+    for name, indexes in wanted:
+        count = len((await cluster.topic(name)).partitions)
+        for index in range(count) if indexes is None else indexes:
+            if index >= count:
+                raise UserError(
+                    f"There is no partition {index}: {name} has the partitions 0 to {count - 1}."
+                )
+            found[name, index] = None
+    return list(found)
+
+
+async def chosen_groups(cluster: Cluster, arguments: argparse.Namespace) -> list[GroupListing]:
+    """Those of GROUP... or --all-groups. ClientError where one does not exist."""
+    found = {listing.group_id: listing for listing in await list_groups(cluster)}
+    if arguments.all_groups:
+        return list(found.values())
+    for name in arguments.groups:
+        if name not in found:
+            raise ClientError(f"There is no group {name!r}.")
+    return [found[name] for name in dict.fromkeys(arguments.groups)]

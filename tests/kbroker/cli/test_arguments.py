@@ -7,14 +7,17 @@ import argparse
 import pytest
 
 from kbroker.cli import COMMANDS, main
-from kbroker.commands import consume, serve
+from kbroker.commands import serve
 from kbroker.commands.arguments import (
+    PartitionsArgument,
     TopicArgument,
     UserError,
     address_text,
     parse_address,
+    parse_partitions,
     parse_topic,
 )
+from kbroker.commands.times import parse_duration_ms, parse_time_ms, time_text
 
 
 @pytest.mark.parametrize(
@@ -125,17 +128,57 @@ def test_advertise() -> None:
         (["run"], "A command to run is missing"),
         (["run", "--"], "A command to run is missing"),
         (["topics"], "The following arguments are required: ACTION"),
-        (["topics", "create", "t", "--partitions", "0"], "--partitions 0: it must be 1 or more."),
+        (
+            ["topics", "create", "t", "--partitions", "0"],
+            "Argument --partitions: 0: it must be 1 or more",
+        ),
         (["topics", "create", "t", "--config", "x"], "--config x: it must be KEY=VALUE."),
         (["topics", "list", "--bootstrap", "x"], "--bootstrap x: it must be HOST:PORT."),
         (["produce"], "The following arguments are required: TOPIC"),
         (["produce", "t", "--key", "a", "--key-separator", ":"], "exclude each other"),
         (["produce", "t", "--acks", "2"], "Argument --acks: invalid choice: '2'"),
-        (["consume", "t", "--max", "0"], "--max 0: it must be 1 or more."),
-        (["consume", "t", "--timeout", "-1"], "--timeout -1.0: it must be a number of seconds."),
+        (["consume", "t", "--max", "0"], "Argument --max/--max-messages: 0: it must be 1 or more"),
+        (
+            ["consume", "t", "--timeout", "-1"],
+            "Argument --timeout: -1: it must be a number of seconds",
+        ),
         (["consume", "t", "--group", "g", "--offset", "1"], "--offset and --partition go with no"),
         (["consume", "t", "--since", "x"], "--since x: it must be a time"),
-        (["groups", "describe"], "The following arguments are required: GROUP"),
+        (["consume", "t", "--offset", "x"], "--offset x: it must be a number, earliest or latest."),
+        (["consume", "t", "--until", "x"], "--until x: it must be a time"),
+        (["consume", "t", "--until", "1", "--until-end"], "not allowed with argument --until"),
+        (["produce", "t", "--repartition"], "--repartition goes with --json."),
+        (["produce", "t", "--json", "--null", "x"], "--key-separator and --null go with no --json"),
+        (["produce", "t", "--file", "/nope"], "--file /nope: No such file or directory."),
+        (["produce", "t", "--partition", "-1"], "-1: it must be 0 or more"),
+        (["produce", "t", "--timestamp", "x"], "--timestamp x: it must be a time"),
+        (["topics", "offsets", "t:x"], "'x' is no partition, nor a range as 2-4."),
+        (["topics", "offsets", "t:4-2"], "'4-2' is no partition, nor a range as 2-4."),
+        (["topics", "offsets", ":1"], "it must be TOPIC or TOPIC:PARTITIONS"),
+        (["topics", "delete-records", "--all"], "The topics are missing"),
+        (["topics", "delete-records", "t"], "One of the arguments --before-offset"),
+        (["topics", "delete-records", "--offset-json-file", "/nope"], "No such file or directory."),
+        (["topics", "alter", "t"], "required: --partitions"),
+        (["configs", "describe"], "One of the arguments --topic --broker"),
+        (["configs", "describe", "--broker", "x"], "--broker x: it must be a broker's id."),
+        (["configs", "set", "--topic", "t", "x"], "set x: it must be KEY=VALUE."),
+        (["configs", "unset", "--topic", "t", "x=1"], "unset x=1: it takes a key without a value."),
+        (["groups", "describe"], "Name the groups, or give --all-groups."),
+        (["groups", "describe", "g", "--watch", "0"], "--watch 0.0: it must be 0.1 or more."),
+        (["groups", "reset-offsets", "g", "--topic", "t"], "One of the arguments --to-earliest"),
+        (["groups", "reset-offsets", "g", "--to-latest"], "or --all-topics is missing."),
+        (["groups", "reset-offsets", "--to-latest"], "either groups or --all-groups."),
+        (
+            ["groups", "reset-offsets", "g", "--all-topics", "--by-duration", "soon"],
+            "--by-duration soon: it must be a duration, as 10m or P1DT2H.",
+        ),
+        (["groups", "reset-offsets", "g", "--from-file", "/nope"], "No such file or directory."),
+        (["log-dirs", "move", "t", "--broker", "1", "--to", "x"], "it must be an absolute path."),
+        (["cluster", "elect-leaders", "--type", "preferred"], "either partitions or --all."),
+        (["cluster", "features", "upgrade", "x=y"], "x=y: 'y' is no level."),
+        (["dump", "/nope"], "/nope: No such file or directory."),
+        (["dump", "/etc/passwd"], "/etc/passwd: by its name this is no file of Kafka's."),
+        (["dump", "/usr"], "/usr: there is no file of Kafka's in it."),
     ],
 )
 def test_a_mistake_is_one_sentence_and_status_1(
@@ -164,13 +207,54 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
         assert command in out
 
 
+NOW_MS = 1_700_000_000_000
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
         ("1700000000000", 1_700_000_000_000),
         ("2023-11-14T22:13:20Z", 1_700_000_000_000),
         ("2023-11-14T23:13:20+01:00", 1_700_000_000_000),
+        ("now", NOW_MS),
+        ("10m", NOW_MS - 600_000),
+        ("1.5h", NOW_MS - 5_400_000),
+        ("250ms", NOW_MS - 250),
+        ("2d", NOW_MS - 172_800_000),
+        ("PT10M", NOW_MS - 600_000),
+        ("P1DT2H3M4.5S", NOW_MS - 93_784_500),
+        ("-PT1S", NOW_MS + 1000),
     ],
 )
 def test_times(text: str, expected: int) -> None:
-    assert consume.parse_time_ms(text) == expected
+    assert parse_time_ms(text, "--since", NOW_MS) == expected
+
+
+@pytest.mark.parametrize("text", ["", "10", "10x", "P", "PT", "P1", "1h30m", "-10m"])
+def test_durations_that_cannot_be(text: str) -> None:
+    with pytest.raises(UserError, match="it must be a duration"):
+        parse_duration_ms(text, "--by-duration")
+
+
+@pytest.mark.parametrize(
+    ("timestamp", "text"),
+    [
+        (1_700_000_000_123, "2023-11-14T22:13:20.123Z"),
+        (0, "1970-01-01T00:00:00.000Z"),
+        ((1 << 63) - 1, "9223372036854775807"),
+    ],
+)
+def test_times_as_text(timestamp: int, text: str) -> None:
+    assert time_text(timestamp) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("t", PartitionsArgument("t", None)),
+        ("t:3", PartitionsArgument("t", (3,))),
+        ("t:0,2-4,2", PartitionsArgument("t", (0, 2, 3, 4))),
+    ],
+)
+def test_partitions(text: str, expected: PartitionsArgument) -> None:
+    assert parse_partitions(text, "--topic") == expected

@@ -1,72 +1,16 @@
-"""The commands at work, in this process, against a broker in another thread."""
+"""Records through the commands, against a broker in another thread; and what goes wrong."""
 
 from __future__ import annotations
 
-import os
-import sys
+import json
 from typing import TYPE_CHECKING
 
 import pytest
 
-from kbroker.cli import main
-from kbroker.testing import broker
-
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from pathlib import Path
 
-    from kbroker.testing import Kafka
-
-
-@pytest.fixture(scope="module")
-def served() -> Iterator[Kafka]:
-    with broker(topics=("orders:3:retention.ms=100000",)) as kafka:
-        yield kafka
-
-
-class Terminal:
-    """Runs commands as a person would, and reads what they print."""
-
-    def __init__(
-        self, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, bootstrap: str
-    ) -> None:
-        self._capfd = capfd
-        self._monkeypatch = monkeypatch
-        monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", bootstrap)
-
-    def run(self, *words: str, typed: str = "", status: int = 0) -> str:
-        """Standard output, or standard error where the status is not 0."""
-        read, write = os.pipe()
-        os.write(write, typed.encode())
-        os.close(write)
-        with os.fdopen(read) as stdin:
-            self._monkeypatch.setattr(sys, "stdin", stdin)
-            assert main(list(words)) == status
-        captured = self._capfd.readouterr()
-        return captured.err if status else captured.out
-
-
-@pytest.fixture
-def terminal(
-    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, served: Kafka
-) -> Terminal:
-    return Terminal(capfd, monkeypatch, served.bootstrap)
-
-
-def test_topics(terminal: Terminal) -> None:
-    assert "orders" in terminal.run("topics", "list")
-    out = terminal.run("topics", "create", "new", "--partitions", "2", "--config", "retention.ms=5")
-    assert out == "Created new: 2 partitions, 1 replica each.\n"
-    assert terminal.run("topics", "describe", "new") == (
-        "new: 2 partitions\n"
-        "  retention.ms=5\n"
-        "PARTITION  LEADER  EPOCH  REPLICAS  ISR  START  END\n"
-        "        0       1      0  1         1        0    0\n"
-        "        1       1      0  1         1        0    0\n"
-    )
-    assert "already exists" in terminal.run("topics", "create", "new", status=1)
-    assert terminal.run("topics", "delete", "new") == "Deleted new.\n"
-    assert "There is no topic 'new'." in terminal.run("topics", "describe", "new", status=1)
-    assert "There is no topic 'new'." in terminal.run("topics", "delete", "new", status=1)
+    from .conftest import Terminal
 
 
 def test_lines_go_through_a_topic(terminal: Terminal) -> None:
@@ -128,8 +72,8 @@ def test_a_group_goes_on_where_it_was(terminal: Terminal) -> None:
         "consumer",
     ]
     out = terminal.run("groups", "describe", "g")
-    assert out.startswith("g: Empty, classic, 0 members\n")
-    assert out.splitlines()[2].split() == ["shared", "0", "2", "3", "1", "-", "-"]
+    assert out.startswith("g: Empty, classic, 0 members, lag 1\n")
+    assert out.splitlines()[2].split() == ["shared", "0", "2", "3", "1", "-", "-", "-"]
     assert terminal.run(*words, "--timeout", "0.1") == "3\n"
 
 
@@ -158,3 +102,119 @@ def test_what_goes_wrong_is_one_sentence(
 def test_a_line_without_the_separator_is_named(terminal: Terminal) -> None:
     error = terminal.run("produce", "orders", "--key-separator", ":", typed="a:b\nc\n", status=1)
     assert "Line 2 has no ':' after a key." in error
+
+
+def test_until_the_end_a_time_and_between_times(terminal: Terminal) -> None:
+    terminal.run("topics", "create", "times:2")
+    for hour in range(4):
+        time = f"2024-01-01T0{hour}:00:00Z"
+        for partition in ("0", "1"):
+            terminal.run(
+                "produce", "times", "--timestamp", time, "--partition", partition, typed=f"{hour}\n"
+            )
+    words = ("consume", "times", "--from-beginning")
+    assert sorted(terminal.run(*words, "--until-end").split()) == list("00112233")
+    assert sorted(terminal.run(*words, "--until", "2024-01-01T02:00:00Z").split()) == list("0011")
+    between = ("--since", "2024-01-01T01:00:00Z", "--until", "2024-01-01T03:00:00Z")
+    assert sorted(terminal.run("consume", "times", *between).split()) == list("1122")
+    assert terminal.run("consume", "times", "--until-end") == ""
+    assert terminal.run("consume", "times", "--until-end", "--max", "5") == ""
+    assert terminal.run("consume", "times", "--offset", "earliest", "--max", "1") == "0\n"
+    assert (
+        terminal.run(
+            *words, "--partition", "1", "--until-end", "--isolation-level", "read_uncommitted"
+        )
+        == "0\n1\n2\n3\n"
+    )
+
+
+def test_a_group_reads_until_the_end_and_commits(terminal: Terminal) -> None:
+    terminal.run("topics", "create", "ended:3")
+    terminal.run("produce", "ended", typed="1\n2\n3\n")
+    words = ("consume", "ended", "--group", "ending", "--from-beginning", "--until-end")
+    assert sorted(terminal.run(*words).split()) == ["1", "2", "3"]
+    assert terminal.run(*words) == ""
+    (group,) = terminal.run_json("groups", "describe", "ending")
+    assert group["lag"] == 0
+
+
+def test_json_lines_go_back_unchanged(terminal: Terminal, tmp_path: Path) -> None:
+    terminal.run("topics", "create", "first:3")
+    terminal.run("topics", "create", "second:3")
+    raw = bytes(range(256)).replace(b"\n", b"").replace(b"\r", b"")
+    terminal.run("produce", "first", typed=raw + b"\n" + "schön ✓\n".encode())
+    terminal.run(
+        "produce",
+        "first",
+        "--key-separator",
+        ":",
+        "--null",
+        "-",
+        "--header",
+        "a=1",
+        "--header",
+        "b=",
+        "--timestamp",
+        "1700000000000",
+        "--compression",
+        "gzip",
+        typed="k:v\nk:-\n-:\n",
+    )
+    given = {"value": {"base64": "/w=="}, "headers": {"x": None, "y": {"base64": "/w=="}}}
+    terminal.run("produce", "first", "--json", typed=json.dumps(given) + "\n")
+    lines = terminal.run("consume", "first", "--from-beginning", "--until-end", "--json")
+    records = [json.loads(line) for line in lines.splitlines()]
+    assert len(records) == 6
+    assert {"base64": "/w=="} in [record["value"] for record in records]
+    assert [["x", None], ["y", {"base64": "/w=="}]] in [record["headers"] for record in records]
+    assert [r["timestamp"] for r in records if r["key"] == "k"] == [1_700_000_000_000] * 2
+    file = tmp_path / "records"
+    file.write_text(lines)
+    terminal.run("produce", "second", "--json", "--file", str(file))
+    again = terminal.run("consume", "second", "--from-beginning", "--until-end", "--json")
+    assert sorted(again.replace('"topic":"second"', '"topic":"first"').splitlines()) == sorted(
+        lines.splitlines()
+    )
+
+
+def test_json_lines_may_choose_partitions_anew(terminal: Terminal) -> None:
+    terminal.run("topics", "create", "narrow:1")
+    line = '{"value": "v", "partition": 5}\n'
+    error = terminal.run("produce", "narrow", "--json", typed=line, status=1)
+    assert "Line 1: there is no partition 5; narrow has the partitions 0 to 0." in error
+    terminal.run("produce", "narrow", "--json", "--repartition", "--key", "k", typed=line)
+    out = terminal.run("consume", "narrow", "--from-beginning", "--until-end", "--verbose")
+    assert out.split("\t")[1:] == ["0:0", "-", "k", "v\n"]
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("x", "Line 1 is no JSON"),
+        ("[]", 'Line 1 is no record: it must be an object with a "value".'),
+        ('{"key": "k"}', 'Line 1 is no record: it must be an object with a "value".'),
+        ('{"value": 1}', 'Line 1: value must be a string, null or {"base64": "..."}.'),
+        ('{"value": {"base64": "x"}}', "Line 1: value is no base64"),
+        ('{"value": "\\ud800"}', "Line 1: value has half of a surrogate pair."),
+        ('{"value": null, "headers": [["a"]]}', "Line 1: a header must be [name, value]."),
+        ('{"value": null, "headers": 1}', "Line 1: headers must be"),
+        ('{"value": null, "timestamp": -1}', "Line 1: timestamp must be a whole number"),
+        ('{"value": null, "partition": true}', "Line 1: partition must be a whole number"),
+    ],
+)
+def test_lines_that_are_no_records(terminal: Terminal, line: str, sentence: str) -> None:
+    assert sentence in terminal.run("produce", "orders", "--json", typed=line + "\n", status=1)
+
+
+def test_without_idempotence(terminal: Terminal) -> None:
+    terminal.run("produce", "plain", "--no-idempotence", "--acks", "all", typed="x\n")
+    assert terminal.run("consume", "plain", "--from-beginning", "--until-end") == "x\n"
+
+
+def test_lines_longer_than_a_read(terminal: Terminal, tmp_path: Path) -> None:
+    file = tmp_path / "lines"
+    lines = ["x" * 300_000, "", "y", "z" * 262_144]
+    file.write_text("\n".join(lines))
+    terminal.run("produce", "long", "--file", str(file), "--partition", "0")
+    out = terminal.run("consume", "long", "--from-beginning", "--until-end")
+    assert out.split("\n") == [*lines, ""]

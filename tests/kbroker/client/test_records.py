@@ -39,7 +39,8 @@ async def read_all(cluster: Cluster, topic: str, count: int) -> list[ConsumedRec
     reader = Reader(cluster, await offsets_for(cluster, dict.fromkeys(partitions, BEGINNING)))
     records: list[ConsumedRecord] = []
     for _ in range(100):
-        records += await reader.read(0.1)
+        for batch in await reader.read(0.1):
+            records += batch
         if len(records) >= count:
             break
     return records
@@ -117,7 +118,7 @@ async def test_offsets_by_time_beginning_and_end() -> None:
 async def test_reading_at_the_end_waits_and_then_returns_nothing() -> None:
     async with cluster_of(TopicSpec("t", 1)) as (cluster, _):
         await cluster.topic("t")
-        assert await Reader(cluster, {("t", 0): 0}).read(0.05) == []
+        assert list(await Reader(cluster, {("t", 0): 0}).read(0.05)) == []
 
 
 async def test_an_offset_that_does_not_exist_is_one_sentence() -> None:

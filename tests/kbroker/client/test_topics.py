@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from kbroker.broker import TopicSpec
-from kbroker.client.admin import CreatedTopic, create_topic, delete_topic, topic_overrides
+from kbroker.client.configs import Resource, ResourceType, Source, describe_configs
 from kbroker.client.errors import BrokerError, ClientError
+from kbroker.client.topics import CreatedTopic, create_topic, delete_topic
 
 from .rig import cluster_of
 
@@ -16,7 +17,10 @@ async def test_a_topic_is_created_described_and_deleted() -> None:
         created = await create_topic(cluster, "t", 3, None, {"retention.ms": "5"})
         assert created == CreatedTopic(3, 1)
         assert len((await cluster.topic("t")).partitions) == 3
-        assert await topic_overrides(cluster, ["t"]) == {"t": {"retention.ms": "5"}}
+        resource = Resource(ResourceType.TOPIC, "t")
+        configs = (await describe_configs(cluster, [resource]))[resource]
+        overrides = [c for c in configs if c.source is Source.DYNAMIC_TOPIC_CONFIG]
+        assert [(c.name, c.value) for c in overrides] == [("retention.ms", "5")]
         await delete_topic(cluster, "t")
         await cluster.refresh(None)
         assert cluster.topics == {}

@@ -1,0 +1,71 @@
+"""Times and durations as people write them, and as they are shown."""
+
+from __future__ import annotations
+
+import re
+import time
+from datetime import UTC, datetime
+
+from .arguments import UserError
+
+TIME_FORMS = "ISO 8601 (local without a zone), ms since 1970, 10m for ten minutes ago, or now"
+
+_UNITS_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhdw])")
+# Java's Duration.parse, which Kafka's --by-duration takes; weeks are ours.
+_ISO_DURATION = re.compile(
+    r"(-)?P(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?"
+)
+_ISO_UNITS_MS = (604_800_000, 86_400_000, 3_600_000, 60_000, 1000)
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def parse_time_ms(text: str, option: str, now: int | None = None) -> int:
+    """Milliseconds since 1970. UserError."""
+    current = now_ms() if now is None else now
+    if text == "now":
+        return current
+    if text.isascii() and text.isdigit():
+        return int(text)
+    ago = _duration_ms(text)
+    if ago is not None:
+        return current - ago
+    try:
+        return int(datetime.fromisoformat(text).timestamp() * 1000)
+    except (ValueError, OverflowError):
+        raise UserError(
+            f"{option} {text}: it must be a time as 2026-01-31T12:00:00, milliseconds since 1970, "
+            "or how long ago, as 10m."
+        ) from None
+
+
+def parse_duration_ms(text: str, option: str) -> int:
+    """10m, 1.5h, or ISO 8601 as PT10M. UserError."""
+    found = _duration_ms(text)
+    if found is None:
+        raise UserError(f"{option} {text}: it must be a duration, as 10m or P1DT2H.")
+    return found
+
+
+def _duration_ms(text: str) -> int | None:
+    match = _DURATION.fullmatch(text)
+    if match is not None:
+        return int(float(match[1]) * _UNITS_MS[match[2]])
+    match = _ISO_DURATION.fullmatch(text)
+    if match is None or not any(match.groups()[1:]):
+        return None
+    parts = zip(match.groups()[1:], _ISO_UNITS_MS, strict=True)
+    total = int(sum(float(part) * unit for part, unit in parts if part))
+    return -total if match[1] else total
+
+
+def time_text(timestamp_ms: int) -> str:
+    """ISO 8601 in UTC; a number where there is no such year."""
+    try:
+        moment = datetime.fromtimestamp(timestamp_ms / 1000, UTC)
+    except (ValueError, OverflowError, OSError):
+        return str(timestamp_ms)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
