@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from compat import apache
 from compat.bench.process_stats import cpu_s
@@ -17,6 +17,7 @@ from compat.brokers import REPOSITORY
 from compat.raw import RawClient
 
 if TYPE_CHECKING:
+    from compat.bench.findings import Point
     from compat.brokers import BrokerProcess
 
 _PERF_SUMMARY = re.compile(r"^(\d+) records sent, ([\d.]+) records/sec", re.MULTILINE)
@@ -78,10 +79,11 @@ def consume(broker: BrokerProcess, topic: str, partitions: int, records: int) ->
 
 def single(
     broker: BrokerProcess, topic: str, first: int, warm_up: int, measured: int
-) -> dict[str, float]:
-    """One record at a time in a process of its own: first_ms, p50_ms, p99_ms."""
+) -> tuple[float, list[Point]]:
+    """One record at a time in a process of its own: ms of the first ones, the others' times."""
     arguments = (broker.host, broker.port, topic, first, warm_up, measured)
-    return _python("compat.bench.single", *arguments)
+    report = _python("compat.bench.single", *arguments)
+    return report["first_ms"], [(percent, ms) for percent, ms in report["distribution"]]
 
 
 def create_topic(broker: BrokerProcess, topic: str) -> None:
@@ -106,9 +108,9 @@ def create_topic(broker: BrokerProcess, topic: str) -> None:
             time.sleep(0.02)
 
 
-def _python(module: str, *arguments: object) -> dict[str, float]:
+def _python(module: str, *arguments: object) -> dict[str, Any]:
     command = [sys.executable, "-m", module, *(str(argument) for argument in arguments)]
-    report: dict[str, float] = json.loads(_output(command))
+    report: dict[str, Any] = json.loads(_output(command))
     return report
 
 

@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import os
+import threading
+import time
 from pathlib import Path
+from typing import TYPE_CHECKING, Self
 
+if TYPE_CHECKING:
+    from types import TracebackType
+
+_LOOK_S = 0.5
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 # Fields of /proc/PID/stat after the command's closing parenthesis, counted from 0 (proc(5) has +3).
@@ -20,6 +27,35 @@ def cpu_s(pid: int) -> float:
 def rss_bytes(pid: int) -> int:
     """Resident memory of the process and its living children."""
     return sum(_own_rss_bytes(member) for member in _family(pid))
+
+
+class RssOverTime:
+    """Looks how much memory a process has, for as long as this is entered."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self.points: list[tuple[float, float]] = []  # (seconds, MB)
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._look)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._done.set()
+        self._thread.join()
+
+    def _look(self) -> None:
+        began = time.monotonic()
+        while not self._done.is_set():
+            self.points.append((time.monotonic() - began, rss_bytes(self._pid) / 1e6))
+            self._done.wait(_LOOK_S)
 
 
 def _own_cpu_s(pid: int) -> float:

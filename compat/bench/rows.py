@@ -38,7 +38,9 @@ class Row:
         return ", ".join(parts)
 
     def met(self, ours: float, peer: float | None) -> bool | None:
-        """Whether the target is reached; None if there is no peer to compare with."""
+        """Whether the target is reached; None for no target, or no peer to compare with."""
+        if not self.is_bound:
+            return None
         reached: Callable[[float, float], bool]
         reached = operator.ge if self.more_is_better else operator.le
         if self.limit is not None and not reached(ours, self.limit):
@@ -46,6 +48,11 @@ class Row:
         if self.ratio is None:
             return True
         return None if not peer else reached(ours / peer, self.ratio)
+
+    @property
+    def is_bound(self) -> bool:
+        """Whether there is a target at all."""
+        return self.limit is not None or self.ratio is not None
 
 
 def _rate_and_cpu(group: str, name: str, title: str, *, rate: float, cpu: float) -> tuple[Row, Row]:
@@ -61,6 +68,54 @@ def _rate_and_cpu(group: str, name: str, title: str, *, rate: float, cpu: float)
         ),
         Row(name=f"{name}.cpu", group=group, title=f"{title}: CPU", unit="s/GB", ratio=cpu),
     )
+
+
+FLAT = 1.25  # at the end over the beginning: what two runs of the same differ by
+
+
+def _growth(group: str, title: str) -> tuple[Row, ...]:
+    rows: list[Row] = []
+    for what in ("append", "fetch"):
+        rows += (
+            Row(
+                name=f"{group}.{what}",
+                group=group,
+                title=f"{what} a batch, {title}: growth",
+                unit="x",
+                limit=FLAT,
+            ),
+            Row(
+                name=f"{group}.{what}.ms",
+                group=group,
+                title=f"{what} a batch, {title}",
+                unit="ms",
+                digits=3,
+            ),
+        )
+    return tuple(rows)
+
+
+def _cold(what: str) -> tuple[Row, Row]:
+    return (
+        Row(
+            name=f"cold.{what}",
+            group="cold",
+            title=f"{what} p99 while another reads cold data: growth",
+            unit="x",
+            limit=2,
+        ),
+        Row(
+            name=f"cold.{what}.ms",
+            group="cold",
+            title=f"{what} p99 while another reads cold data",
+            unit="ms",
+            digits=3,
+        ),
+    )
+
+
+def _seconds(name: str, group: str, title: str, limit: float | None) -> Row:
+    return Row(name=name, group=group, title=title, unit="s", limit=limit)
 
 
 # "Figures" of the issue that set the targets, in its order. MB and GB are powers of ten.
@@ -114,6 +169,32 @@ ROWS = (
         digits=3,
         ratio=1.0,
     ),
+    *_growth("growth-log", "10 GB of log"),
+    *_growth("growth-partitions", "10,000 partitions"),
+    *_growth("growth-connections", "5,000 connections"),
+    _seconds("start-10k.clean", "start-10k", "start, 10,000 partitions: clean stop", 3),
+    _seconds("start-10k.killed", "start-10k", "start, 10,000 partitions: kill -9", 10),
+    _seconds("start-10k.stop", "start-10k", "stop, 10,000 partitions", None),
+    Row(
+        name="start-10k.rss",
+        group="start-10k",
+        title="resident, 10,000 partitions",
+        unit="MB",
+        digits=0,
+    ),
+    _seconds("create-1000.each", "create-1000", "create 1,000 topics, one a request", 3),
+    _seconds("create-1000.one", "create-1000", "create 1,000 topics, one request", 3),
+    _seconds("group-100.join", "group-100", "rebalance 100 members: one more", 1),
+    _seconds("group-100.leave", "group-100", "rebalance 100 members: one less", 1),
+    *_cold("append"),
+    *_cold("fetch"),
+    Row(
+        name="cold.rate",
+        group="cold",
+        title="cold data read",
+        unit="MB/s",
+        digits=0,
+    ),
 )
 GROUPS = tuple(dict.fromkeys(row.group for row in ROWS))
 
@@ -129,7 +210,9 @@ def medians(samples: Mapping[str, Mapping[str, Sequence[float]]]) -> dict[str, d
 
 
 def table(samples: Mapping[str, Mapping[str, Sequence[float]]]) -> str:
-    """The report: medians of each broker (with their range), the ratio to the peer, the target."""
+    """The report, in Markdown: medians of each broker (with their range), the ratio to the peer,
+    the target.
+    """
     middle = medians(samples)
     brokers = list(samples)
     compared = PEER in brokers and OURS in brokers
@@ -146,16 +229,10 @@ def table(samples: Mapping[str, Mapping[str, Sequence[float]]]) -> str:
         if compared:
             cells.append(f"{ours / peer:.2f}" if ours is not None and peer else "-")
         met = None if ours is None else row.met(ours, peer)
-        cells += [row.target, {True: "yes", False: "NO", None: "-"}[met]]
+        cells += [row.target, {True: "yes", False: "**no**", None: ""}[met]]
         lines.append(cells)
-    widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
-    rule = ["-" * width for width in widths]
-    return "\n".join(
-        "| "
-        + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))
-        + " |"
-        for line in [lines[0], rule, *lines[1:]]
-    )
+    rule = ["---"] * len(header)
+    return "\n".join("| " + " | ".join(line) + " |" for line in [lines[0], rule, *lines[1:]])
 
 
 def _cell(row: Row, values: Sequence[float]) -> str:

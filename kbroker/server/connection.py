@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 # Answers of one connection that wait. Java's producer keeps 5 in flight.
 PENDING_MAX = 100
-FILE_SEND_BYTES_MAX = 1 << 20
+FILE_SEND_BYTES_MAX = 1 << 18
 # What is answered of one packet before it is sent and other connections have their turn: small
 # requests may have large answers.
 REQUESTS_A_TURN_MAX = 64
@@ -366,6 +366,8 @@ class Connection:
                 raise CloseConnection(f"{left} bytes missing at {position} of a log segment")
             position += sent
             left -= sent
+            if left:
+                await trio.lowlevel.checkpoint()
 
 
 async def _wait_in_vain(coroutine: Awaitable[object]) -> None:

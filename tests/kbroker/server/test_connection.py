@@ -20,7 +20,12 @@ from kbroker.server.buffers import (
     BufferPool,
     RequestMemory,
 )
-from kbroker.server.connection import PENDING_MAX, REQUESTS_A_TURN_MAX, Connection
+from kbroker.server.connection import (
+    FILE_SEND_BYTES_MAX,
+    PENDING_MAX,
+    REQUESTS_A_TURN_MAX,
+    Connection,
+)
 from kbroker.server.dispatch import Dispatcher
 from kbroker.services import CloseConnection, ConnectionInfo, RequestContext, Services
 from kbroker.storage.disk import FileRange, OsDisk
@@ -468,6 +473,32 @@ async def test_answers_to_one_packet_are_sent_as_they_grow(harness: Harness) -> 
     assert len(harness.seen) < 10
     for i in range(100):
         assert await harness.next_correlation_id() == i
+
+
+async def test_a_large_answer_from_a_file_lets_others_run(
+    harness: Harness, nursery: trio.Nursery, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.sim.network.WINDOW_BYTES", 1 << 30)  # the socket takes it all
+    pieces = 8
+    size = pieces * FILE_SEND_BYTES_MAX
+    file = OsDisk().open(str(tmp_path / "segment"), create=True)
+    file.append(bytes(size))
+    harness.fetch_records = FileRange(file, 0, size)
+    turns = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            await trio.lowlevel.checkpoint()
+            turns += 1
+
+    nursery.start_soon(other)
+    await trio.lowlevel.checkpoint()
+    before = turns
+    await harness.send(FetchRequest(), 12, 5)
+    await harness.receive_exactly(size)
+    assert turns - before >= pieces - 1
+    nursery.cancel_scope.cancel()
 
 
 async def test_a_packet_of_many_requests_lets_others_run(
