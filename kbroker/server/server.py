@@ -13,6 +13,7 @@ from kbroker.services import ConnectionInfo
 
 from .buffers import BufferPool, RequestMemory
 from .connection import Connection
+from .heap import HeapTrimmer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -63,6 +64,7 @@ class Server:
         self._memory = RequestMemory(queued_request_bytes_max)
         self._listeners: list[tuple[ListenerSettings, Listener]] = []
         self._connections: set[Connection] = set()
+        self._heap = HeapTrimmer()
         self._stopping = trio.Event()
         self._accepted = 0
 
@@ -96,6 +98,7 @@ class Server:
             async with trio.open_nursery() as connections:
                 async with trio.open_nursery() as accepting:
                     accepting.start_soon(self._limits.close_idle, self._connections)
+                    accepting.start_soon(self._heap.run)
                     for settings, listener in self._listeners:
                         accepting.start_soon(self._accept, settings, listener, connections)
                     task_status.started()
@@ -155,10 +158,12 @@ class Server:
         )
         connection = Connection(transport, info, self._dispatcher, self._buffers, self._memory)
         self._connections.add(connection)
+        self._heap.count(len(self._connections))
         try:
             await connection.run()
         finally:
             self._connections.discard(connection)
             if info.on_close is not None:
                 info.on_close()
+            self._heap.count(len(self._connections))
             self._limits.release(settings.name, peer_host)

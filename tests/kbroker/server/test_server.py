@@ -207,10 +207,7 @@ async def test_limits_change_while_the_broker_runs(
 ) -> None:
     service = Service(max_connections=1)
     async with service.running():
-        streams = []
-        for _ in range(3):
-            streams.append(await service.connect())
-            await trio.sleep(0.1)
+        streams = [await service.connect() for _ in range(3)]
         assert await service.served(*streams) == 1
         service.change(max_connections=3)
         await trio.sleep(0.1)
