@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 # Retention looks often, so that a short run sees it too.
 SETTINGS = {
+    # A producer asks for the topics it once wrote to, and would have deleted ones made again.
+    "auto.create.topics.enable": "false",
     "log.retention.check.interval.ms": "1000",
     "log.segment.delete.delay.ms": "1000",
     "group.initial.rebalance.delay.ms": "0",
