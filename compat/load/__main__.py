@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from compat.brokers import ApacheKafka, BrokerProcess, Kbroker
+from compat.brokers import ApacheKafka, BrokerError, BrokerProcess, Kbroker
 from compat.load import __doc__ as package_doc
 from compat.load import abuse, soak
 
@@ -37,6 +37,9 @@ def main() -> int:
         if broker.stop():
             print(f"the broker ended with an error:\n{broker.log_tail()}", file=sys.stderr)
             return 1
+    except (ValueError, BrokerError) as error:
+        print(f"{error}; the broker's log ends:\n{broker.log_tail(2000)}", file=sys.stderr)
+        return 1
     finally:
         broker.wipe()
     print(report.text())
