@@ -66,7 +66,7 @@ class Series:
 SERIES = (
     Series("rss_mb", "MB", 0.1, 4),
     Series("fds", "", 0.1, 16),
-    Series("threads", "", 0, 4),
+    Series("threads", "", 0, 8),  # of a pool that grows and shrinks
     Series("files", "", 0.15, 24),
     Series("data_mb", "MB", 0.15, 50),
     Series("produce_p50_ms", "ms", 0.5, 0.5),
