@@ -69,7 +69,7 @@ broker.id.generation.enable=true
             OF_4,
             1,
             "set without effect: keys that are not used here: controller.quorum.bootstrap.servers, "
-            "inter.broker.listener.name, num.recovery.threads.per.data.dir, "
+            "num.recovery.threads.per.data.dir, "
             "share.coordinator.state.topic.min.isr, "
             "share.coordinator.state.topic.replication.factor, transaction.state.log.min.isr, "
             "transaction.state.log.replication.factor; listeners that are not opened, for the "
