@@ -24,6 +24,7 @@ from kbroker.apis import APIS
 from kbroker.clock import SystemClock
 from kbroker.config import ConfigError, DynamicConfigs
 from kbroker.config.listeners import advertised_listeners, client_listeners
+from kbroker.config.names import check_names, notice
 from kbroker.controller.features import SUPPORTED, UnsupportedLevel
 from kbroker.coordinators.group_coordinator import GroupCoordinator
 from kbroker.coordinators.internal_topics import CONSUMER_OFFSETS, consumer_offsets_topic
@@ -104,6 +105,7 @@ class BrokerSettings:
 
     config: BrokerConfig
     data_dir: str | None = None
+    cluster_id: str | None = None  # of a directory that is new; None: a random one
     topics: tuple[TopicSpec, ...] = ()
 
 
@@ -182,8 +184,7 @@ class Broker:
 
     @contextlib.asynccontextmanager
     async def _run(self) -> AsyncIterator[None]:
-        for sentence in _ignored_settings(self._config):
-            log.warning(sentence)
+        _check_names(self._config)
         with contextlib.ExitStack() as stack:
             listeners = _listeners(self._config)
             limits = ConnectionLimits(self._config)
@@ -240,6 +241,7 @@ class Broker:
                 rng=self._rng,
                 clock=self._clock,
                 is_temporary=is_temporary,
+                cluster_id=self._settings.cluster_id,
             )
         except (StorageError, ValueError) as error:
             raise StartupError(f"{error}.") from error
@@ -463,11 +465,15 @@ def _bind(server: Server, listener: ListenerSettings) -> tuple[str, int]:
         ) from error
 
 
-def _ignored_settings(config: BrokerConfig) -> Iterator[str]:
-    if config.unknown:
-        yield f"unknown configuration keys: {', '.join(sorted(config.unknown))}"
-    if config.without_effect:
-        yield f"configuration keys without effect here: {', '.join(sorted(config.without_effect))}"
+def _check_names(config: BrokerConfig) -> None:
+    """Say in one warning what is set without effect. StartupError for a key that is a mistake."""
+    try:
+        check_names(config)
+        said = notice(config)
+    except ConfigError as error:
+        raise StartupError(str(error)) from error
+    if said is not None:
+        log.warning(said)
 
 
 def _sentence(error: StorageError) -> str:

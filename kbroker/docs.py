@@ -7,6 +7,10 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -32,19 +36,29 @@ def replaced(document: str, name: str, content: str) -> str:
     return f"{head}{begin}\n{content}\n{end}{tail}"
 
 
+def documents() -> Iterator[tuple[Path, str]]:
+    """Every document that has something made from code, as it should be."""
+    from kbroker.config.reference import reference
+
+    readme = ROOT / "README.md"
+    yield readme, replaced(readme.read_text(), "api table", api_table())
+    configuration = ROOT / "docs" / "configuration.md"
+    yield configuration, replaced(configuration.read_text(), "keys", reference())
+
+
 def main() -> int:
     """Update the documents of this checkout; with --check, say which are stale."""
     check = "--check" in sys.argv[1:]
-    path = ROOT / "README.md"
-    document = path.read_text()
-    made = replaced(document, "api table", api_table())
-    if made == document:
-        return 0
-    if check:
-        print(f"{path.name} is stale: run python -m kbroker.docs", file=sys.stderr)
-        return 1
-    path.write_text(made)
-    return 0
+    status = 0
+    for path, made in documents():
+        if made == path.read_text():
+            continue
+        if check:
+            print(f"{path.name} is stale: run python -m kbroker.docs", file=sys.stderr)
+            status = 1
+        else:
+            path.write_text(made)
+    return status
 
 
 if __name__ == "__main__":

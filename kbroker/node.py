@@ -73,9 +73,11 @@ def open_node(
     rng: random.Random,
     clock: Clock,
     is_temporary: bool,
+    cluster_id: str | None = None,
 ) -> Node:
     """`paths` are the log directories; `metadata_path` is one of them, or one beside them.
 
+    A new metadata log is `cluster_id`'s; one that there is already keeps its own.
     A log directory whose disk fails is left out, unless the metadata log lies in it or it is the
     only one. StorageError or ValueError, each with a sentence; nothing is damaged then.
     """
@@ -85,7 +87,9 @@ def open_node(
         quorum = _open(disk, metadata_path, config, rng, now_ms, cluster_id=None)
         opened[metadata_path] = quorum
         failed = _open_others(disk, paths, config, rng, now_ms, opened)
-        controller, cluster_id = _open_controller(disk, quorum, config, rng=rng, clock=clock)
+        controller, cluster_id = _open_controller(
+            disk, quorum, config, rng=rng, clock=clock, new_cluster_id=cluster_id
+        )
         directories = [opened[path] for path in paths if path in opened]
         if not directories:
             raise ValueError(f"none of the log directories {', '.join(paths)} can be used")
@@ -205,12 +209,15 @@ def _open_controller(
     *,
     rng: random.Random,
     clock: Clock,
+    new_cluster_id: str | None,
 ) -> tuple[Controller, str]:
     """With the metadata log in `quorum`, which is formatted if need be; the cluster's id."""
     now_ms, path = clock.wall_ms(), quorum.path
     meta = quorum.meta or format_log_dir(
-        disk, quorum, node_id=config.node_id, cluster_id=None, rng=rng, now_ms=now_ms
+        disk, quorum, node_id=config.node_id, cluster_id=new_cluster_id, rng=rng, now_ms=now_ms
     )
+    if new_cluster_id not in (None, meta.cluster_id):
+        log.warning("%s is of cluster %s, and not of %s", path, meta.cluster_id, new_cluster_id)
     cluster_id, directory_id = meta.cluster_id, meta.directory_id
     if cluster_id is None or directory_id is None:
         raise ValueError(

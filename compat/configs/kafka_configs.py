@@ -45,6 +45,10 @@ class KafkaConfigs(LineProcess):
         """What a start with these settings says; None: it starts."""
         return cast("str | None", self._ask("start", dict(settings)))
 
+    def originals(self, settings: Mapping[str, str]) -> dict[str, str]:
+        """The settings as a start sees them, with what stands elsewhere put in."""
+        return cast("dict[str, str]", self._ask("originals", dict(settings)))
+
     def load(self, path: Path) -> dict[str, str]:
         """A properties file as a start reads it."""
         return cast("dict[str, str]", self._ask("load", str(path)))

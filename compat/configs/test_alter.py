@@ -42,10 +42,13 @@ NO_LIMIT = {
     "remote.log.manager.expiration.thread.pool.size",
     "remote.log.manager.follower.thread.pool.size",
 }
-# Listeners are those of the start; providers that can be none are refused, though not by Kafka.
-REFUSED = {"listeners", "listener.security.protocol.map", "config.providers"}
+# Listeners are those of the start; providers and hosts that can be none are refused.
+REFUSED = {
+    *("listeners", "listener.security.protocol.map", "config.providers"),
+    "max.connections.per.ip.overrides",
+}
 # Where Apache Kafka shows an exception from within, the sentence is another.
-OWN_WORDS = {"max.connections.per.ip.overrides", "log.cleaner.threads"}
+OWN_WORDS = {"log.cleaner.threads"}
 # An exception that Apache Kafka says in the words of another.
 WRAPPED = re.compile(
     r"Invalid value org\.apache\.kafka\.common\.config\.ConfigException: (.*)"

@@ -47,8 +47,9 @@ def test_what_is_known_of_a_key(kafka_keys: KafkaKeys, resource: str) -> None:
             synonyms = list(broker_synonyms(name, match_listener=False))
         else:
             synonyms = [synonym.name for synonym in ours.synonyms]
-        known = (ours.type.name, ours.internal, synonyms)
-        if known != (theirs.type, theirs.internal, theirs.synonyms):
+        valid = None if ours.validator is None else ours.validator.text
+        known = (ours.type.name, valid, ours.internal, synonyms)
+        if known != (theirs.type, theirs.validator, theirs.internal, theirs.synonyms):
             differences.append(f"{name}: {known} for {theirs}")
         if not theirs.required and text_of(ours.default) != theirs.default:
             differences.append(f"{name}: default {ours.default!r} for {theirs.default!r}")

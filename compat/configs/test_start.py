@@ -40,6 +40,8 @@ CHOICES: Mapping[str, tuple[str, ...] | None] = {
         *("PLAINTEXT://:9092", "PLAINTEXT://a:1", "PLAINTEXT://a:65536,CONTROLLER://b:2"),
     ),
     "controller.listener.names": ("CONTROLLER,X",),
+    # No host, and no number of connections.
+    "max.connections.per.ip.overrides": (":5", "a:-1"),
     # No address to tell a client.
     "advertised.listeners": ("PLAINTEXT://[::]:1",),
 }

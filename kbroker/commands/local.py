@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from typing import TYPE_CHECKING
 
 from kbroker.broker import BrokerSettings, TopicSpec
 from kbroker.config import BrokerConfig, ConfigError
+from kbroker.config.providers import resolve
 
 from .arguments import UserError, address_text, parse_topic
 
@@ -27,12 +29,15 @@ def listener(host: str, port: int) -> str:
 
 
 def broker_settings(
-    settings: Mapping[str, str], data_dir: str | None, topics: Iterable[str]
+    settings: Mapping[str, str],
+    data_dir: str | None,
+    topics: Iterable[str],
+    cluster_id: str | None = None,
 ) -> BrokerSettings:
     """UserError for a setting that cannot be."""
     try:
-        config = BrokerConfig(settings)
+        config = BrokerConfig(resolve(settings, os.environ))
     except ConfigError as error:
         raise UserError(str(error)) from error
     specs = tuple(TopicSpec(*parse_topic(text)) for text in topics)
-    return BrokerSettings(config=config, data_dir=data_dir, topics=specs)
+    return BrokerSettings(config=config, data_dir=data_dir, cluster_id=cluster_id, topics=specs)

@@ -1,11 +1,13 @@
 """`kbroker serve`: a broker in this process until SIGTERM or SIGINT.
 
-Standard output gets one line, `ready: HOST:PORT`, once clients are served.
+Standard output gets one line, `ready: HOST:PORT`, once clients are served. A key's value is the
+last of: its default, the properties file, KAFKA_* of the environment, --set, an option of its own.
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import signal
 from typing import TYPE_CHECKING
 
@@ -13,6 +15,7 @@ import trio
 
 from kbroker.broker import Broker, BrokerSettings, BrokerStopped
 from kbroker.config import ConfigError
+from kbroker.config.environment import CLUSTER_ID, read_environment
 from kbroker.config.properties import load_properties
 from kbroker.descriptors import raise_limit
 
@@ -69,13 +72,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _settings(arguments: argparse.Namespace) -> BrokerSettings:
-    """The file, then --set, then the options that have a name of their own."""
-    keys: dict[str, str] = {}
-    if arguments.config is not None:
-        try:
-            keys.update(load_properties(arguments.config))
-        except ConfigError as error:
-            raise UserError(str(error)) from error
+    """The file, the environment, --set, then the options that have a name of their own."""
+    try:
+        keys = {} if arguments.config is None else load_properties(arguments.config)
+        keys.update(_of_environment())
+    except ConfigError as error:
+        raise UserError(str(error)) from error
     keys.update(parse_settings(arguments.set, "--set"))
     if arguments.listen is not None or "listeners" not in keys:
         listen = arguments.listen or LISTEN_DEFAULT
@@ -86,7 +88,21 @@ def _settings(arguments: argparse.Namespace) -> BrokerSettings:
         keys["advertised.listeners"] = listener(*parse_address(arguments.advertise, "--advertise"))
     if arguments.data is not None:
         keys["log.dirs"] = arguments.data
-    return broker_settings(keys, arguments.data, arguments.topic)
+    return broker_settings(keys, arguments.data, arguments.topic, os.environ.get(CLUSTER_ID))
+
+
+def _of_environment() -> dict[str, str]:
+    """What the environment sets, and a line that names it: nothing of it is to surprise."""
+    environment = read_environment(os.environ)
+    log = logging.getLogger("kbroker")
+    if environment.variables:
+        log.info("set by the environment: %s", ", ".join(environment.variables.values()))
+    if environment.ignored:
+        log.warning(
+            "environment variables that name no key are ignored: %s",
+            ", ".join(environment.ignored),
+        )
+    return environment.settings
 
 
 async def _serve(settings: BrokerSettings) -> None:

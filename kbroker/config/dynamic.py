@@ -9,14 +9,19 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from .broker import find_key
+from .client_metrics import CLIENT_METRICS_KEYS
 from .errors import ConfigError
 from .resources import CLUSTER_DEFAULT, ResourceType
-from .topic import TOPIC_KEYS, GroupConfig, TopicConfig
+from .topic import GROUP_KEYS, TOPIC_KEYS, GroupConfig, TopicConfig
+from .values import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from .broker import BrokerConfig
+    from .key import Key
+    from .values import Value
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +48,10 @@ class DynamicConfigs:
         self._topic_default = TopicConfig(_NOTHING, broker)
         self._topic_listeners: list[Callable[[str | None], None]] = []
         self._broker_listeners: list[Callable[[frozenset[str]], None]] = []
+        self._told: set[tuple[int, str]] = set()
         self._update_broker()
+        for resource_type, name in values:
+            self._tell_without_effect(resource_type, name)
 
     def overrides(self, resource_type: int, name: str) -> Mapping[str, str]:
         """The dynamic values of one resource; empty where it has none."""
@@ -81,6 +89,7 @@ class DynamicConfigs:
 
     def changed(self, resource_type: int, name: str) -> None:
         """The image's values of a resource have changed (or its topic is gone)."""
+        self._tell_without_effect(resource_type, name)
         if resource_type == ResourceType.TOPIC:
             self._topics.pop(name, None)
             self._tell_topics(name)
@@ -114,6 +123,33 @@ class DynamicConfigs:
             logger.error("Dynamic broker configuration is not applied: %s", error)
             return frozenset()
 
+    def _tell_without_effect(self, resource_type: int, name: str) -> None:
+        """Warn of keys that are set and change nothing here, of each key of a type once."""
+        found = []
+        for key_name, text in self.overrides(resource_type, name).items():
+            key = _find(resource_type, key_name)
+            is_idle = key is None or (not key.has_effect and text != text_of(key.default))
+            if is_idle and (resource_type, key_name) not in self._told:
+                self._told.add((resource_type, key_name))
+                found.append(key_name)
+        if found:
+            what = ResourceType(resource_type).name.lower().replace("_", " ")
+            where = "the cluster" if name == CLUSTER_DEFAULT else f"{what} {name}"
+            keys = ", ".join(sorted(found))
+            logger.warning("set without effect (first on %s): %s", where, keys)
+
     def _tell_topics(self, name: str | None) -> None:
         for listener in self._topic_listeners:
             listener(name)
+
+
+def _find(resource_type: int, name: str) -> Key[Value] | None:
+    match resource_type:
+        case ResourceType.TOPIC:
+            return TOPIC_KEYS.get(name)
+        case ResourceType.GROUP:
+            return GROUP_KEYS.get(name)
+        case ResourceType.CLIENT_METRICS:
+            return CLIENT_METRICS_KEYS.get(name)
+        case _:
+            return find_key(name)

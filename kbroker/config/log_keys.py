@@ -114,7 +114,7 @@ class LogKeys(Keyed):
         ("delete",),
         list_of("compact", "delete", empty=True),
         scope=CLUSTER_WIDE,
-        doc="What happens to old records: delete, compact or both.",
+        doc="What happens to old records: delete; compact is taken, and not done yet.",
     )
     log_dir = Key[Strings](
         "log.dir",

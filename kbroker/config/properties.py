@@ -23,23 +23,24 @@ def parse_properties(text: str) -> dict[str, str]:
 
 
 def load_properties(path: str) -> dict[str, str]:
-    """The file's keys and values, read as UTF-8; ConfigError says why it cannot be read."""
+    """The file's keys and values; ConfigError says why it cannot be read.
+
+    It is read as ISO 8859-1, as Kafka does: what else there is stands in \\uXXXX escapes.
+    """
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="iso-8859-1", newline="") as file:
             return parse_properties(file.read())
     except OSError as error:
         raise ConfigError(f"Cannot read {path}: {error.strerror}.") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"Cannot read {path}: it is not UTF-8 text.") from error
 
 
 def _logical_lines(text: str) -> Iterator[str]:
     """Lines with their continuations joined; no blank ones, no comments."""
     joined = ""
-    continues = False
     for natural in text.replace("\r\n", "\n").replace("\r", "\n").split("\n"):
         line = natural.lstrip(_BLANKS)
-        if not continues and (not line or line[0] in "#!"):
+        # A continuation of nothing is a line of its own.
+        if not joined and (not line or line[0] in "#!"):
             continue
         backslashes = len(line) - len(line.rstrip("\\"))
         continues = backslashes % 2 == 1

@@ -16,7 +16,7 @@ class TopicKeys(Keyed):
         ("delete",),
         list_of("compact", "delete", empty=True),
         synonyms=(Synonym("log.cleanup.policy"),),
-        doc="What happens to old records: delete, compact or both.",
+        doc="What happens to old records: delete; compact is taken, and not done yet.",
     )
     compression_gzip_level = Key(
         "compression.gzip.level",

@@ -14,7 +14,19 @@ from .values import LONG_MAX, Value, java_integer, shown_in_error
 
 PORT_MAX = 65_535
 
-Validator = Callable[[str, Value], None]
+Check = Callable[[str, Value], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A check, and what Kafka's documentation says of the values it lets through."""
+
+    check: Check
+    text: str
+
+    def __call__(self, name: str, value: Value) -> None:
+        self.check(name, value)
+
 
 _REPLICAS = r"([0-9]+:[0-9]+)?"
 _HOST_PORT = r"(?:[0-9a-zA-Z\-%._]*://)?\[?([0-9a-zA-Z\-%._:]*)\]?:([0-9]+)"  # Utils.getHost
@@ -25,7 +37,11 @@ _DURATION = (
 )
 
 
-def at_least(minimum: int) -> Validator:
+def rule(text: str) -> Callable[[Check], Rule]:
+    return lambda check: Rule(check, text)
+
+
+def at_least(minimum: int) -> Rule:
     def check(name: str, value: Value) -> None:
         if value is None:
             raise invalid_value(name, "null", "Value must be non-null")
@@ -34,10 +50,10 @@ def at_least(minimum: int) -> Validator:
             shown = shown_in_error(value)
             raise invalid_value(name, shown, f"Value must be at least {minimum}")
 
-    return check
+    return Rule(check, f"[{minimum},...]")
 
 
-def between(minimum: float, maximum: float) -> Validator:
+def between(minimum: float, maximum: float) -> Rule:
     def check(name: str, value: Value) -> None:
         if value is None:
             raise invalid_value(name, "null", "Value must be non-null")
@@ -48,25 +64,25 @@ def between(minimum: float, maximum: float) -> Validator:
         if value > maximum:
             raise invalid_value(name, shown, f"Value must be no more than {maximum}")
 
-    return check
+    return Rule(check, f"[{minimum},...,{maximum}]")
 
 
-def one_of(*allowed: str) -> Validator:
+def one_of(*allowed: str) -> Rule:
     def check(name: str, value: Value) -> None:
         if value not in allowed:
             reason = "String must be one of: " + ", ".join(allowed)
             raise invalid_value(name, shown_in_error(value), reason)
 
-    return check
+    return Rule(check, f"[{', '.join(allowed)}]")
 
 
-def one_of_any_case(*allowed: str) -> Validator:
+def one_of_any_case(*allowed: str) -> Rule:
     def check(name: str, value: Value) -> None:
         if not isinstance(value, str) or value.upper() not in allowed:
             reason = "String must be one of (case insensitive): " + ", ".join(allowed)
             raise invalid_value(name, shown_in_error(value), reason)
 
-    return check
+    return Rule(check, f"(case insensitive) [{', '.join(allowed)}]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +92,10 @@ class ListOf:
     allowed: tuple[str, ...] = ()
     empty: bool = False
     null: bool = False
+
+    @property
+    def text(self) -> str:
+        return f"[{', '.join(self.allowed)}]" if self.allowed else ""
 
     def __call__(self, name: str, value: Value) -> None:
         if value is None:
@@ -96,20 +116,26 @@ class ListOf:
                 one(name, entry)
 
 
+Validator = Rule | ListOf
+
+
 def list_of(*allowed: str, empty: bool = False, null: bool = False) -> ListOf:
     return ListOf(allowed, empty, null)
 
 
+@rule("non-null string")
 def non_null(name: str, value: Value) -> None:
     if value is None:
         raise invalid_value(name, "null", "entry must be non null")
 
 
+@rule("non-empty string")
 def non_empty(name: str, value: Value) -> None:
     if value == "":
         raise invalid_value(name, "", "String must be non-empty")
 
 
+@rule("[1,...,9] or -1")
 def gzip_level(name: str, value: Value) -> None:
     if not isinstance(value, int) or not (1 <= value <= 9 or value == -1):
         raise invalid_value(
@@ -117,6 +143,7 @@ def gzip_level(name: str, value: Value) -> None:
         )
 
 
+@rule("[partitionId]:[brokerId],[partitionId]:[brokerId],...")
 def throttled_replicas(name: str, value: Value) -> None:
     """`*`, or partition:broker pairs (ThrottledReplicaListValidator)."""
     assert isinstance(value, tuple)
@@ -129,6 +156,7 @@ def throttled_replicas(name: str, value: Value) -> None:
     raise invalid_value(name, shown_in_error(value), reason)
 
 
+@rule("[latest, earliest, by_duration:PnDTnHnMn.nS]")
 def share_offset_reset(name: str, value: Value) -> None:
     """earliest, latest or by_duration:<ISO 8601 duration, not negative>."""
     assert isinstance(value, str)
@@ -162,6 +190,7 @@ def _is_long(number: int) -> bool:
     return -LONG_MAX - 1 <= number <= LONG_MAX
 
 
+@rule("non-empty list")
 def quorum_voters(name: str, value: Value) -> None:
     """id@host:port entries (QuorumConfig.parseVoterConnections)."""
     assert isinstance(value, tuple)
@@ -178,6 +207,7 @@ def quorum_voters(name: str, value: Value) -> None:
             )
 
 
+@rule("non-empty list")
 def quorum_servers(name: str, value: Value) -> None:
     """host:port entries (QuorumConfig.parseBootstrapServers)."""
     assert isinstance(value, tuple)

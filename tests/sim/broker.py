@@ -25,6 +25,7 @@ from .network import MemoryNetwork
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
+    from kbroker.clock import Clock
     from kbroker.wire.message import Message
 
     from .network import MemoryStream
@@ -119,7 +120,10 @@ class Machine:
 
     @asynccontextmanager
     async def broker(
-        self, *topics: TopicSpec, settings: Mapping[str, str] | None = None
+        self,
+        *topics: TopicSpec,
+        settings: Mapping[str, str] | None = None,
+        clock: Clock | None = None,
     ) -> AsyncIterator[Client]:
         """A broker on this machine's data, and a client of it."""
         config = BrokerConfig(
@@ -136,6 +140,7 @@ class Machine:
             disk=self.disk,
             network=self.network,
             rng=self.rng,
+            clock=clock,
         )
         async with broker:
             yield Client(await self.network.connect(*broker.addresses[0]))

@@ -3,6 +3,7 @@
 //   ["keys"]                        every key of every resource, and the broker keys' update modes
 //   ["value", RESOURCE, KEY, TEXT]  what ConfigDef says of one value by itself; null: it is valid
 //   ["start", {KEY: TEXT}]          what a start with this server.properties says; null: it starts
+//   ["originals", {KEY: TEXT}]      the settings with their variables replaced (config.providers)
 //   ["load", FILE]                  the keys and values of a properties file, as a start reads them
 
 import com.fasterxml.jackson.databind.JsonNode;
@@ -55,6 +56,8 @@ public class Configs {
                 return value(question.get(1).asText(), question.get(2).asText(), question.get(3).asText());
             case "start":
                 return start(question.get(1));
+            case "originals":
+                return originals(question.get(1));
             case "load":
                 return new TreeMap<Object, Object>(Utils.loadProps(question.get(1).asText()));
             default:
@@ -109,11 +112,19 @@ public class Configs {
         }
     }
 
-    private static String start(JsonNode settings) {
+    private static Properties properties(JsonNode settings) {
         Properties properties = new Properties();
         settings.fields().forEachRemaining(each -> properties.put(each.getKey(), each.getValue().asText()));
+        return properties;
+    }
+
+    private static Map<String, Object> originals(JsonNode settings) {
+        return new TreeMap<>(kafka.server.KafkaConfig.fromProps(properties(settings), false).originals());
+    }
+
+    private static String start(JsonNode settings) {
         try {
-            kafka.server.KafkaConfig.fromProps(properties, false);
+            kafka.server.KafkaConfig.fromProps(properties(settings), false);
             return null;
         } catch (RuntimeException error) {
             return error.getMessage() == null ? error.toString() : error.getMessage();

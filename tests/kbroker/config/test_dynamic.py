@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from kbroker.config import BrokerConfig, DynamicConfigs
+
+if TYPE_CHECKING:
+    import pytest
 
 TOPIC, BROKER, GROUP = 2, 4, 32
 Values = dict[tuple[int, str], dict[str, str]]
@@ -84,3 +89,25 @@ def test_groups_follow_the_image() -> None:
     assert configs.group("g").consumer_session_timeout_ms == 50_000
     assert configs.group("g").consumer_heartbeat_interval_ms == 7_000
     assert configs.group("other").consumer_session_timeout_ms == 45_000
+
+
+def test_what_is_set_without_effect_is_told_once_a_key(caplog: pytest.LogCaptureFixture) -> None:
+    values: Values = {(TOPIC, "old"): {"delete.retention.ms": "5", "retention.ms": "5"}}
+    configs = DynamicConfigs(BrokerConfig(), values)
+    values[TOPIC, "t"] = {"delete.retention.ms": "6", "min.compaction.lag.ms": "1"}
+    values[TOPIC, "same"] = {"local.retention.ms": "-2"}  # as by default
+    values[BROKER, ""] = {"num.io.threads": "5", "log.retention.ms": "5", "of.a.plugin": "x"}
+    values[GROUP, "g"] = {"consumer.session.timeout.ms": "50000"}
+    configs.apply(values)
+    configs.apply(values)
+    assert caplog.messages == [
+        "set without effect (first on topic old): delete.retention.ms",
+        "set without effect (first on topic t): min.compaction.lag.ms",
+        "set without effect (first on the cluster): num.io.threads, of.a.plugin",
+        "set without effect (first on group g): consumer.session.timeout.ms",
+    ]
+
+
+def test_a_topic_that_is_gone_is_told_nothing_of(caplog: pytest.LogCaptureFixture) -> None:
+    DynamicConfigs(BrokerConfig(), {}).changed(TOPIC, "gone")
+    assert not caplog.messages

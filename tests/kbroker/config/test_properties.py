@@ -84,7 +84,9 @@ def test_any_text_is_properties_or_a_config_error(text: str) -> None:
 def test_a_file_that_cannot_be_read_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"Cannot read .*nope: No such file or directory\."):
         load_properties(str(tmp_path / "nope"))
-    binary = tmp_path / "binary"
-    binary.write_bytes(b"\xff\xfe")
-    with pytest.raises(ConfigError, match="not UTF-8"):
-        load_properties(str(binary))
+
+
+def test_a_file_is_read_as_latin_1_whatever_its_line_ends(tmp_path: Path) -> None:
+    file = tmp_path / "server.properties"
+    file.write_bytes(b"# caf\xe9\r\na=\xe9\\u20ac\r\nb=1,\\\r\n  2\rc=3")
+    assert load_properties(str(file)) == {"a": "\xe9\u20ac", "b": "1,2", "c": "3"}

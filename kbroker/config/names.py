@@ -1,0 +1,96 @@
+"""Names of keys that this broker does not know: of older Kafkas, of plugins, or mistakes.
+
+A mistake ends the start: what was meant would not happen, and nobody would see it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .broker import BROKER_KEYS, find_key
+from .errors import invalid_value
+from .former_keys import FORMER_KEYS
+from .listeners import controller_listeners
+from .schema import QUOTA_KEYS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from .broker import BrokerConfig
+
+# Keys that Kafka's own plugins, and those that are met most, read from a broker's configuration.
+_PLUGIN_KEYS = ("super.users", "allow.everyone.if.no.acl.found")
+_PLUGIN_PREFIXES = (
+    *("config.providers.", "rsm.config.", "rlmm.config.", "listener.name."),
+    *("confluent.", "cruise.control.", "strimzi.", "kafka.", "metrics.jmx.", "com.", "io.", "org."),
+)
+# Where one of these names a class, unknown keys may be that class's.
+_PLUGIN_CLASSES = (
+    *("alter.config.policy.class.name", "client.quota.callback.class", "config.providers"),
+    *("create.topic.policy.class.name", "kafka.metrics.reporters", "metric.reporters"),
+    *("principal.builder.class", "replica.selector.class", "security.providers"),
+    *("remote.log.storage.manager.class.name", "remote.log.metadata.manager.class.name"),
+    *("ssl.engine.factory.class",),
+)
+_SECRETS = ("password", "secret", "jaas", "token", "credential", "key")
+_LIKENESS_MIN = 0.84  # of difflib: a letter or a word off
+
+
+def is_known(name: str) -> bool:
+    """Whether some Kafka, or a plugin that comes with it, knows the key."""
+    return (
+        find_key(name) is not None
+        or name in FORMER_KEYS
+        or name in QUOTA_KEYS
+        or name in _PLUGIN_KEYS
+    )
+
+
+def is_of_plugin(name: str) -> bool:
+    """Whether the key's prefix says that it is a plugin's."""
+    return name.startswith(_PLUGIN_PREFIXES)
+
+
+def nearest(name: str) -> str | None:
+    """The key that is most like `name`; None: none is."""
+    from difflib import get_close_matches  # 5 ms, for a mistake only
+
+    known = (*BROKER_KEYS, *FORMER_KEYS)
+    close = get_close_matches(name, known, n=1, cutoff=_LIKENESS_MIN)
+    return close[0] if close else None
+
+
+def shown_value(name: str, text: str) -> str:
+    """The value of an unknown key, for a message: it may be a secret."""
+    return "[hidden]" if any(part in name for part in _SECRETS) else text
+
+
+def check_names(config: BrokerConfig) -> None:
+    """ConfigError for a key that is a mistake, with its value and the key that it is most like."""
+    has_plugins = any(config.value(name) != BROKER_KEYS[name].default for name in _PLUGIN_CLASSES)
+    for name, text in config.static.items():
+        if is_known(name):
+            continue
+        near = nearest(name)
+        if near is None and (has_plugins or is_of_plugin(name)):
+            continue
+        shown = shown_value(name, text)
+        hint = "" if near is None else f"; did you mean {near}?"
+        raise invalid_value(name, shown, f"no Kafka knows this key{hint}")
+
+
+def notice(config: BrokerConfig) -> str | None:
+    """What is set and changes nothing here, in one sentence; None: nothing is."""
+    parts = [f"{what}: {', '.join(sorted(names))}" for what, names in _ignored(config) if names]
+    return f"set without effect: {'; '.join(parts)}" if parts else None
+
+
+def _ignored(config: BrokerConfig) -> Iterator[tuple[str, list[str]]]:
+    unknown = config.unknown
+    yield "keys that are not used here", list(config.without_effect)
+    yield "keys of older Kafkas", [name for name in unknown if name in FORMER_KEYS]
+    yield "keys of plugins", [name for name in unknown if name not in FORMER_KEYS]
+    yield (
+        "listeners that are not opened, for the controller is in this process",
+        list(controller_listeners(config)),
+    )

@@ -1,0 +1,81 @@
+"""The keys as tables in Markdown: docs/configuration.md is made of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .broker import BROKER_KEYS, BrokerConfig
+from .client_metrics import CLIENT_METRICS_KEYS
+from .former_keys import FORMER_KEYS
+from .key import READ_ONLY, Key
+from .topic import GROUP_KEYS, TOPIC_KEYS
+from .values import ConfigType, Value, text_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+
+def reference() -> str:
+    """Every key of every resource, and the keys of older Kafkas."""
+    parts = [
+        "## Topics",
+        _table(TOPIC_KEYS, "broker's key", _synonyms),
+        "## Groups",
+        _table(GROUP_KEYS, "broker's key", _synonyms),
+        "## Client metrics subscriptions",
+        _table(CLIENT_METRICS_KEYS, "broker's key", _synonyms),
+        "## Brokers",
+        _table(BROKER_KEYS, "while running", _scope),
+        "## Keys of older Kafkas",
+        "Taken, and named at the start as being without effect: "
+        + ", ".join(_code(name) for name in sorted(FORMER_KEYS))
+        + ".",
+    ]
+    return "\n\n".join(parts)
+
+
+def _table(
+    keys: Mapping[str, Key[Value]], last: str, shown_last: Callable[[Key[Value]], str]
+) -> str:
+    rows = [
+        f"| key | type | default | valid values | {last} | effect here |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name in sorted(keys):
+        key = keys[name]
+        cells = (
+            f"`{name}`" + (" (internal)" if key.internal else ""),
+            key.type.name.lower(),
+            _default(key),
+            _code(key.validator.text) if key.validator is not None else "",
+            shown_last(key),
+            key.doc or "none",
+        )
+        rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(rows)
+
+
+def _default(key: Key[Value]) -> str:
+    if key.default is None:
+        return "none"
+    if key.type is ConfigType.PASSWORD:
+        return "hidden"
+    text = text_of(key.default)
+    if not text:
+        return "empty"
+    return _code(text) + (" (Kafka has none)" if BrokerConfig.is_required(key.name) else "")
+
+
+def _scope(key: Key[Value]) -> str:
+    shown = "" if key.scope is READ_ONLY else key.scope.value
+    if key.synonyms:
+        shown += (", " if shown else "") + "the first set of " + _synonyms(key)
+    return shown
+
+
+def _synonyms(key: Key[Value]) -> str:
+    return ", ".join(_code(synonym.name) for synonym in key.synonyms)
+
+
+def _code(text: str) -> str:
+    return f"`{text}`" if text else ""
