@@ -144,6 +144,13 @@ CHOICES: tuple[Choice, ...] = (
         Choice("a clear error", f"boundaries.*: Fetch v* session_id=*{session}", "*")
         for session in (2**31 - 1, 2**31)
     ),
+    Choice(
+        "a clear error",
+        "configs.resources: v* 4 '*' log.cleaner.threads=0",
+        "responses.*.error_message",
+        "/ by zero",
+        "log.cleaner.threads must be at least 1",
+    ),
     # Limits below zero are zero; the exception inside Apache Kafka spares no field.
     Choice("a clear error", "boundaries.*: Fetch v* *max_bytes=-*", "*"),
     Choice("a clear error", "fetch.limits: * -1", "*"),

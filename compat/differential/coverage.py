@@ -25,7 +25,12 @@ if TYPE_CHECKING:
 BY_NAME = {api.name: api for api in API_TABLE.values()}
 VALID, INVALID, BOUNDARY = KINDS = ("valid", "invalid", "boundary")
 # What is asked of no broker, and why.
-LEFT_OUT = {("UnregisterBroker", 0, VALID): "the broker would be gone for all that follows"}
+LEFT_OUT = {
+    ("UnregisterBroker", 0, VALID): "the broker would be gone for all that follows",
+    ("AddRaftVoter", 0, VALID): "needs another controller",
+    ("AddRaftVoter", 1, VALID): "needs another controller",
+    ("RemoveRaftVoter", 0, VALID): "needs another controller",
+}
 
 
 def lacks(

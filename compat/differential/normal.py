@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 MOMENT = re.compile(r"\b1[5-9]\d{11}\b")  # of the years 2017 to 2033
+CLUSTER_ID = re.compile(r'(the cluster id ")[^"]*(")')
 JUST_NOW_MS = 600_000
 NO_ID = bytes(16).hex()
 
@@ -193,6 +194,7 @@ RULES: tuple[Rule, ...] = (
 # What becomes of text, wherever it stands: `_text`.
 TEXTS = (
     ("names of topics and groups, in text", "each run makes its own, so that none is in its way"),
+    ("the cluster's id in text", "each cluster has its id"),
     ("UUIDs in text", "member ids have random parts; which is which is compared"),
     ("topic ids in text", "topic ids are random"),
     ("times in text", "counted from the scenario's beginning"),
@@ -299,6 +301,7 @@ def _text(text: str, names: Names) -> str:
     """
     text = text.replace(names.prefix, "@")
     text = MOMENT.sub(lambda found: f"NOW{int(found.group()) - names.now_ms:+d}", text)
+    text = CLUSTER_ID.sub(r"\1CLUSTER\2", text)
     text = UUID.sub(lambda found: names.name("uuid", found.group()), text)
     for topic_id, name in names.topic_ids.items():
         text = text.replace(base64.urlsafe_b64encode(bytes.fromhex(topic_id)).decode()[:22], name)

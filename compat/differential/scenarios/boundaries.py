@@ -56,6 +56,10 @@ BY_FIELD = (
     ApiKey.UNREGISTER_BROKER,
     ApiKey.LIST_CONFIG_RESOURCES,
     ApiKey.DESCRIBE_TOPIC_PARTITIONS,
+    ApiKey.UPDATE_FEATURES,
+    ApiKey.ADD_RAFT_VOTER,
+    ApiKey.REMOVE_RAFT_VOTER,
+    ApiKey.ALTER_REPLICA_LOG_DIRS,
     ApiKey.DELETE_TOPICS,  # the last, as the others ask for the topic
 )
 # (API, field=value as in the step's name): why it is not asked.
