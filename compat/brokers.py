@@ -71,7 +71,7 @@ class Address(Broker):
         """From HOST:PORT. Raises ValueError on anything else."""
         host, _, port = text.rpartition(":")
         if not host or not port.isdigit():
-            raise ValueError(f"{text!r} is not kbroker, apache or HOST:PORT")
+            raise ValueError(f"{text!r} is not HOST:PORT")
         return cls(int(port), host)
 
 

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import socket
 import struct
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Self, TypeVar
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
 
     from kbroker.wire.message import Message
@@ -26,6 +27,9 @@ class ConnectionClosed(OSError):
 
 class RawClient:
     """One connection. `exchange` takes and gives whole frames, without their size."""
+
+    # Told the API key and version of each request, of all connections, while a test runs.
+    noting: ClassVar[Callable[[int, int], None] | None] = None
 
     def __init__(self, host: str, port: int, timeout_s: float = 30) -> None:
         self._socket = socket.create_connection((host, port), timeout=timeout_s)
@@ -61,6 +65,9 @@ class RawClient:
         from kbroker.wire.codec import encode
         from kbroker.wire.frame import request_header
 
+        noting = type(self).noting
+        if noting is not None:
+            noting(request.API_KEY or 0, version)
         self._correlation_id += 1
         header = request_header(request.API_KEY or 0, version, self._correlation_id, CLIENT_ID)
         self.send_frame(header + encode(request, version))

@@ -17,7 +17,7 @@ from .asking import assert_error, assert_none
 if TYPE_CHECKING:
     from compat.raw import RawClient
 
-pytestmark = pytest.mark.ci
+pytestmark = [pytest.mark.ci, pytest.mark.item(1)]
 
 API_VERSIONS = 18
 NAMED = ApiVersionsRequest(client_software_name="compat", client_software_version="1.0")
@@ -60,6 +60,7 @@ FEATURES = {  # of a fresh cluster
 }
 
 
+@pytest.mark.item(3)
 @pytest.mark.parametrize("version", range(5))
 def test_lists_kafkas_ranges(raw: RawClient, version: int) -> None:
     response = raw.ask(NAMED, version, ApiVersionsResponse)
@@ -68,6 +69,7 @@ def test_lists_kafkas_ranges(raw: RawClient, version: int) -> None:
     assert {key: found.get(key) for key in RANGES} == RANGES
 
 
+@pytest.mark.item(3)
 def test_lists_the_features_of_a_fresh_cluster(raw: RawClient) -> None:
     response = raw.ask(NAMED, 4, ApiVersionsResponse)
     finalized = {one.name: one.max_version_level for one in response.finalized_features}

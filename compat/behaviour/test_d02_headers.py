@@ -16,7 +16,7 @@ from .asking import assert_none
 if TYPE_CHECKING:
     from compat.raw import RawClient
 
-pytestmark = pytest.mark.ci
+pytestmark = [pytest.mark.ci, pytest.mark.item(2)]
 
 # One tagged field, number 9, of three bytes, that no version knows.
 UNKNOWN_TAG = b"\x01\x09\x03abc"

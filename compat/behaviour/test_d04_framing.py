@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from compat.brokers import Broker
 
-pytestmark = pytest.mark.ci
+pytestmark = [pytest.mark.ci, pytest.mark.item(4)]
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from compat.raw import RawClient
     from kbroker.wire.messages.produce import PartitionProduceResponse
 
-pytestmark = pytest.mark.ci
+pytestmark = [pytest.mark.ci, pytest.mark.item(5)]
 
 
 def new_producer(raw: RawClient, version: int = 4) -> int:
@@ -71,6 +71,7 @@ def producer(raw: RawClient, unique: Callable[[str], str]) -> Producer:
     return Producer(raw, topic)
 
 
+@pytest.mark.item(6)
 def test_producer_ids_differ(raw: RawClient) -> None:
     assert len({new_producer(raw, version) for version in range(6) for _ in range(3)}) == 18
 
@@ -103,12 +104,14 @@ def test_a_gap_in_the_sequence_is_an_error(producer: Producer) -> None:
     assert producer.send(5).base_offset == 5
 
 
+@pytest.mark.item(6)
 @pytest.mark.parametrize("sequence", [0, 7, 2_000_000])
 def test_an_unknown_producer_may_begin_anywhere(producer: Producer, sequence: int) -> None:
     assert_none(producer.send(sequence).error_code)
     assert_none(producer.send(sequence + 1).error_code)
 
 
+@pytest.mark.item(6)
 def test_a_new_epoch_begins_at_zero(producer: Producer) -> None:
     assert_none(producer.send(0, 3).error_code)
     wrong = producer.send(3, epoch=1)
@@ -145,6 +148,7 @@ def test_two_idempotent_batches_with_one_sequence_are_one(producer: Producer) ->
     assert again.log_start_offset == list_offset(producer.raw, producer.topic, EARLIEST).offset
 
 
+@pytest.mark.item(5, 6)
 @pytest.mark.parametrize("ending", ["clean", "killed"])
 def test_the_last_batch_and_sequence_survive_a_restart(new_broker: NewBroker, ending: str) -> None:
     from compat.raw import RawClient

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from compat.brokers import Broker
 
-pytestmark = pytest.mark.ci
+pytestmark = [pytest.mark.ci, pytest.mark.item(7)]
 
 HOUR_MS = 3_600_000
 

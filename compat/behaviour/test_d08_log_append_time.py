@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from compat.raw import RawClient
 
-pytestmark = pytest.mark.ci
+pytestmark = [pytest.mark.ci, pytest.mark.item(8)]
 
 
 @pytest.mark.parametrize("codec", list(Codec))

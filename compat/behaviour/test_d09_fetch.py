@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from compat.brokers import Broker
 
-pytestmark = pytest.mark.ci
+pytestmark = [pytest.mark.ci, pytest.mark.item(9)]
 
 LONG_MS = 20_000
 SOON_S = 5.0
@@ -61,6 +61,7 @@ def test_an_offset_inside_a_batch_gives_the_whole_batch(
     assert (found.high_watermark, found.last_stable_offset, found.log_start_offset) == (20, 20, 0)
 
 
+@pytest.mark.item(12)
 def test_the_first_batch_comes_however_small_the_limits(
     raw: RawClient, five: tuple[str, bytes]
 ) -> None:
@@ -75,6 +76,7 @@ def test_the_first_batch_comes_however_small_the_limits(
         assert len(bytes_of(found)) == header.size_bytes
 
 
+@pytest.mark.item(12)
 def test_the_partition_limit_counts_from_the_first_batch(
     raw: RawClient, five: tuple[str, bytes]
 ) -> None:
@@ -83,6 +85,7 @@ def test_the_partition_limit_counts_from_the_first_batch(
     assert [header.base_offset for header in headers_of(found)] == [0, 4]
 
 
+@pytest.mark.item(12)
 def test_only_the_first_partition_may_exceed_the_limit(
     raw: RawClient, unique: Callable[[str], str]
 ) -> None:
@@ -100,6 +103,7 @@ def test_only_the_first_partition_may_exceed_the_limit(
     assert sizes[1] == 0
 
 
+@pytest.mark.item(12)
 def test_it_waits_for_min_bytes_but_not_longer_than_max_wait(
     raw: RawClient, five: tuple[str, bytes]
 ) -> None:
@@ -109,6 +113,7 @@ def test_it_waits_for_min_bytes_but_not_longer_than_max_wait(
     assert len(records_of(found)) == 20
 
 
+@pytest.mark.item(12)
 def test_a_record_wakes_it(broker: Broker, raw: RawClient, five: tuple[str, bytes]) -> None:
     name, topic_id = five
 
@@ -148,6 +153,7 @@ def test_leader_epochs_fence(raw: RawClient, five: tuple[str, bytes]) -> None:
     assert_none(fetch(raw, fetch_request(five[1], 0, leader_epoch=0)).error_code)
 
 
+@pytest.mark.item(11)
 def test_d11_an_unknown_topic_id_is_said_at_once(raw: RawClient) -> None:
     started = time.monotonic()
     found = fetch(raw, fetch_request(b"\x07" * 16, 0, max_wait_ms=LONG_MS))
@@ -155,6 +161,7 @@ def test_d11_an_unknown_topic_id_is_said_at_once(raw: RawClient) -> None:
     assert_error(found.error_code, ErrorCode.UNKNOWN_TOPIC_ID)
 
 
+@pytest.mark.item(11)
 def test_d11_an_unknown_name_or_partition_is_said_at_once(
     raw: RawClient, five: tuple[str, bytes], unique: Callable[[str], str]
 ) -> None:
@@ -173,6 +180,7 @@ def test_d11_an_unknown_name_or_partition_is_said_at_once(
     assert time.monotonic() - started < SOON_S
 
 
+@pytest.mark.item(11)
 def test_d11_the_id_of_a_deleted_topic_is_unknown_after_its_name_is_reused(
     raw: RawClient, unique: Callable[[str], str]
 ) -> None:

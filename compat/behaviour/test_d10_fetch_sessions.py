@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from compat.raw import RawClient
 
-pytestmark = pytest.mark.ci
+pytestmark = [pytest.mark.ci, pytest.mark.item(10)]
 
 PARTITIONS = 4
 

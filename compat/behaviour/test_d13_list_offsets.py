@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from compat.raw import RawClient
 
-pytestmark = pytest.mark.ci
+pytestmark = [pytest.mark.ci, pytest.mark.item(13)]
 
 MAX_TIMESTAMP, EARLIEST_LOCAL, LATEST_TIERED, EARLIEST_PENDING = -3, -4, -5, -6
 
@@ -82,6 +82,7 @@ def test_every_version(raw: RawClient, unique: Callable[[str], str], version: in
     assert found(raw, topic, stamp + 1, version=version) == (0, stamp + 1, 1, epoch)
 
 
+@pytest.mark.item(3)
 @pytest.mark.parametrize(
     ("timestamp", "version"),
     [(MAX_TIMESTAMP, 6), (EARLIEST_LOCAL, 7), (LATEST_TIERED, 8), (EARLIEST_PENDING, 10), (-7, 11)],

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from compat.conftest import NewBroker
 
-pytestmark = pytest.mark.ci
+pytestmark = [pytest.mark.ci, pytest.mark.item(14)]
 
 
 def end_of(

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from compat.brokers import Broker
     from compat.conftest import NewBroker
 
-pytestmark = pytest.mark.ci
+pytestmark = [pytest.mark.ci, pytest.mark.item(22)]
 
 
 @pytest.fixture
@@ -79,6 +79,7 @@ def stable_member(raw: RawClient, group: str, **options: str) -> JoinGroupRespon
     return joined
 
 
+@pytest.mark.item(23)
 def test_d23_the_first_lookup_is_retriable_at_worst(new_broker: NewBroker) -> None:
     broker = new_broker()
     with RawClient(broker.host, broker.port) as raw:
@@ -100,6 +101,7 @@ def test_d23_the_first_lookup_is_retriable_at_worst(new_broker: NewBroker) -> No
         assert_error(code, ErrorCode.UNKNOWN_MEMBER_ID)
 
 
+@pytest.mark.item(21)
 @pytest.mark.parametrize("version", range(7))
 def test_d21_every_version_finds_the_coordinator(
     raw: RawClient, broker: Broker, group: str, version: int
@@ -115,12 +117,14 @@ def test_d21_every_version_finds_the_coordinator(
     assert places == {(0, broker.host, broker.port)}
 
 
+@pytest.mark.item(21)
 def test_d21_an_unknown_kind_of_coordinator_is_refused(raw: RawClient) -> None:
     request = FindCoordinatorRequest(coordinator_keys=["x"], key_type=9)
     (found,) = raw.ask(request, 6, FindCoordinatorResponse).coordinators
     assert_error(found.error_code, ErrorCode.INVALID_REQUEST)
 
 
+@pytest.mark.item(24)
 @pytest.mark.parametrize("version", range(10))
 def test_every_version_joins(raw: RawClient, group: str, version: int) -> None:
     request = join_request(group)
@@ -139,6 +143,7 @@ def test_every_version_joins(raw: RawClient, group: str, version: int) -> None:
     assert (member.member_id, member.metadata) == (first.member_id, subscription("t"))
 
 
+@pytest.mark.item(24)
 @pytest.mark.parametrize(
     ("changes", "error"),
     [
@@ -277,6 +282,7 @@ def test_who_is_silent_is_out_after_its_session(raw: RawClient, group: str) -> N
     assert_error(code, ErrorCode.UNKNOWN_MEMBER_ID)
 
 
+@pytest.mark.item(24)
 def test_d24_a_static_member_needs_no_second_join_and_keeps_its_place(
     raw: RawClient, group: str, connect: Callable[[], RawClient]
 ) -> None:
@@ -303,6 +309,7 @@ def test_d24_a_static_member_needs_no_second_join_and_keeps_its_place(
     assert_error(rejoin.error_code, ErrorCode.FENCED_INSTANCE_ID)
 
 
+@pytest.mark.item(24)
 def test_d24_leaving_by_instance_id(raw: RawClient, group: str) -> None:
     stable_member(raw, group, instance="i")
     left = leave(raw, group, ("", "i"), ("", "absent"), ("nobody", None))
@@ -418,6 +425,7 @@ def test_d22_many_groups_form_at_once(
         assert len({member_id for member_id, _, _ in mine}) == 3
 
 
+@pytest.mark.item(23)
 def test_a_group_survives_a_restart(new_broker: NewBroker) -> None:
     broker = new_broker()
     with RawClient(broker.host, broker.port) as raw:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from compat.raw import RawClient
 
-pytestmark = pytest.mark.ci
+pytestmark = [pytest.mark.ci, pytest.mark.item(26)]
 
 TOPIC, BROKER = 2, 4
 SET, DELETE, APPEND, SUBTRACT = 0, 1, 2, 3
@@ -176,6 +176,7 @@ def test_an_unknown_topic_is_an_error(raw: RawClient, unique: Callable[[str], st
     assert ask(raw, "no/slash").error_code == ErrorCode.INVALID_TOPIC_EXCEPTION
 
 
+@pytest.mark.item(27)
 def test_operations(raw: RawClient, topic: str) -> None:
     def value(key: str) -> str | None:
         return one(raw, topic, key).value
@@ -193,6 +194,7 @@ def test_operations(raw: RawClient, topic: str) -> None:
     assert (value("retention.ms"), value("segment.bytes")) == ("604800000", "1048576")
 
 
+@pytest.mark.item(27)
 @pytest.mark.parametrize(
     ("changes", "error"),
     [
@@ -214,12 +216,14 @@ def test_changes_that_are_refused_change_nothing(
     assert all(config.config_source != DYNAMIC_TOPIC for config in ask(raw, topic).configs)
 
 
+@pytest.mark.item(27)
 def test_an_unknown_operation_is_an_error(raw: RawClient, topic: str) -> None:
     code, _ = alter(raw, topic, ("retention.ms", 9, "1"))
     # Apache Kafka's parser throws; to name the fault is allowed, and better.
     assert code in (ErrorCode.UNKNOWN_SERVER_ERROR, ErrorCode.INVALID_REQUEST)
 
 
+@pytest.mark.item(27)
 def test_validate_only_changes_nothing(raw: RawClient, topic: str) -> None:
     change = ("retention.ms", SET, "77")
     assert_none(alter(raw, topic, change, validate_only=True, version=0)[0])
@@ -228,6 +232,7 @@ def test_validate_only_changes_nothing(raw: RawClient, topic: str) -> None:
     assert alter(raw, topic, bad, validate_only=True)[0] == ErrorCode.INVALID_CONFIG
 
 
+@pytest.mark.item(27)
 def test_configs_of_an_unknown_topic_cannot_change(
     raw: RawClient, unique: Callable[[str], str]
 ) -> None:

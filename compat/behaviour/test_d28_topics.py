@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
     from compat.raw import RawClient
 
-pytestmark = pytest.mark.ci
+pytestmark = [pytest.mark.ci, pytest.mark.item(28)]
 
 ALL_TOPIC_OPERATIONS = 0xDF8  # read, write, create, delete, alter, describe, configs
 
@@ -239,6 +239,7 @@ def test_topics_are_deleted_by_name_and_by_id(raw: RawClient, unique: Callable[[
     assert describe(raw, by_name).error_code == ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
 
 
+@pytest.mark.item(11)
 def test_a_topic_made_again_is_new_and_empty(raw: RawClient, unique: Callable[[str], str]) -> None:
     name = unique("again")
     ids = []

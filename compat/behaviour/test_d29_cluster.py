@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from compat.brokers import Broker
     from compat.raw import RawClient
 
-pytestmark = pytest.mark.ci
+pytestmark = [pytest.mark.ci, pytest.mark.item(29)]
 
 # create, alter, describe, cluster action, describe and alter configs, idempotent write...
 ALL_CLUSTER_OPERATIONS = 0x1FA0

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
     from compat.conftest import NewBroker
 
+pytestmark = pytest.mark.item(30)
+
 HOUR_MS = 3_600_000
 
 

@@ -109,6 +109,7 @@ def test_members_come_and_go(
 
 
 @pytest.mark.ci
+@pytest.mark.java
 def test_clients_of_all_kinds_share_a_group(
     broker: Broker,
     new_member: NewMember,

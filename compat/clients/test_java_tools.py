@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from compat.brokers import Broker
     from compat.clients.records import StockClient
 
-pytestmark = pytest.mark.ci
+pytestmark = [pytest.mark.ci, pytest.mark.java]
 
 
 def tool(name: str, broker: Broker, *arguments: object, stdin: str | None = None) -> str:

@@ -24,7 +24,6 @@ class Difference:
     path: str
     left: Tree
     right: Tree
-    request: str
 
 
 def unequal(left: Tree, right: Tree, path: str = "") -> Iterator[tuple[str, Tree, Tree]]:

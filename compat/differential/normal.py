@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from .tree import Tree
 
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+MOMENT = re.compile(r"\b1[5-9]\d{11}\b")  # of the years 2017 to 2033
+CLUSTER_ID = re.compile(r'(the cluster id ")[^"]*(")')
 JUST_NOW_MS = 600_000
 NO_ID = bytes(16).hex()
 
@@ -103,6 +105,12 @@ def _metadata_offset(value: Tree, names: Names) -> Tree:
     return "SOME" if isinstance(value, int) and value >= 0 else value
 
 
+def _moment(value: Tree, names: Names) -> Tree:
+    if isinstance(value, int) and MOMENT.fullmatch(str(value)):
+        return f"NOW{value - names.now_ms:+d}"
+    return value
+
+
 def _stamped(struct: Tree) -> bool:
     """Whether a batch says LogAppendTime."""
     return isinstance(struct, dict) and bool(int(struct.get("attributes", 0)) & TIMESTAMP_TYPE_MASK)
@@ -144,13 +152,18 @@ RULES: tuple[Rule, ...] = (
     Rule(("session_id",), "fetch session ids are random", _session_id),
     Rule(("log_append_time_ms",), "the broker's clock", _just_now),
     Rule(
-        ("max_timestamp", "crc"),
-        "the broker's clock, where it stamped a batch, and the CRC over it",
+        ("max_timestamp",),
+        "the broker's clock, where it stamped a batch",
         _append_time,
         within=_stamped,
     ),
     Rule(
-        ("crc",),
+        ("timestamp", "base_timestamp", "max_timestamp"),
+        "the time when a scenario began, from which it counts; a recording has another",
+        _moment,
+    ),
+    Rule(
+        ("size_bytes",),
         "two compressors make different bytes of the same records, which are compared",
         _left_out,
         within=_compressed,
@@ -178,8 +191,20 @@ RULES: tuple[Rule, ...] = (
     Rule(("finalized_features_epoch",), "an offset of the metadata log", _metadata_offset),
 )
 
-# Lists that Kafka fills from a hash map or set, in an order that depends on hash codes. They are
-# compared by these fields of their elements.
+# What becomes of text, wherever it stands: `_text`.
+TEXTS = (
+    ("names of topics and groups, in text", "each run makes its own, so that none is in its way"),
+    ("the cluster's id in text", "each cluster has its id"),
+    ("UUIDs in text", "member ids have random parts; which is which is compared"),
+    ("topic ids in text", "topic ids are random"),
+    ("times in text", "counted from the scenario's beginning"),
+)
+HASHED = "filled from a hash map or set, in an order that depends on hash codes"
+SHUFFLED = {
+    "DeleteTopics": "shuffled on purpose (ReplicationControlManager.deleteTopics)",
+    "Fetch": "what cannot be read comes last, whatever the order of the request",
+}
+# Lists whose order says nothing: they are compared by these fields of their elements.
 UNORDERED: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("ApiVersions", "api_keys"): ("api_key",),
     ("ApiVersions", "supported_features"): ("name",),
@@ -196,6 +221,7 @@ UNORDERED: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("OffsetForLeaderEpoch", "topics"): ("topic",),
     ("JoinGroup", "members"): ("group_instance_id", "member_id"),
     ("DescribeGroups", "groups"): ("group_id",),
+    ("ListConfigResources", "config_resources"): ("resource_type", "resource_name"),
     ("DescribeGroups", "members"): ("group_instance_id", "member_id"),
     ("OffsetFetch", "topics"): ("name", "topic_id"),
     ("OffsetFetch", "partitions"): ("partition_index",),
@@ -211,12 +237,26 @@ UNORDERED: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("ElectLeaders", "partition_result"): ("partition_id",),
     ("IncrementalAlterConfigs", "responses"): ("resource_type", "resource_name"),
     ("AlterConfigs", "responses"): ("resource_type", "resource_name"),
-    # What cannot be read comes last, whatever the order of the request.
     ("Fetch", "responses"): ("topic_id", "topic"),
     ("Fetch", "partitions"): ("partition_index",),
-    # Shuffled on purpose (ReplicationControlManager.deleteTopics).
     ("DeleteTopics", "responses"): ("name", "error_code"),
 }
+
+
+def normalisations() -> list[tuple[str, str]]:
+    """(what is not compared as it is, why) of everything here, for reports."""
+    rules = [
+        (
+            ", ".join(rule.fields) + (" of " if rule.apis else "") + ", ".join(rule.apis),
+            rule.reason,
+        )
+        for rule in RULES
+    ]
+    orders = [
+        (f"the order of {name} of {api}, by {' and '.join(keys)}", SHUFFLED.get(api, HASHED))
+        for (api, name), keys in UNORDERED.items()
+    ]
+    return [*rules, *TEXTS, *orders]
 
 
 def normalised(transcript: Sequence[Entry], names: Names) -> list[Tree]:
@@ -256,8 +296,12 @@ def _key(element: Tree, keys: Sequence[str]) -> str:
 
 
 def _text(text: str, names: Names) -> str:
-    """Strings, with the prefix shortened and random parts named: member ids, ids in messages."""
+    """Strings, with the prefix shortened, random parts named (member ids, ids in messages) and
+    times counted from the scenario's beginning.
+    """
     text = text.replace(names.prefix, "@")
+    text = MOMENT.sub(lambda found: f"NOW{int(found.group()) - names.now_ms:+d}", text)
+    text = CLUSTER_ID.sub(r"\1CLUSTER\2", text)
     text = UUID.sub(lambda found: names.name("uuid", found.group()), text)
     for topic_id, name in names.topic_ids.items():
         text = text.replace(base64.urlsafe_b64encode(bytes.fromhex(topic_id)).decode()[:22], name)

@@ -32,6 +32,7 @@ FRAME_TIMEOUT_S = 4.0
 PATIENCE_S = 30.0
 POLL_INTERVAL_S = 0.02
 CLIENT_ID = "differential"
+FRAMES, NOTE = "frames", "note"  # in the place of an API, where a step is of none
 CLOSED, SILENT, GARBLED, ANSWERED = "closed", "silent", "garbled", "answered"
 # With its size: key 18, version 0, correlation id 1, no client id.
 API_VERSIONS_V0 = b"\0\0\0\x0a\0\x12\0\0\0\0\0\1\xff\xff"
@@ -43,12 +44,15 @@ class NoAnswer(Exception):
 
 @dataclass(frozen=True)
 class Entry:
-    """A step and what came of it. `answer` is a response's fields, or CLOSED, SILENT or GARBLED."""
+    """A step and what came of it. `answer` is a response's fields, or CLOSED, SILENT or GARBLED.
+
+    `request` has the request's fields as they were sent, or the bytes of a frame as hex.
+    """
 
     step: str
     api: str
     version: int
-    request: Message | None
+    request: Tree
     answer: Tree
 
 
@@ -59,8 +63,9 @@ class Pending:
     peer: Peer
     connection: str
     step: str
-    request: Message
+    api_key: int
     version: int
+    request: Tree  # taken when it was sent: a scenario may change it after that
     correlation_id: int
 
     def answer(self, response: type[R]) -> R:
@@ -138,6 +143,17 @@ class Peer:
         finally:
             del self.transcript[kept:]
 
+    def ask_own(
+        self, step: str, request: Message, version: int, response: type[R], items: str, name: str
+    ) -> None:
+        """Ask for all, and of the list `items` keep what the scenario made, by its `name`."""
+        answer = tree_of(self.quietly(request, version, response), version)
+        found = answer[items]
+        assert isinstance(found, list)
+        answer[items] = [one for one in found if str(one[name]).startswith(self.prefix)]
+        api = API_TABLE[request.API_KEY or 0].name
+        self._keep(step, api, version, tree_of(request, version), answer)
+
     def until(
         self,
         request: Message,
@@ -166,7 +182,9 @@ class Peer:
         self._correlation_id += 1
         header = request_header(request.API_KEY or 0, version, self._correlation_id, client_id)
         self._client(connection).send_frame(header + encode(request, version))
-        return Pending(self, connection, step, request, version, self._correlation_id)
+        sent = tree_of(request, version)
+        key = request.API_KEY or 0
+        return Pending(self, connection, step, key, version, sent, self._correlation_id)
 
     def unanswered(self, request: Message, version: int, *, connection: str = "main") -> None:
         """Send what gets no answer."""
@@ -174,7 +192,7 @@ class Peer:
 
     def receive(self, pending: Pending) -> Message | None:
         """Read the next response of the connection, which must be to that request, and keep it."""
-        api = API_TABLE[pending.request.API_KEY or 0]
+        api = API_TABLE[pending.api_key]
         answer: Tree
         message: Message | None = None
         try:
@@ -196,16 +214,24 @@ class Peer:
         return message
 
     def outcome(
-        self, step: str, data: bytes, connection: str, *, timeout_s: float = FRAME_TIMEOUT_S
+        self,
+        step: str,
+        data: bytes,
+        connection: str,
+        *,
+        timeout_s: float = FRAME_TIMEOUT_S,
+        api: str = FRAMES,
+        version: int = 0,
     ) -> None:
         """Send bytes as they are; what is kept is whether an answer comes, not what it says."""
         answer = self._raw(data, connection, timeout_s)
-        self._keep(step, "frames", 0, None, answer if isinstance(answer, str) else ANSWERED)
+        self._keep(step, api, version, data.hex(), answer if isinstance(answer, str) else ANSWERED)
 
     def exchange(self, step: str, data: bytes, *, connection: str) -> None:
         """Send bytes as they are; what is kept is the frame that comes back, as hex."""
         answer = self._raw(data, connection, TIMEOUT_S)
-        self._keep(step, "frames", 0, None, answer if isinstance(answer, str) else answer.hex())
+        kept = answer if isinstance(answer, str) else answer.hex()
+        self._keep(step, FRAMES, 0, data.hex(), kept)
 
     def alive(self, step: str, connection: str) -> None:
         """Keep whether a connection, if it is there still, serves."""
@@ -230,7 +256,7 @@ class Peer:
 
     def note(self, step: str, answer: Tree) -> None:
         """Keep something that was derived from answers."""
-        self._keep(step, "note", 0, None, answer)
+        self._keep(step, NOTE, 0, None, answer)
 
     def drop(self, connection: str) -> None:
         """Close a connection; the next use of the name makes a new one."""
@@ -247,8 +273,6 @@ class Peer:
             self._clients[connection] = RawClient(self.host, self.port, TIMEOUT_S)
         return self._clients[connection]
 
-    def _keep(
-        self, step: str, api: str, version: int, request: Message | None, answer: Tree
-    ) -> None:
+    def _keep(self, step: str, api: str, version: int, request: Tree, answer: Tree) -> None:
         step = step.replace(self.prefix, "@")
         self.transcript.append(Entry(step, api, version, request, answer))

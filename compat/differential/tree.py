@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kbroker.storage.batch import HEADER, BatchHeader, TimestampType, records
+from kbroker.storage.batch import ATTRIBUTES_AT, HEADER, BatchHeader, TimestampType, records
+from kbroker.storage.crc import crc32c
 from kbroker.storage.errors import StorageError
 from kbroker.wire.errors import ErrorCode
 from kbroker.wire.schema import tagged, untagged
@@ -78,23 +79,24 @@ def _batch(header: BatchHeader, view: memoryview) -> Tree:
     stamped = header.timestamp_type is TimestampType.LOG_APPEND_TIME
     try:
         shown: list[Tree] = [
-            [
-                record.offset,
+            {
+                "offset": record.offset,
                 # Where the broker stamped the batch, its clock is named once.
-                "of the batch" if stamped else record.timestamp,
-                _hex(record.key),
-                _hex(record.value),
-                [[key, _hex(value)] for key, value in record.headers],
-            ]
+                "timestamp": "of the batch" if stamped else record.timestamp,
+                "key": _hex(record.key),
+                "value": _hex(record.value),
+                "headers": [[key, _hex(value)] for key, value in record.headers],
+            }
             for record, _ in zip(records(view), range(RECORDS_SHOWN_MAX), strict=False)
         ]
     except StorageError as error:
         shown = [type(error).__name__, bytes(view[HEADER:]).hex()]
     return {
+        "size_bytes": header.size_bytes,
         "base_offset": header.base_offset,
         "leader_epoch": header.leader_epoch,
         "magic": header.magic,
-        "crc": header.crc,
+        "crc": "right" if header.crc == crc32c(view[ATTRIBUTES_AT:]) else "wrong",
         "attributes": header.attributes,
         "last_offset_delta": header.last_offset_delta,
         "base_timestamp": header.base_timestamp,

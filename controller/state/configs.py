@@ -124,7 +124,6 @@ def _alter(
 ) -> list[Message]:
     """The records of one resource. RequestError."""
     resource_type, name = resource.resource_type, resource.resource_name
-    _check_resource(resource_type, name)
     _check_keys(
         [config.name for config in resource.configs],
         [
@@ -133,6 +132,7 @@ def _alter(
             if config.value is None and config.config_operation != Operation.DELETE
         ],
     )
+    _check_resource(resource_type, name)
     current = image.configs.get((resource_type, name), {})
     values = dict(current)
     records: list[ConfigRecord] = []

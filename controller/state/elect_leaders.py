@@ -36,9 +36,12 @@ def decide_elect_leaders(
 ) -> Result[ElectLeadersResponse]:
     """Null is all partitions, of which those are left out that need no election.
 
+    A request that allows no time is over before it begins, here as in Kafka's controller queue.
     RequestError for an unknown type of election, and for too many changes.
     """
     response = ElectLeadersResponse()
+    if request.timeout_ms <= 0:
+        return Result((), _timed_out(request))
     if request.topic_partitions is not None and not request.topic_partitions:
         return Result((), response)
     election = ELECTIONS.get(request.election_type)
@@ -69,6 +72,21 @@ def decide_elect_leaders(
     if len(records) > RECORDS_A_REQUEST_MAX:
         raise RequestError(ErrorCode.POLICY_VIOLATION, TOO_MANY_RECORDS)
     return Result(tuple(records), response)
+
+
+def _timed_out(request: ElectLeadersRequest) -> ElectLeadersResponse:
+    code = ErrorCode.REQUEST_TIMED_OUT
+    results = [
+        ReplicaElectionResult(
+            topic=topic.topic,
+            partition_result=[
+                PartitionResult(partition_id=index, error_code=code, error_message=None)
+                for index in topic.partitions
+            ],
+        )
+        for topic in request.topic_partitions or ()
+    ]
+    return ElectLeadersResponse(error_code=code, replica_election_results=results)
 
 
 def _elect(

@@ -43,7 +43,12 @@ if TYPE_CHECKING:
 def decide_alter_partition_reassignments(
     image: MetadataImage, request: AlterPartitionReassignmentsRequest, *, schema: ConfigSchema
 ) -> Result[AlterPartitionReassignmentsResponse]:
-    """Partitions stand alone: each has its target or its error. RequestError for too many."""
+    """Partitions stand alone: each has its target or its error. RequestError for too many.
+
+    A request that allows no time is over before it begins, here as in Kafka's controller queue.
+    """
+    if request.timeout_ms <= 0:
+        return Result((), _timed_out(request))
     if not request.topics:
         return Result((), AlterPartitionReassignmentsResponse(error_message=""))
     may_resize = request.allow_replication_factor_change
@@ -72,6 +77,30 @@ def decide_alter_partition_reassignments(
     if len(records) > RECORDS_A_REQUEST_MAX:
         raise RequestError(ErrorCode.POLICY_VIOLATION, TOO_MANY_RECORDS)
     return Result(tuple(records), response)
+
+
+def _timed_out(
+    request: AlterPartitionReassignmentsRequest,
+) -> AlterPartitionReassignmentsResponse:
+    code = ErrorCode.REQUEST_TIMED_OUT
+    responses = [
+        ReassignableTopicResponse(
+            name=topic.name,
+            partitions=[
+                ReassignablePartitionResponse(
+                    partition_index=one.partition_index, error_code=code, error_message=None
+                )
+                for one in topic.partitions
+            ],
+        )
+        for topic in request.topics
+    ]
+    return AlterPartitionReassignmentsResponse(
+        allow_replication_factor_change=request.allow_replication_factor_change,
+        error_code=code,
+        error_message=None,
+        responses=responses,
+    )
 
 
 def _alter(

@@ -208,7 +208,8 @@ class _Reader:
         if partition is None:
             raise RequestError(services.partitions.why_missing(want.topic, want.index))
         partition.check_leader(want.current_leader_epoch)
-        if self.replica_id >= 0 and self.replica_id not in partition.replicas:
+        followers = [one for one in partition.replicas if one != partition.node_id]
+        if self.replica_id >= 0 and self.replica_id not in followers:
             raise RequestError(ErrorCode.NOT_LEADER_OR_FOLLOWER)
         return partition
 

@@ -1,12 +1,14 @@
 """Frames that are wrong: what becomes of the connection, and what else is answered.
 
-For every API at every version: the smallest request, cut short at each of its bytes, with bytes
-behind it, with unknown tags; then headers and sizes that are wrong.
+For every API at every version: the smallest request, cut short at each of its bytes, with each byte
+of it overwritten (lengths below zero), with bytes behind it, with tags that are unknown, twice
+there, out of order or over the end; then headers and sizes that are wrong.
 """
 
 from __future__ import annotations
 
 import struct
+from functools import partial
 from typing import TYPE_CHECKING
 
 from compat.differential.scenarios import scenario
@@ -17,7 +19,7 @@ from kbroker.wire.messages.api_versions import ApiVersionsRequest
 from kbroker.wire.messages.metadata import MetadataRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from compat.differential.peer import Peer
     from kbroker.wire.message import Message
@@ -43,8 +45,22 @@ HARMFUL = (
     ApiKey.WRITE_TXN_MARKERS,
     ApiKey.SASL_HANDSHAKE,
     ApiKey.SASL_AUTHENTICATE,
+    ApiKey.ADD_PARTITIONS_TO_TXN,  # from version 4 it is not answered without a transaction
 )
+# Tags behind the last field: their number, then tag, size and bytes of each.
+TAGS = {
+    "a tag": b"\x01\x63\x02hi",
+    "a tag twice": b"\x02\x63\x02hi\x63\x02hi",
+    "tags out of order": b"\x02\x64\x02hi\x63\x02hi",
+    "a tag without bytes": b"\x01\x63\x00",
+    "a tag over the end": b"\x01\x63\x7fhi",
+    "tags over the end": b"\x05\x63\x02hi",
+    "a tag of 2 GiB": b"\x01\x63\xff\xff\xff\xff\x0f",
+    "2 GiB of tags": b"\xff\xff\xff\xff\x0f",
+    "a tag over 32 bits": b"\x01\xff\xff\xff\xff\xff\x01\x00",
+}
 CUT_AT_MOST = 40
+KEY_AND_VERSION = 4  # of a header; more of them says what is meant
 
 
 def smallest(peer: Peer, key: int, version: int) -> Message:
@@ -63,31 +79,90 @@ def sized(frame: bytes) -> bytes:
     return struct.pack(">i", len(frame)) + frame
 
 
+def _send(peer: Peer, api: str, version: int, step: str, data: bytes) -> None:
+    peer.outcome(step, data, "frames", api=api, version=version)
+
+
 def goes_on(peer: Peer, step: str) -> None:
     """Whether the connection still serves."""
     peer.alive(f"{step}: the connection", "frames")
 
 
-@scenario(ApiVersionsRequest)
-def cut_and_trailing(peer: Peer) -> None:
+def _of(peer: Peer, keys: range) -> Iterator[tuple[int, range]]:
+    """What is served of these keys; in parts, so that they run side by side."""
     for key, served in peer.versions.items():
-        for version in served if key not in HARMFUL else ():
+        if key in keys and key not in HARMFUL:
+            yield key, served
+
+
+def damaged(peer: Peer, keys: range) -> None:
+    for key, served in _of(peer, keys):
+        for version in served:
             header = request_header(key, version, 7, "frames")
             body = encode(smallest(peer, key, version), version)
             name = f"{API_TABLE[key].name} v{version}"
+            send = partial(_send, peer, API_TABLE[key].name, version)
             if len(body) > CUT_AT_MOST:
                 continue
-            peer.outcome(f"{name} whole", sized(header + body), "frames")
+            send(f"{name} whole", sized(header + body))
             for size in range(len(body)):
-                peer.outcome(f"{name} cut at {size}", sized(header + body[:size]), "frames")
+                send(f"{name} cut at {size}", sized(header + body[:size]))
+            for size in range(KEY_AND_VERSION, len(header)):
+                send(f"{name} header cut at {size}", sized(header[:size]))
             for tail in (b"\0", b"\0" * 5, b"\xff"):
                 frame = sized(header + body + tail)
-                peer.outcome(f"{name} and {tail.hex()}", frame, "frames")
-            if header.endswith(b"\0") and API_TABLE[key].first_flexible_version is not None:
-                tagged = body[:-1] + b"\x01\x63\x02hi"
-                peer.outcome(f"{name} with a tag", sized(header + tagged), "frames")
-                in_header = header[:-1] + b"\x01\x63\x02hi" + body
-                peer.outcome(f"{name} with a tag in its header", sized(in_header), "frames")
+                send(f"{name} and {tail.hex()}", frame)
+            flexible = API_TABLE[key].first_flexible_version
+            if flexible is None or version < flexible:
+                continue
+            for what, tags in TAGS.items():
+                send(f"{name} with {what}", sized(header + body[:-1] + tags))
+                in_header = header[:-1] + tags + body
+                send(f"{name} with {what} in its header", sized(in_header))
+
+
+def overwritten(peer: Peer, keys: range) -> None:
+    """Each byte of the body that is no text is ff in its turn: lengths below zero, or of 2 GiB."""
+    for key, served in _of(peer, keys):
+        for version in served:
+            header = request_header(key, version, 7, "frames")
+            body = encode(smallest(peer, key, version), version)
+            name = f"{API_TABLE[key].name} v{version}"
+            for place in range(min(len(body), CUT_AT_MOST)):
+                if chr(body[place]).isprintable():
+                    continue  # text, or the length of a longer one
+                changed = body[:place] + b"\xff" + body[place + 1 :]
+                _send(
+                    peer,
+                    API_TABLE[key].name,
+                    version,
+                    f"{name} ff at {place}",
+                    sized(header + changed),
+                )
+
+
+@scenario(ApiVersionsRequest)
+def of_records(peer: Peer) -> None:
+    damaged(peer, range(0, 8))
+    overwritten(peer, range(0, 8))
+
+
+@scenario(ApiVersionsRequest)
+def of_groups(peer: Peer) -> None:
+    damaged(peer, range(8, 18))
+    overwritten(peer, range(8, 18))
+
+
+@scenario(ApiVersionsRequest)
+def of_topics(peer: Peer) -> None:
+    damaged(peer, range(18, 32))
+    overwritten(peer, range(18, 32))
+
+
+@scenario(ApiVersionsRequest)
+def of_administrators(peer: Peer) -> None:
+    damaged(peer, range(32, 100))
+    overwritten(peer, range(32, 100))
 
 
 @scenario(ApiVersionsRequest, MetadataRequest)

@@ -166,6 +166,11 @@ REFUSED = [
         ErrorCode.INVALID_REQUEST,
         "Unknown resource type 8",
     ),
+    (
+        resource(64, "x", ("a", SET, None)),
+        ErrorCode.INVALID_REQUEST,
+        "Null value not supported for : a",
+    ),
     (resource(64, "x", ("a", SET, "1")), ErrorCode.INVALID_REQUEST, "Unknown resource type 64"),
 ]
 

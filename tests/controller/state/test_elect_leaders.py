@@ -125,3 +125,18 @@ def test_nobody_is_alive(cluster: Cluster) -> None:
     assert leader(cluster, 0) == NO_LEADER
     refused = error(ErrorCode.ELIGIBLE_LEADERS_NOT_AVAILABLE)
     assert elect(cluster, [("t", [0])], UNCLEAN) == [("t", 0, *refused)]
+
+
+@pytest.mark.parametrize("timeout_ms", [0, -1])
+def test_without_any_time_there_is_no_election(cluster: Cluster, timeout_ms: int) -> None:
+    request = ElectLeadersRequest(
+        topic_partitions=[TopicPartitions(topic="t", partitions=[0, 9])], timeout_ms=timeout_ms
+    )
+    result = decide_elect_leaders(cluster.image, request, schema=SCHEMA)
+    assert result.records == ()
+    assert result.response.error_code == ErrorCode.REQUEST_TIMED_OUT
+    answers = result.response.replica_election_results[0].partition_result
+    assert [(p.partition_id, p.error_code, p.error_message) for p in answers] == [
+        (0, ErrorCode.REQUEST_TIMED_OUT, None),
+        (9, ErrorCode.REQUEST_TIMED_OUT, None),
+    ]

@@ -223,3 +223,16 @@ def test_only_what_moves_is_listed(cluster: Cluster) -> None:
     assert moving(cluster, [("t", [0, 1, 7]), ("two", [0]), ("nope", [0])]) == found
     assert moving(cluster, [("t", [0])]) == []
     assert moving(cluster, []) == []
+
+
+@pytest.mark.parametrize("timeout_ms", [0, -1])
+def test_without_any_time_nothing_moves(cluster: Cluster, timeout_ms: int) -> None:
+    target = ReassignablePartition(partition_index=0, replicas=[2])
+    request = AlterPartitionReassignmentsRequest(
+        timeout_ms=timeout_ms, topics=[ReassignableTopic(name="t", partitions=[target])]
+    )
+    result = decide_alter_partition_reassignments(cluster.image, request, schema=SCHEMA)
+    assert result.records == ()
+    assert result.response.error_code == ErrorCode.REQUEST_TIMED_OUT
+    answer = result.response.responses[0].partitions[0]
+    assert (answer.error_code, answer.error_message) == (ErrorCode.REQUEST_TIMED_OUT, None)

@@ -206,6 +206,12 @@ def test_a_follower_that_is_no_replica_is_refused(path: DataPath) -> None:
     assert answer.error_code == ErrorCode.NOT_LEADER_OR_FOLLOWER
 
 
+def test_the_leader_does_not_follow_itself(path: DataPath) -> None:
+    partition = path.add("t")
+    answer = only(send(path, request(wanted(), replica_id=partition.node_id)))
+    assert answer.error_code == ErrorCode.NOT_LEADER_OR_FOLLOWER
+
+
 def test_a_follower_knows_where_the_leaders_are(path: DataPath) -> None:
     path.add("t")
     assert send(path, request(wanted(), replica_id=7)).node_endpoints == []
