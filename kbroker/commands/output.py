@@ -115,8 +115,9 @@ def rich_table(columns: Sequence[Column], rows: Sequence[Mapping[str, Json]]) ->
 
 
 def _is_numeric(column: Column, rows: Iterable[Mapping[str, Json]]) -> bool:
-    values = [row.get(column.field) for row in rows]
-    return all(value is None or type(value) in (int, float) for value in values)
+    """Numbers, and perhaps cells without one."""
+    kinds = {type(row.get(column.field)) for row in rows} - {type(None)}
+    return bool(kinds) and kinds <= {int, float}
 
 
 def cell_text(value: Json) -> str:

@@ -201,8 +201,8 @@ def test_offsets_are_reset_in_every_way(terminal: Terminal, tmp_path: Path) -> N
     out = terminal.run(*reset, "--topic", "reset", "--to-latest")
     assert out == (
         "GROUP      TOPIC  PARTITION  COMMITTED  NEW\n"
-        "resetting  reset          0          -    4\n"
-        "resetting  reset          1          -    4\n"
+        "resetting  reset          0  -            4\n"
+        "resetting  reset          1  -            4\n"
         "Nothing is changed yet: --execute does it.\n"
     )
     assert "resetting" not in terminal.run("groups", "list")
