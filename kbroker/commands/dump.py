@@ -27,7 +27,6 @@ from .output import (
     json_line,
     plain,
     print_heading,
-    print_line,
     print_table,
 )
 from .progress import Meter, meter
@@ -262,7 +261,7 @@ def _show(rows: Iterable[dict[str, Json]], arguments: argparse.Namespace) -> Non
             count += len(part)
             if kind == "record":
                 for row in part:
-                    print_line(_record_line(row))
+                    print(_record_line(row))
             else:
                 print_table(_COLUMNS[kind], part)
     if not count:
