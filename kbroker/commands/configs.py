@@ -24,7 +24,6 @@ from .output import (
     add_json,
     print_heading,
     print_json,
-    print_line,
     print_table,
 )
 from .remote import add_bootstrap, with_cluster
@@ -204,4 +203,4 @@ async def _alter(
 ) -> None:
     await alter_configs(cluster, resource, changes, validate_only=arguments.validate_only)
     done = "could be changed" if arguments.validate_only else "is changed"
-    print_line(f"{resource_text(resource)} {done}.")
+    print(f"{resource_text(resource)} {done}.")

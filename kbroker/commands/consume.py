@@ -86,6 +86,7 @@ class _Consume:
             self._end_at = parse_time_ms(arguments.until, "--until")
         self._ends: dict[TopicPartition, int] = {}
         self._last_record_at = 0.0
+        self._found_nothing = False  # the read before
 
     async def run(self, cluster: Cluster) -> None:
         arguments, output = self._arguments, self._output
@@ -119,8 +120,8 @@ class _Consume:
         with meter("consume", None, other_is_terminal=sys.stdout.isatty()) as progress:
             async with joined(cluster, arguments.group, arguments.topic, self._start_at) as member:
                 reader = Reader(cluster, {}, self._isolation)
-                while not self._output.is_done:
-                    if member.must_rejoin:
+                while True:
+                    if member.must_rejoin and not self._output.is_done:
                         reader = Reader(cluster, await member.join(), self._isolation)
                         await self._look_for_ends(cluster, list(reader.positions))
                         self._drop_finished(reader)
@@ -129,31 +130,40 @@ class _Consume:
                     await member.commit(await self._show_next(reader, progress))
 
     async def _show_next(self, reader: Reader, progress: Meter) -> dict[TopicPartition, int]:
-        """Print what comes next; where reading goes on in the partitions that had something."""
-        moved: dict[TopicPartition, int] = {}
+        """Print what comes next; where reading goes on, of the partitions in which it moved."""
+        before = dict(reader.positions)
+        cut: dict[TopicPartition, int] = {}
+        self._found_nothing = True
         for records in await reader.read(WAIT_S):
             where = (records[0].topic, records[0].partition)
             end = self._ends.get(where)
             wanted = records if end is None else [r for r in records if r.offset < end]
             shown = self._output.show(wanted)
-            self._last_record_at = trio.current_time()
-            moved[where] = (
-                reader.positions[where] if end is None else min(reader.positions[where], end)
-            )
+            self._last_record_at, self._found_nothing = trio.current_time(), False
             if len(shown) < len(wanted):
-                moved[where] = shown[-1].offset + 1 if shown else wanted[0].offset
+                cut[where] = wanted[len(shown)].offset
             if self._output.is_done:
                 break
+        moved = {
+            partition: min(position, self._ends.get(partition, position))
+            for partition, position in reader.positions.items()
+            if position != before[partition]
+        } | cut
         self._output.flush()
         self._drop_finished(reader)
         progress.update(self._output.count, self._output.count, self._output.size_bytes)
         return moved
 
     def _is_over(self, reader: Reader) -> bool:
+        """Asked before each read; only what a read did not find lets --timeout pass."""
         if self._output.is_done or (self._end_at is not None and not reader.positions):
             return True
         timeout: float | None = self._arguments.timeout
-        return timeout is not None and trio.current_time() - self._last_record_at >= timeout
+        return (
+            timeout is not None
+            and self._found_nothing
+            and trio.current_time() - self._last_record_at >= timeout
+        )
 
     async def _positions(self, cluster: Cluster, topic: Topic) -> dict[TopicPartition, int]:
         count = len(topic.partitions)

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 from base64 import b64encode
+from contextlib import suppress
 from typing import TYPE_CHECKING, cast
 
+from kbroker.client.groups import CONSUMER_PROTOCOL
 from kbroker.controller.records import decode_record
 from kbroker.storage import batch as batch_format
 from kbroker.storage.batch import ControlType
@@ -17,7 +19,10 @@ from kbroker.storage.errors import StorageError
 from kbroker.wire import codec, registry, schema
 from kbroker.wire.errors import ProtocolError
 from kbroker.wire.message import Message, Struct
+from kbroker.wire.records.consumer_protocol_assignment import ConsumerProtocolAssignment
+from kbroker.wire.records.consumer_protocol_subscription import ConsumerProtocolSubscription
 from kbroker.wire.records.end_txn_marker import EndTxnMarker
+from kbroker.wire.records.group_metadata_value import GroupMetadataValue
 from kbroker.wire.records.kraft_version_record import KRaftVersionRecord
 from kbroker.wire.records.leader_change_message import LeaderChangeMessage
 from kbroker.wire.records.snapshot_footer_record import SnapshotFooterRecord
@@ -77,9 +82,27 @@ def _coordinator(
         if not value_class.MIN_VERSION <= version <= value_class.MAX_VERSION:
             raise ProtocolError(f"{value_class.__name__} has no version {version}")
         value = codec.decode(value_class, version, record.value, _INT16_BYTES)
-        return shown_key, {"version": version, "data": message_json(value, version)}
+        shown = message_json(value, version)
+        if isinstance(value, GroupMetadataValue) and value.protocol_type == CONSUMER_PROTOCOL:
+            _show_protocol(value, cast("dict[str, Json]", shown))
+        return shown_key, {"version": version, "data": shown}
 
     return decode
+
+
+def _show_protocol(group: GroupMetadataValue, shown: dict[str, Json]) -> None:
+    """What consumers agree upon is opaque to the broker, and known to us."""
+    members = cast("list[dict[str, Json]]", shown["members"])
+    for member, shown_member in zip(group.members, members, strict=True):
+        for name, message_class, data in (
+            ("subscription", ConsumerProtocolSubscription, member.subscription),
+            ("assignment", ConsumerProtocolAssignment, member.assignment),
+        ):
+            version = int.from_bytes(data[:_INT16_BYTES], "big")
+            version = min(version, message_class.MAX_VERSION)
+            with suppress(ProtocolError):  # a protocol that only calls itself "consumer"
+                message = codec.decode(message_class, version, data, _INT16_BYTES)
+                shown_member[name] = message_json(message, version)
 
 
 DECODERS: Mapping[str, Decoder] = {

@@ -17,6 +17,7 @@ from . import dump_files, dump_segments
 from .arguments import UserError, at_least
 from .decoders import DECODERS, TOPIC_DECODERS
 from .dump_segments import Damage
+from .dump_verify import SegmentCheck, offset_index_problems, time_index_problems
 from .output import (
     BAD,
     FAINT,
@@ -27,10 +28,9 @@ from .output import (
     json_line,
     plain,
     print_heading,
-    print_line,
     print_table,
 )
-from .progress import Meter, meter
+from .progress import meter
 from .times import time_text
 
 if TYPE_CHECKING:
@@ -262,7 +262,7 @@ def _show(rows: Iterable[dict[str, Json]], arguments: argparse.Namespace) -> Non
             count += len(part)
             if kind == "record":
                 for row in part:
-                    print_line(_record_line(row))
+                    print(_record_line(row))
             else:
                 print_table(_COLUMNS[kind], part)
     if not count:
@@ -317,7 +317,7 @@ def _verify(path: str, arguments: argparse.Namespace) -> int:
     try:
         if _LOG.fullmatch(name) or _METADATA_SNAPSHOT.fullmatch(name):
             with meter(name, os.path.getsize(path), other_is_terminal=False) as progress:
-                checked = _SegmentCheck(path, _decoder(path, arguments.decoder))
+                checked = SegmentCheck(path, _decoder(path, arguments.decoder))
                 problems = list(islice(checked.problems(progress), PROBLEMS_MAX))
             count = (
                 f"{checked.batches} {'batch' if checked.batches == 1 else 'batches'}, "
@@ -325,9 +325,7 @@ def _verify(path: str, arguments: argparse.Namespace) -> int:
             )
         elif parsed is not None and parsed[1] in (names.OFFSET_INDEX, names.TIME_INDEX):
             check = (
-                dump_files.offset_index_problems
-                if parsed[1] == names.OFFSET_INDEX
-                else dump_files.time_index_problems
+                offset_index_problems if parsed[1] == names.OFFSET_INDEX else time_index_problems
             )
             problems = list(islice(check(path, parsed[0]), PROBLEMS_MAX))
             count = "every entry"
@@ -345,52 +343,3 @@ def _verify(path: str, arguments: argparse.Namespace) -> int:
         if not problems:
             print(f"{path}: {count} checked")
     return len(problems)
-
-
-class _SegmentCheck:
-    """CRCs, records, and that offsets ascend."""
-
-    def __init__(self, path: str, decoder: Decoder | None) -> None:
-        self.batches = 0
-        self.records = 0
-        self._path = path
-        self._decoder = decoder
-
-    def problems(self, progress: Meter) -> Iterator[str]:
-        last_offset = -1
-        with open(self._path, "rb") as file:
-            for found in dump_segments.batches(file):
-                if isinstance(found, Damage):
-                    if not found.reason.endswith("zeros"):
-                        yield f"at {found.position}: {found.reason}"
-                    return
-                self.batches += 1
-                header = found.header
-                where = f"the batch of offset {header.base_offset} at {found.position}"
-                if header.base_offset <= last_offset:
-                    yield f"{where}: the one before ends at {last_offset}"
-                last_offset = header.last_offset
-                if found.flaw is not None:
-                    yield f"{where}: {found.flaw}"
-                else:
-                    yield from self._record_problems(found, where)
-                progress.update(found.position + header.size_bytes, self.records, found.position)
-
-    def _record_problems(self, found: dump_segments.Found, where: str) -> Iterator[str]:
-        header = found.header
-        count, before = 0, header.base_offset - 1
-        for row in dump_segments.record_rows(self._path, found, self._decoder):
-            if row["kind"] == "damage":
-                yield f"{where}: {row['reason']}"
-                return
-            offset = row["offset"]
-            assert isinstance(offset, int)
-            count += 1
-            if not before < offset <= header.last_offset:
-                yield f"{where}: a record has offset {offset}, after {before}"
-            before = offset
-            if row["undecoded"] is not None:
-                yield f"{where}: the record of offset {offset}: {row['undecoded']}"
-        self.records += count
-        if count != header.record_count:
-            yield f"{where}: it has {count} records, and says {header.record_count}"

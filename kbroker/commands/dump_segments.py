@@ -39,10 +39,11 @@ class Found(NamedTuple):
 
 
 class Damage(NamedTuple):
-    """Where no batch can be read, and why."""
+    """Where no batch can be read, and why; room that was set aside is none."""
 
     position: int
     reason: str
+    is_room: bool = False
 
 
 def batches(file: BinaryIO) -> Iterator[Found | Damage]:
@@ -53,7 +54,7 @@ def batches(file: BinaryIO) -> Iterator[Found | Damage]:
         file.seek(position)
         head = file.read(HEADER)
         if not any(head) and _is_zero(file):
-            yield Damage(position, f"{size - position} bytes of zeros")
+            yield Damage(position, f"{size - position} bytes of zeros", is_room=True)
             return
         if len(head) < HEADER:
             yield Damage(position, f"{size - position} bytes after the last batch")

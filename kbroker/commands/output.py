@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 Json = Union[None, bool, int, float, str, "Sequence[Json]", "Mapping[str, Json]"]
 Row = "Mapping[str, Json]"
 
+# At a terminal nothing that comes from elsewhere may move the cursor or change the colours.
+_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if code != 9}
+
 GOOD, WARNING, BAD, FAINT = "green", "yellow", "bold red", "dim"
 
 
@@ -53,8 +56,9 @@ def json_line(value: Json) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def print_line(text: str) -> None:
-    print(text)
+def printable(text: str) -> str:
+    """The text with control characters spelled out."""
+    return text.translate(_CONTROLS)
 
 
 def print_heading(text: str) -> None:
@@ -64,7 +68,7 @@ def print_heading(text: str) -> None:
         return
     from rich.console import Console
 
-    Console().print(text, style="bold", markup=False, highlight=False, soft_wrap=True)
+    Console().print(printable(text), style="bold", markup=False, highlight=False, soft_wrap=True)
 
 
 def print_table(columns: Sequence[Column], rows: Iterable[Mapping[str, Json]]) -> None:
@@ -107,7 +111,7 @@ def rich_table(columns: Sequence[Column], rows: Sequence[Mapping[str, Json]]) ->
         values = [(column, row.get(column.field)) for column in columns]
         table.add_row(
             *(
-                Text(cell_text(v), style=column.style(v) if v is not None else FAINT)
+                Text(printable(cell_text(v)), style=column.style(v) if v is not None else FAINT)
                 for column, v in values
             )
         )
@@ -115,8 +119,9 @@ def rich_table(columns: Sequence[Column], rows: Sequence[Mapping[str, Json]]) ->
 
 
 def _is_numeric(column: Column, rows: Iterable[Mapping[str, Json]]) -> bool:
-    values = [row.get(column.field) for row in rows]
-    return all(value is None or type(value) in (int, float) for value in values)
+    """Numbers, and perhaps cells without one."""
+    kinds = {type(row.get(column.field)) for row in rows} - {type(None)}
+    return bool(kinds) and kinds <= {int, float}
 
 
 def cell_text(value: Json) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from .output import is_terminal
+from .output import is_terminal, printable
 from .record_json import record_line
 from .times import time_text
 
@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from kbroker.client.records import ConsumedRecord
-
-# At a terminal no record may move the cursor or change the colours.
-_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if code != 9}
 
 
 def add_format(parser: argparse.ArgumentParser) -> None:
@@ -100,11 +97,9 @@ class RecordOutput:
         for record in records:
             parts: list[tuple[str, str]] = []
             for text, style in self._cells(record):
-                printable = text.encode("utf-8", "surrogateescape").decode(
-                    "utf-8", "backslashreplace"
-                )
                 parts += [(self._separator, "")] if parts else []
-                parts.append((printable.translate(_CONTROLS), style))
+                shown = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+                parts.append((printable(shown), style))
             self._console.print(Text.assemble(*parts), soft_wrap=True)
 
 

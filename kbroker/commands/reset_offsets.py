@@ -157,6 +157,10 @@ async def _reset(
         _check_inactive(name, existing.get(name))
         committed = await committed_offsets(cluster, name) if name in existing else {}
         offsets = {} if given is None else given.get(name, given.get(None, {}))
+        if given is not None and not offsets:
+            raise UserError(
+                f"--from-file {arguments.from_file}: it has nothing for group {name!r}."
+            )
         partitions = await _scope(cluster, arguments, wanted, committed, offsets)
         plans[name] = await plan_reset(
             cluster, partitions, committed, ToGiven(offsets) if way is None else way

@@ -12,6 +12,7 @@ from .output import (
     json_line,
     print_heading,
     print_table,
+    printable,
     rich_table,
     table_lines,
 )
@@ -85,7 +86,7 @@ def _picture(sections: Sequence[Section], every_s: float) -> RenderableType:
     ]
     for section in sections:
         if section.title is not None:
-            parts += [Text(), Text(section.title, style="bold")]
+            parts += [Text(), Text(printable(section.title), style="bold")]
         if section.rows:
             parts.append(rich_table(section.columns, section.rows))
     return Group(*parts)

@@ -201,8 +201,8 @@ def test_offsets_are_reset_in_every_way(terminal: Terminal, tmp_path: Path) -> N
     out = terminal.run(*reset, "--topic", "reset", "--to-latest")
     assert out == (
         "GROUP      TOPIC  PARTITION  COMMITTED  NEW\n"
-        "resetting  reset          0          -    4\n"
-        "resetting  reset          1          -    4\n"
+        "resetting  reset          0  -            4\n"
+        "resetting  reset          1  -            4\n"
         "Nothing is changed yet: --execute does it.\n"
     )
     assert "resetting" not in terminal.run("groups", "list")
@@ -242,6 +242,8 @@ def test_offsets_are_reset_in_every_way(terminal: Terminal, tmp_path: Path) -> N
     )
     assert committed(terminal, "resetting")["reset", 0] == 3
     assert committed(terminal, "other") == {("reset", 0): 1}
+    error = terminal.run("groups", "reset-offsets", "third", "--from-file", str(file), status=1)
+    assert "it has nothing for group 'third'." in error
     several = terminal.run(
         "groups", "reset-offsets", "--all-groups", "--topic", "reset:0", "--to-latest", "--export"
     )
@@ -323,6 +325,28 @@ def test_the_cluster(terminal: Terminal) -> None:
         "cluster", "api-versions", "--broker", "4", status=1
     )
     assert "BROKER_ID_NOT_REGISTERED" in terminal.run("cluster", "unregister", "99", status=1)
+
+
+def test_levels_of_features(terminal: Terminal, empty: Kafka) -> None:
+    at = ("--bootstrap", empty.bootstrap)
+    name = "group.version"
+
+    def level() -> int:
+        features = terminal.run_json("cluster", "features", "describe", *at)["features"]
+        return next(int(f["level"]) for f in features if f["name"] == name)
+
+    change = ("cluster", "features")
+    before = level()
+    assert terminal.run(*change, "disable", name, "--validate-only", *at) == (
+        f"{name} could be off now.\n"
+    )
+    assert level() == before == 1
+    assert terminal.run(*change, "disable", name, *at) == f"{name} is off now.\n"
+    assert level() == 0
+    assert terminal.run(*change, "upgrade", f"{name}=1", *at) == f"{name} is at level 1 now.\n"
+    assert level() == 1
+    error = terminal.run(*change, "upgrade", "nope=1", *at, status=1)
+    assert "INVALID_UPDATE_VERSION" in error
 
 
 @pytest.fixture
