@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 HOST = "127.0.0.1"
 REPOSITORY = Path(__file__).resolve().parent.parent
-START_TIMEOUT_S = 60.0
+START_TIMEOUT_S = 180.0  # a JVM on a busy machine
 STOP_TIMEOUT_S = 60.0
 POLL_INTERVAL_S = 0.005
 
