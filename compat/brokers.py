@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 HOST = "127.0.0.1"
 REPOSITORY = Path(__file__).resolve().parent.parent
-START_TIMEOUT_S = 60.0
+START_TIMEOUT_S = 180.0  # a JVM on a busy machine
 STOP_TIMEOUT_S = 60.0
 POLL_INTERVAL_S = 0.005
 
@@ -256,10 +256,11 @@ class ApacheKafka(BrokerProcess):
         if not self.port:
             self.port, self._controller_port = free_ports(2)
         properties = self.folder / "server.properties"
+        node_id = self.settings.get("node.id", "1")
         config = {
             "process.roles": "broker,controller",
-            "node.id": "1",
-            "controller.quorum.voters": f"1@{HOST}:{self._controller_port}",
+            "node.id": node_id,
+            "controller.quorum.voters": f"{node_id}@{HOST}:{self._controller_port}",
             "listeners": f"PLAINTEXT://{HOST}:{self.port},CONTROLLER://{HOST}:{self._controller_port}",
             "advertised.listeners": f"PLAINTEXT://{HOST}:{self.port}",
             "controller.listener.names": "CONTROLLER",

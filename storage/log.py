@@ -260,20 +260,18 @@ class Log(LogBase):
         end = self.log_end_offset if end_offset is None else min(end_offset, self.log_end_offset)
         return read_batches(self.segments, max(from_offset, self.log_start_offset), end)
 
-    @property
-    def first_unstable_offset(self) -> int | None:
-        """Where the first transaction begins that is not decided below the high watermark."""
-        offset = self.producers.first_unstable_offset
+    def first_unstable_offset(self, high_watermark: int) -> int | None:
+        """Where the first transaction begins that is not decided below the high watermark
+        (exclusive), which never goes back.
+        """
+        producers = self.producers  # which may be loaded only now, with all that is decided
+        producers.on_high_watermark(high_watermark)
+        offset = producers.first_unstable_offset
         return offset if offset is None else max(offset, self.log_start_offset)
 
     def remove_expired_producers(self, now_ms: int) -> int:
         """Forget the producers that `producer.id.expiration.ms` rules out; how many. Cheap."""
         return 0 if self._producers is None else self._producers.remove_expired(now_ms)
-
-    def on_high_watermark(self, high_watermark: int) -> None:
-        """Transactions decided below the high watermark (exclusive) are stable now."""
-        if self._producers is not None:
-            self._producers.on_high_watermark(high_watermark)
 
     def aborted_transactions(
         self, offset: int, fetched: FetchSlice, end_offset: int

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 import pytest
 from confluent_kafka import Producer
 
-from compat.apache import run_tool
 from compat.behaviour.groups import coordinate
 from compat.clients.conftest import create_topic
 from compat.clients.librdkafka import Librdkafka
 from compat.clients.member import Member, await_that, shared_out
 from compat.clients.records import CODECS, Position, Record, now_ms, sample_records
+from compat.files.dumping import dump
 from compat.raw import RawClient
 
 if TYPE_CHECKING:
@@ -133,22 +133,6 @@ def use_groups(bootstrap: str, java_classes: Path) -> None:
     finally:
         for member in members:
             member.stop()
-
-
-def dump(files: list[Path], *options: str) -> dict[str, str]:
-    """What dump-log says of each file. Raises ToolError if it fails."""
-    output = run_tool(
-        "dump-log", *options, "--files", ",".join(str(file) for file in files), timeout_s=300
-    )
-    for sign in ("Exception", "isvalid: false", "Mismatches", "mismatch"):
-        assert sign not in output, output[max(0, output.index(sign) - 500) :][:2000]
-    # dump-log believes that every file begins at offset 0.
-    gaps = re.findall(r"^ +(-?\d+) is followed by \d+", output, flags=re.MULTILINE)
-    assert set(gaps) <= {"-1"}, output[output.index("Non-consecutive") :][:2000]
-    parts = re.split(r"^Dumping (.+)$", output, flags=re.MULTILINE)
-    found = dict(zip(parts[1::2], parts[2::2], strict=True))
-    assert found.keys() == {str(file) for file in files}
-    return found
 
 
 def test_every_batch_of_every_topic_is_valid(traffic: Traffic) -> None:

@@ -248,7 +248,7 @@ class Partition:
 
     @property
     def last_stable_offset(self) -> int:
-        unstable = self.log.first_unstable_offset
+        unstable = self.log.first_unstable_offset(self.high_watermark)
         return self.high_watermark if unstable is None else min(unstable, self.high_watermark)
 
     @property
@@ -313,7 +313,6 @@ class Partition:
         self.log = log
         if self.is_leader:
             log.assign_epoch(self.leader_epoch)
-        log.on_high_watermark(self.high_watermark)
         self._moved.add(self)
         if self.flushing:
             self._request_flush(self)

@@ -682,7 +682,7 @@ def test_an_aborted_transaction_is_unstable_then_indexed() -> None:
     append(log)
     batch = batch_of(2, producer_id=7, sequence=0, is_transactional=True)
     log.append(batch, leader_epoch=0, now_ms=NOW_MS)
-    assert log.first_unstable_offset == 1
+    assert log.first_unstable_offset(3) == 1
     marker = build_batch(
         [NewRecord(NOW_MS, control_key(ControlType.ABORT), end_transaction_value(3))],
         producer_id=7,
@@ -691,9 +691,8 @@ def test_an_aborted_transaction_is_unstable_then_indexed() -> None:
         is_transactional=True,
     )
     log.append(memoryview(marker), leader_epoch=0, now_ms=NOW_MS, origin=Origin.COORDINATOR)
-    assert log.first_unstable_offset == 1
-    log.on_high_watermark(4)
-    assert log.first_unstable_offset is None
+    assert log.first_unstable_offset(3) == 1
+    assert log.first_unstable_offset(4) is None
     aborted = AbortedTransaction(7, 1, 3, 4)
     fetched = log.read(0, 10_000)
     assert log.aborted_transactions(0, fetched, 4) == [aborted]

@@ -11,7 +11,8 @@ import trio
 import trio.testing
 
 from kbroker.handlers import fetch
-from kbroker.storage.batch import batches
+from kbroker.storage.batch import ControlType, batches, control_key, end_transaction_value
+from kbroker.storage.builder import NewRecord, build_batch
 from kbroker.storage.disk import FileRange
 from kbroker.storage.origin import Origin
 from kbroker.wire.errors import ErrorCode, RequestError
@@ -125,6 +126,45 @@ def test_every_version_reads(path: DataPath, version: int) -> None:
     answer = only(send(path, request(wanted()), version))
     assert offsets(answer) == [(0, 1), (2, 4)]
     assert (answer.error_code, answer.high_watermark, answer.last_stable_offset) == (0, 5, 5)
+
+
+def transaction(partition: Partition, producer_id: int, end: ControlType | None) -> None:
+    """Two records of a transaction, and its marker if it has ended."""
+    records = [NewRecord(NOW_MS, None, b"x"), NewRecord(NOW_MS, None, b"y")]
+    data = build_batch(
+        records, producer_id=producer_id, producer_epoch=0, base_sequence=0, is_transactional=True
+    )
+    partition.append(memoryview(bytearray(data)), NOW_MS, Origin.CLIENT)
+    if end is not None:
+        marker = build_batch(
+            [NewRecord(NOW_MS, control_key(end), end_transaction_value(0))],
+            producer_id=producer_id,
+            producer_epoch=0,
+            is_control=True,
+            is_transactional=True,
+        )
+        partition.append(memoryview(bytearray(marker)), NOW_MS, Origin.COORDINATOR)
+
+
+@pytest.mark.parametrize("crashed", [False, True])
+def test_transactions_in_a_log_are_told_of(path: DataPath, crashed: bool) -> None:
+    partition = path.add("t")
+    transaction(partition, 1, ControlType.COMMIT)
+    transaction(partition, 2, ControlType.ABORT)
+    if crashed:
+        path = DataPath(path.directory, trio.Event())
+        partition = path.add("t")
+    asked = request(wanted())
+    asked.isolation_level = 1
+    answer = only(send(path, asked))
+    assert answer.last_stable_offset == 6
+    assert offsets(answer) == [(0, 1), (2, 2), (3, 4), (5, 5)]
+    aborted = [(one.producer_id, one.first_offset) for one in answer.aborted_transactions or []]
+    assert aborted == [(2, 3)]
+    transaction(partition, 3, None)
+    answer = only(send(path, asked))
+    assert (answer.last_stable_offset, answer.high_watermark) == (6, 8)
+    assert offsets(answer)[-1] == (5, 5)
 
 
 @pytest.mark.parametrize(("offset", "first"), [(0, 0), (1, 0), (2, 2), (3, 2), (4, 2), (5, 5)])
