@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 HOST = "127.0.0.1"
 REPOSITORY = Path(__file__).resolve().parent.parent
-START_TIMEOUT_S = 180.0  # a JVM on a busy machine
-STOP_TIMEOUT_S = 60.0
+START_TIMEOUT_S = 180.0  # Apache Kafka with 10,000 partitions, on a busy machine
+STOP_TIMEOUT_S = 180.0
 POLL_INTERVAL_S = 0.005
 
 # kafka-server-start.sh and kafka-run-class.sh of 4.3.0 start a broker with these.

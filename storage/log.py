@@ -22,7 +22,7 @@ from .log_reader import FetchSlice as FetchSlice
 from .log_reader import aborted_transactions, read_batches, read_slice
 from .origin import Origin
 from .producer_state import Duplicate
-from .retention import delete_old_segments
+from .retention import delete_old_segments, has_old_segments
 from .timestamp_search import TimestampOffset, find_max_timestamp, find_timestamp
 from .txn_index import AbortedTransaction
 from .validation import prepare
@@ -397,9 +397,14 @@ class Log(LogBase):
         """
         if self._offline is not None:
             raise self._offline
-        self._verify_tail()
         limit = self.log_end_offset if high_watermark is None else high_watermark
         try:
+            if not self._is_tail_known:
+                # To verify it opens the log, and a pass over all logs must not open every one.
+                if not has_old_segments(self, now_ms, limit):
+                    return 0
+                self._verify_tail()
+                limit = min(limit, self.log_end_offset)
             return delete_old_segments(self, now_ms, limit)
         except DiskFull:
             raise  # the next time it gets further

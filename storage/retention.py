@@ -16,20 +16,36 @@ if TYPE_CHECKING:
     from .log import Log
     from .segment import LogSegment
 
+    Rule = Callable[[Log, int], Callable[[LogSegment], bool]]
+
 
 def delete_old_segments(log: Log, now_ms: int, high_watermark: int) -> int:
     """Take them out of the log; how many."""
-    count = _delete(log, _below_log_start(log), now_ms, high_watermark)
-    if log.config.deletes:
-        count += _delete(log, _over_size(log), now_ms, high_watermark)
-        count += _delete(log, _over_age(log, now_ms), now_ms, high_watermark)
+    count = 0
+    for rule in _rules(log):
+        deletable = _outlived(log, rule(log, now_ms), high_watermark)
+        if deletable:
+            log.remove_segments(deletable, now_ms)
+        count += len(deletable)
     return count
 
 
-def _delete(
-    log: Log, is_outlived: Callable[[LogSegment], bool], now_ms: int, high_watermark: int
-) -> int:
-    deletable = []
+def has_old_segments(log: Log, now_ms: int, high_watermark: int) -> bool:
+    """Whether there is any to be taken out. Leaves closed what is."""
+    return any(_outlived(log, rule(log, now_ms), high_watermark) for rule in _rules(log))
+
+
+def _rules(log: Log) -> tuple[Rule, ...]:
+    if log.config.deletes:
+        return (_below_log_start, _over_size, _over_age)
+    return (_below_log_start,)
+
+
+def _outlived(
+    log: Log, is_outlived: Callable[[LogSegment], bool], high_watermark: int
+) -> list[LogSegment]:
+    """The oldest segments, as far as the rule says so of each."""
+    deletable: list[LogSegment] = []
     for segment in log.segments:
         behind = log.segments.after(segment)
         end_offset = log.log_end_offset if behind is None else behind.base_offset
@@ -38,12 +54,10 @@ def _delete(
         if behind is None and not segment.size:
             break
         deletable.append(segment)
-    if deletable:
-        log.remove_segments(deletable, now_ms)
-    return len(deletable)
+    return deletable
 
 
-def _below_log_start(log: Log) -> Callable[[LogSegment], bool]:
+def _below_log_start(log: Log, now_ms: int) -> Callable[[LogSegment], bool]:
     def is_outlived(segment: LogSegment) -> bool:
         behind = log.segments.after(segment)
         return behind is not None and behind.base_offset <= log.log_start_offset
@@ -51,7 +65,7 @@ def _below_log_start(log: Log) -> Callable[[LogSegment], bool]:
     return is_outlived
 
 
-def _over_size(log: Log) -> Callable[[LogSegment], bool]:
+def _over_size(log: Log, now_ms: int) -> Callable[[LogSegment], bool]:
     limit = log.config.retention_bytes
     excess = log.size - limit if limit >= 0 else -1
 

@@ -56,31 +56,19 @@ def main() -> int:
             # Who goes first changes from round to round.
             names = list(kinds) if number % 2 == 0 else list(reversed(kinds))
             for scenario in SCENARIOS:
-                if scenario.groups & groups and number < (
-                    long_rounds if scenario.is_long else rounds
-                ):
-                    for name in names:
-                        place = folder / f"{len(list(folder.iterdir()))}-{name}"
-                        found = _run(scenario, kinds[name](place), sizes, groups)
-                        _note(report, number, name, found)
+                if number >= (long_rounds if scenario.is_long else rounds):
+                    continue
+                if not scenario.groups & groups:
+                    continue
+                for name in names:
+                    place = folder / f"{len(list(folder.iterdir()))}-{name}"
+                    found = _run(scenario, kinds[name](place), sizes, groups)
+                    _note(report, number, name, found)
+                if arguments.json:  # each time: half a run that was cut short is something too
+                    arguments.json.write_text(_json(report, sizes, rounds))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     print(table(report.samples))
-    if arguments.json:
-        arguments.json.write_text(
-            json.dumps(
-                {
-                    "sizes": dataclasses.asdict(sizes),
-                    "rounds": rounds,
-                    "units": {row.name: row.unit for row in ROWS},
-                    "samples": report.samples,
-                    "medians": medians(report.samples),
-                    "series": report.series,
-                },
-                indent=1,
-            )
-            + "\n"
-        )
     return 0
 
 
@@ -89,6 +77,18 @@ class Report(NamedTuple):
 
     samples: Samples
     series: dict[str, dict[str, list[Point]]]
+
+
+def _json(report: Report, sizes: Sizes, rounds: int) -> str:
+    results = {
+        "sizes": dataclasses.asdict(sizes),
+        "rounds": rounds,
+        "units": {row.name: row.unit for row in ROWS},
+        "samples": report.samples,
+        "medians": medians(report.samples),
+        "series": report.series,
+    }
+    return json.dumps(results, indent=1) + "\n"
 
 
 def _run(

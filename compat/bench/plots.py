@@ -87,7 +87,7 @@ def _brokers(results: Results) -> list[str]:
 
 def _bars(results: Results, titles: dict[str, str], unit: str) -> Figure | None:
     """Each row's medians side by side."""
-    rows = [row for row in titles if any(row in each for each in results["medians"].values())]
+    rows = [row for row in titles if all(row in each for each in results["medians"].values())]
     if not rows:
         return None
     figure = Figure(figsize=(7, 0.6 + 0.6 * len(rows)))

@@ -135,8 +135,7 @@ def test_a_look_at_an_idle_log_leaves_no_file_open() -> None:
     log = open_at(
         disk, replace(PAIRS, retention_ms=1000), clean=True, recovery_point=5, now_ms=NOW_MS
     )
-    log._verify_tail()
-    for segment in log.segments:
-        segment.release()
     assert log.delete_old_segments(NOW_MS) == 0
     assert not any(segment.is_open for segment in log.segments)
+    assert log.delete_old_segments(NOW_MS + 1001) == 3
+    assert base_offsets(log) == [5]
