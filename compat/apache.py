@@ -20,6 +20,7 @@ TOOLS = {
     "acls": "org.apache.kafka.tools.AclCommand",
     "api-versions": "org.apache.kafka.tools.BrokerApiVersionsCommand",
     "broker": "kafka.Kafka",
+    "client-metrics": "org.apache.kafka.tools.ClientMetricsCommand",
     "cluster": "org.apache.kafka.tools.ClusterTool",
     "configs": "kafka.admin.ConfigCommand",
     "console-consumer": "org.apache.kafka.tools.consumer.ConsoleConsumer",

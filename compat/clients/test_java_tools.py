@@ -166,6 +166,53 @@ def test_api_versions(broker: Broker) -> None:
     assert {name: found.get(name) for name in ADVERTISED} == ADVERTISED
 
 
+def test_features(broker: Broker) -> None:
+    def described() -> dict[str, list[str]]:
+        """By feature: the lowest and highest level there is, and the one it is at."""
+        lines = tool("features", broker, "describe").splitlines()
+        rows = [re.findall(r"\S+: +(\S+)", line) for line in lines if line.startswith("Feature: ")]
+        return {name: levels[:3] for name, *levels in rows}
+
+    before = described()
+    assert before["metadata.version"] == ["3.3-IV3", "4.3-IV0", "4.3-IV0"]
+    assert before["transaction.version"] == ["0", "2", "2"]
+    with pytest.raises(ToolError, match="Refusing to perform the requested downgrade"):
+        tool("features", broker, "downgrade", "--feature", "metadata.version=29")
+    down = ("downgrade", "--feature", "transaction.version=1")
+    assert "can be downgraded to 1" in tool("features", broker, *down, "--dry-run")
+    assert described() == before
+    tool("features", broker, *down)
+    tool("features", broker, "disable", "--feature", "streams.version")
+    after = described()
+    assert (after["transaction.version"][2], after["streams.version"][2]) == ("1", "0")
+    tool("features", broker, "upgrade", "--release-version", "4.3")
+    assert described() == {**before, "kraft.version": ["0", "1", "1"]}
+
+
+def test_client_metrics(broker: Broker, unique: Callable[[str], str]) -> None:
+    name = unique("subscription")
+    given = (
+        "--metrics",
+        "org.apache.kafka.producer.",
+        "--interval",
+        1000,
+        "--match",
+        "client_id=x",
+    )
+    tool("client-metrics", broker, "--alter", "--name", name, *given)
+    assert name in tool("client-metrics", broker, "--list").split()
+    text = tool("client-metrics", broker, "--describe", "--name", name)
+    assert re.findall(r"(\S+?)=(\S+)", text) == [
+        ("interval.ms", "1000"),
+        ("match", "client_id=x"),
+        ("metrics", "org.apache.kafka.producer."),
+    ]
+    with pytest.raises(ToolError, match="interval must be between 100 and 3600000"):
+        tool("client-metrics", broker, "--alter", "--name", name, "--interval", 5)
+    tool("client-metrics", broker, "--delete", "--name", name)
+    assert name not in tool("client-metrics", broker, "--list").split()
+
+
 def test_cluster(broker: Broker) -> None:
     output = run_tool("cluster", "cluster-id", "--bootstrap-server", broker.bootstrap)
     assert re.search(r"Cluster ID: [\w-]{22}$", output, re.MULTILINE)

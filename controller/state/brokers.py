@@ -320,7 +320,7 @@ def _directory_records(
     cordoned = request.cordoned_log_dirs
     if (
         cordoned is not None
-        and cordoned != (broker.cordoned_log_dirs or [])
+        and (broker.cordoned_log_dirs is None or set(cordoned) != set(broker.cordoned_log_dirs))
         and image.metadata_version >= CORDONED_DIRECTORIES_SINCE
     ):
         records.append(

@@ -12,6 +12,7 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from kbroker.controller.bootstrap import MIN_INSYNC_REPLICAS
+from kbroker.controller.features import CORDONED_DIRECTORIES_SINCE
 from kbroker.controller.model import ResourceType
 from kbroker.wire.errors import ErrorCode, RequestError
 from kbroker.wire.messages import alter_configs
@@ -27,7 +28,7 @@ from .result import Result
 from .topic_names import invalid_topic_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from kbroker.controller.image import MetadataImage
     from kbroker.wire.message import Message
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
     ResourceT = TypeVar("ResourceT", AlterConfigsResource, alter_configs.AlterConfigsResource)
 
+CORDONED_LOG_DIRS: Final = "cordoned.log.dirs"
 VALUE_LENGTH_MAX: Final = 32_767
 
 
@@ -155,8 +157,8 @@ def _alter(
         raise RequestError(*problem)
     _check_existence(image, resource_type, name)
     changed = {record.name: record.value for record in records}
+    _check_levels(image, resource_type, name, changed)
     if MIN_INSYNC_REPLICAS in changed and image.elr_enabled:
-        _check_min_isr(resource_type, name, changed[MIN_INSYNC_REPLICAS])
         return [*records, _clear_elr(resource_type, name)]
     return list(records)
 
@@ -187,8 +189,8 @@ def _replace(
         ConfigRecord(resource_type=resource_type, resource_name=name, name=key, value=value)
         for key, value in changes.items()
     ]
+    _check_levels(image, resource_type, name, changes)
     if MIN_INSYNC_REPLICAS in changes and image.elr_enabled:
-        _check_min_isr(resource_type, name, changes[MIN_INSYNC_REPLICAS])
         records.append(_clear_elr(resource_type, name))
     return records
 
@@ -271,9 +273,23 @@ def _no_list(resource_type: int, operation: Operation, key: str) -> str:
     return f"Can't {operation.name} to key {key} because its type is not LIST."
 
 
-def _check_min_isr(resource_type: int, name: str, value: str | None) -> None:
+def _check_levels(
+    image: MetadataImage, resource_type: int, name: str, changes: Mapping[str, str | None]
+) -> None:
+    """RequestError for what the cluster's feature levels do not allow to change."""
     if resource_type != ResourceType.BROKER:
         return
+    if MIN_INSYNC_REPLICAS in changes and image.elr_enabled:
+        _check_min_isr(name, changes[MIN_INSYNC_REPLICAS])
+    if CORDONED_LOG_DIRS in changes and image.metadata_version < CORDONED_DIRECTORIES_SINCE:
+        raise RequestError(
+            ErrorCode.INVALID_CONFIG,
+            "The cordoned.log.dirs configuration value cannot be set because it requires "
+            "metadata.version >= 4.3-IV0",
+        )
+
+
+def _check_min_isr(name: str, value: str | None) -> None:
     if name:
         raise RequestError(
             ErrorCode.INVALID_CONFIG,

@@ -270,3 +270,25 @@ def test_another_min_isr_clears_the_eligible_leaders(cluster: Cluster) -> None:
     assert cluster.log[-1] == ClearElrRecord(topic_name="t")
     alter(cluster, resource(BROKER, "", ("min.insync.replicas", SET, "2")))
     assert cluster.log[-1] == ClearElrRecord(topic_name="")
+
+
+@pytest.mark.parametrize("operation", [SET, DELETE])
+def test_directories_are_cordoned_only_where_records_can_say_it(operation: Operation) -> None:
+    cluster = Cluster(levels={"metadata.version": 29})
+    assert alter(cluster, resource(BROKER, "1", ("cordoned.log.dirs", operation, ""))) == [
+        (
+            ErrorCode.INVALID_CONFIG,
+            "The cordoned.log.dirs configuration value cannot be set because it requires "
+            "metadata.version >= 4.3-IV0",
+        )
+    ]
+    assert cluster.image.configs == {}
+
+
+def test_without_eligible_leader_replicas_a_broker_has_its_own_min_isr() -> None:
+    cluster = Cluster(levels={"metadata.version": 30})
+    for name in ("", "1"):
+        for operation, value in ((SET, "2"), (DELETE, None)):
+            change = ("min.insync.replicas", operation, value)
+            assert alter(cluster, resource(BROKER, name, change)) == [(ErrorCode.NONE, None)]
+    assert not any(isinstance(record, ClearElrRecord) for record in cluster.log)
