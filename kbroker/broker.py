@@ -333,7 +333,14 @@ class Broker:
             stopping=stopping,
         )
         self._dispatcher = dispatcher
-        maintenance = Maintenance(table, node.store, config, clock, flusher.request)
+        maintenance = Maintenance(
+            table,
+            node.store,
+            config,
+            clock,
+            flusher.request,
+            lambda: publisher.open_cramped(image),
+        )
 
         async with trio.open_nursery() as logs:
             await logs.start(flusher.run)

@@ -176,20 +176,26 @@ class LogDir:
         ):
             # What the checkpoints say was of a log that is gone: a crash must not apply it here.
             self.write_offset_checkpoints()
-        log = open_log(
-            self._disk,
-            f"{self.path}/{names.partition_dir(topic, partition)}",
-            config,
-            now_ms=now_ms,
-            rng=self._rng,
-            clean=self.is_clean,
-            recovery_point=self._recovery_points.get(key),
-            log_start_offset=self._log_start_offsets.get(key, 0),
-            topic_id=topic_id,
-            is_identified=is_identified,
-            deletions=self.deletions,
-            keeps_synced=keeps_synced,
-        )
+        path = f"{self.path}/{names.partition_dir(topic, partition)}"
+        try:
+            log = open_log(
+                self._disk,
+                path,
+                config,
+                now_ms=now_ms,
+                rng=self._rng,
+                clean=self.is_clean,
+                recovery_point=self._recovery_points.get(key),
+                log_start_offset=self._log_start_offsets.get(key, 0),
+                topic_id=topic_id,
+                is_identified=is_identified,
+                deletions=self.deletions,
+                keeps_synced=keeps_synced,
+            )
+        except StorageError:
+            if self._disk.is_dir(path):
+                self._found[key] = path  # what there is of it, so that no other directory gets one
+            raise
         self.logs[key] = log
         self._found.pop(key, None)
         if self._recovery_points.get(key, 0) > log.log_end_offset:
@@ -220,23 +226,29 @@ class LogDir:
         if path is not None and self._topic_id_in(path) not in (None, topic_id):
             self.drop_future(topic, partition, now_ms, 0)
             path = None
+        is_new = path is None
         if path is None:
             name = names.marked_dir(topic, partition, self._rng.randbytes(16), names.FUTURE_DIR)
             path = f"{self.path}/{name}"
             if key in self._recovery_points or key in self._log_start_offsets:
                 self.write_offset_checkpoints()
-        log = open_log(
-            self._disk,
-            path,
-            config,
-            now_ms=now_ms,
-            rng=self._rng,
-            clean=self.is_clean,
-            recovery_point=self._recovery_points.get(key),
-            log_start_offset=self._log_start_offsets.get(key, start_offset),
-            topic_id=topic_id,
-            deletions=self.deletions,
-        )
+        try:
+            log = open_log(
+                self._disk,
+                path,
+                config,
+                now_ms=now_ms,
+                rng=self._rng,
+                clean=self.is_clean,
+                recovery_point=self._recovery_points.get(key),
+                log_start_offset=self._log_start_offsets.get(key, start_offset),
+                topic_id=topic_id,
+                deletions=self.deletions,
+            )
+        except StorageError:
+            if is_new:
+                self.deletions.add(path, now_ms, is_dir=True)  # what there is of it
+            raise
         self.futures[key] = log
         self._found_futures.pop(key, None)
         if self._recovery_points.get(key, 0) > log.log_end_offset:

@@ -41,12 +41,15 @@ class Maintenance:
         config: BrokerConfig,
         clock: Clock,
         request_flush: Callable[[Partition], None],
+        open_cramped: Callable[[], None],
     ) -> None:
+        """`open_cramped` tries once more to open what could not be opened on a full disk."""
         self._table = table
         self._store = store
         self._config = config
         self._clock = clock
         self._request_flush = request_flush
+        self._open_cramped = open_cramped
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         config = self._config
@@ -104,6 +107,7 @@ class Maintenance:
     async def _deletions(self) -> None:
         while True:
             await trio.sleep(DELETION_POLL_S)
+            self._open_cramped()
             if descriptors.is_short():
                 self._store.relieve()
             await self._in_thread(self._store.take_expired_deletions(self._clock.wall_ms()), None)

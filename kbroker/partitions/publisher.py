@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 from kbroker.config import log_config
 from kbroker.config.resources import ResourceType
 from kbroker.controller.features import DIRECTORY_ASSIGNMENT_SINCE
-from kbroker.storage.errors import DiskError, StorageError
+from kbroker.storage.errors import DiskError, DiskFull, StorageError
 from kbroker.wire.errors import ErrorCode
 
 from .log_store import OfflineLogDir
@@ -67,6 +67,8 @@ class Publisher:
         self._request_flush = request_flush
         self._assignments = assignments
         self._moves = moves
+        # Partitions that could not be made for want of room.
+        self._cramped: set[tuple[bytes, int]] = set()
         configs.on_topic_change(self._reconfigure)
 
     def apply(self, delta: ImageDelta, image: MetadataImage) -> None:
@@ -81,6 +83,14 @@ class Publisher:
         for topic_id, indexes in delta.partitions_changed.items():
             topic = image.topics_by_id[topic_id]
             for index in sorted(indexes):
+                self._follow(topic, index, image.metadata_version)
+
+    def open_cramped(self, image: MetadataImage) -> None:
+        """Try once more to open what could not be opened on a full disk."""
+        waiting, self._cramped = self._cramped, set()
+        for topic_id, index in sorted(waiting):
+            topic = image.topics_by_id.get(topic_id)
+            if topic is not None:
                 self._follow(topic, index, image.metadata_version)
 
     def _follow(self, topic: TopicImage, index: int, metadata_version: int) -> None:
@@ -100,9 +110,12 @@ class Publisher:
                 return
             except StorageError as error:
                 # This partition is lost to clients until somebody mends it; all others serve.
-                log.error("%s-%d cannot be opened: %s", topic.name, index, error)
+                if self._table.why_missing(topic.name, index) is not ErrorCode.KAFKA_STORAGE_ERROR:
+                    log.error("%s-%d cannot be opened: %s", topic.name, index, error)
                 self._table.mark_unopened(topic.name, index, ErrorCode.KAFKA_STORAGE_ERROR)
-                if isinstance(error, DiskError):
+                if isinstance(error, DiskFull):
+                    self._cramped.add((topic.topic_id, index))
+                elif isinstance(error, DiskError):
                     self._store.suspect_holder(topic.name, index)
                 return
             partition = Partition(

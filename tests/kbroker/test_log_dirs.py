@@ -631,3 +631,22 @@ async def test_checkpoints_on_a_full_disk_are_written_when_there_is_room() -> No
         await trio.sleep(0.05)
         starts = machine.disk.read_file(f"{home}/log-start-offset-checkpoint")
         assert starts == b"0\n1\nt 0 5\n"
+
+
+async def test_a_partition_made_on_a_full_disk_is_there_when_there_is_room() -> None:
+    machine = TwoDirs()
+    async with machine.two(TopicSpec("t", 2)) as admin:
+        machine.disk.limit(OTHER, machine.disk.used(OTHER))
+        await admin.client.call(*create("u", 2))
+        (cramped,) = (i for i in range(2) if machine.holders("u", i) == [OTHER])
+        assert await admin.produce("u", b"x", cramped) is ErrorCode.KAFKA_STORAGE_ERROR
+        assert await admin.produce("u", b"x", 1 - cramped) is ErrorCode.NONE
+        machine.disk.limit(OTHER, None)
+        await until_async(lambda: is_there(admin, cramped))
+        assert await admin.values("u", index=cramped) == [b"y"]
+    async with machine.two() as admin:
+        assert await admin.values("u", index=cramped) == [b"y"]
+
+
+async def is_there(admin: Admin, index: int) -> bool:
+    return await admin.produce("u", b"y", index) is ErrorCode.NONE

@@ -79,7 +79,12 @@ class Rig:
         )
         self.publish(partitions_changed={TOPIC_ID: {0}})
         self.maintenance = Maintenance(
-            self.table, self.store, self.config, self.clock, self.flusher.request
+            self.table,
+            self.store,
+            self.config,
+            self.clock,
+            self.flusher.request,
+            lambda: None,
         )
 
     def publish(self, **changes: object) -> None:
@@ -184,7 +189,9 @@ async def test_flush_ms_flushes_what_has_waited(
 ) -> None:
     rig = Rig({"flush.ms": "5000"})
     rig.config = BrokerConfig({"log.flush.scheduler.interval.ms": "1000"})
-    maintenance = Maintenance(rig.table, rig.store, rig.config, rig.clock, rig.flusher.request)
+    maintenance = Maintenance(
+        rig.table, rig.store, rig.config, rig.clock, rig.flusher.request, lambda: None
+    )
     await nursery.start(rig.flusher.run)
     await nursery.start(maintenance.run)
     rig.append(3)
