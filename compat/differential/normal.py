@@ -233,6 +233,8 @@ UNORDERED: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("DescribeProducers", "topics"): ("name",),
     ("DeleteRecords", "topics"): ("name",),
     ("DeleteRecords", "partitions"): ("partition_index",),
+    ("AlterReplicaLogDirs", "results"): ("topic_name",),
+    ("AlterReplicaLogDirs", "partitions"): ("partition_index",),
     ("DescribeLogDirs", "partitions"): ("partition_index",),
     ("ElectLeaders", "partition_result"): ("partition_id",),
     ("IncrementalAlterConfigs", "responses"): ("resource_type", "resource_name"),
