@@ -85,8 +85,11 @@ def test_a_directory_that_fails_takes_its_partitions_alone(two: TwoDirectories) 
         await_that(lambda: leader_and_offline(raw, "fails", kept)[1] == 1)
         time.sleep(1)
         assert leader_and_offline(raw, "fails", gone) == (ErrorCode.LEADER_NOT_AVAILABLE, -1, [1])
-        assert produce_one(raw, "fails", gone) == (ErrorCode.NOT_LEADER_OR_FOLLOWER, -1)
-        assert alter(raw, two.first, "fails", gone) is ErrorCode.REPLICA_NOT_AVAILABLE
+        # Apache Kafka answers one or the other, as its start comes upon the directory.
+        error, _ = produce_one(raw, "fails", gone)
+        assert error in (ErrorCode.NOT_LEADER_OR_FOLLOWER, ErrorCode.KAFKA_STORAGE_ERROR)
+        error = alter(raw, two.first, "fails", gone)
+        assert error in (ErrorCode.REPLICA_NOT_AVAILABLE, ErrorCode.KAFKA_STORAGE_ERROR)
     two.broker.stop()
     two.give_second_back()
     two.broker.start()

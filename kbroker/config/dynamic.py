@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+# Exists only as a dynamic value, as other throttles do, and is read by whoever moves partitions
+# between log directories.
+MOVE_RATE = "replica.alter.log.dirs.io.max.bytes.per.second"
+
 _NOTHING: Mapping[str, str] = {}
 # The broker keys that give topics their defaults.
 _TOPIC_DEFAULTS = frozenset(s.name for key in TOPIC_KEYS.values() for s in key.synonyms)
@@ -129,6 +133,8 @@ class DynamicConfigs:
         for key_name, text in self.overrides(resource_type, name).items():
             key = _find(resource_type, key_name)
             is_idle = key is None or (not key.has_effect and text != text_of(key.default))
+            if key_name == MOVE_RATE:
+                is_idle = False
             if is_idle and (resource_type, key_name) not in self._told:
                 self._told.add((resource_type, key_name))
                 found.append(key_name)

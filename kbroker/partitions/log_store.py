@@ -202,15 +202,17 @@ class LogStore:
     def _place(self, topic: str, index: int, assigned: bytes) -> LogDir:
         """Where a log goes that lies in no directory that works."""
         by_id = {_id(each): each for each in self._online.values()}
-        if self._offline and assigned != UNASSIGNED_DIRECTORY and assigned not in by_id:
+        target = by_id.get(assigned)
+        has_copy = target is not None and target.holds_future(topic, index)
+        if self._offline and (has_copy or (target is None and assigned != UNASSIGNED_DIRECTORY)):
             raise OfflineLogDir(f"it may lie in {' or '.join(self._offline)}, which has failed")
-        if assigned in by_id and by_id[assigned].holds_future(topic, index) and not self._offline:
+        if target is not None and has_copy:
             # A crash came in the midst of the exchange: what was copied is all there is, and the
             # controller has been told.
-            by_id[assigned].promote_found_future(topic, index)
-            return by_id[assigned]
+            target.promote_found_future(topic, index)
+            return target
         preferred = self._online.get(self._preferred.get((topic, index), ""))
-        return preferred or by_id.get(assigned) or self._emptiest()
+        return preferred or target or self._emptiest()
 
     def _emptiest(self) -> LogDir:
         usable = [each for each in self._online.values() if not self.is_cordoned(each)]

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
+from kbroker.config.dynamic import MOVE_RATE
 from kbroker.config.resources import CLUSTER_DEFAULT, ResourceType
 from kbroker.controller.model import MIGRATING_DIRECTORY
 from kbroker.storage.batch import BatchHeader
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from .log_store import LogStore
     from .partition import Partition
 
-RATE_KEY: Final = "replica.alter.log.dirs.io.max.bytes.per.second"
 COPIED_AT_ONCE_BYTES: Final = 512 * 1024  # read in a thread, written to the page cache in line
 MOVES_AT_ONCE_MAX: Final = 8
 RATE_POLL_S: Final = 1.0
@@ -137,6 +137,8 @@ class Moves:
             except StorageError as error:
                 log.error("%s-%d does not move on: %s", partition.topic, partition.index, error)
                 self._store.suspect(directory.path)
+                # Once the log is written to, the copy may have what the log has otherwise.
+                self._abandon(partition, directory)
 
     def reconfigure(self, partition: Partition) -> None:
         """The log has another configuration now, and so has the copy."""
@@ -149,28 +151,30 @@ class Moves:
         move = self._forget(partition)
         if move is None:
             return
-        if move.accepted is not None and not partition.removed:
-            self._assignments.assign(partition.topic_id, partition.index, move.source_id)
+        self._take_back(move)
+        self._abandon(partition, move.directory)
+
+    def _abandon(self, partition: Partition, directory: LogDir) -> None:
+        topic, index = partition.topic, partition.index
+        delay_ms = partition.log.config.file_delete_delay_ms
         try:
-            self._store.drop_future(
-                partition.topic,
-                partition.index,
-                move.directory,
-                move.future.config.file_delete_delay_ms,
-            )
+            self._store.drop_future(topic, index, directory, delay_ms)
         except DiskError as error:
-            log.error("what was copied of %s stays on disk: %s", move, error)
-            self._store.suspect(move.directory.path)
+            log.error("what was copied of %s-%d stays on disk: %s", topic, index, error)
+            self._store.suspect(directory.path)
 
     def on_directory_failed(self, directory: LogDir) -> None:
         """Moves into it are over. Those out of it wait, with their copies, for the next start."""
         for partition, move in list(self._moves.items()):
-            if move.directory is directory:
+            if move.directory is directory or partition.offline:
                 self._forget(partition)
-                if move.accepted is not None:
-                    self._assignments.assign(partition.topic_id, partition.index, move.source_id)
-            elif partition.offline:
-                self._forget(partition)
+                self._take_back(move)
+
+    def _take_back(self, move: Move) -> None:
+        """The controller may have been told already where the replica was to lie."""
+        partition = move.partition
+        if move.accepted is not None and not partition.removed:
+            self._assignments.assign(partition.topic_id, partition.index, move.source_id)
 
     def _forget(self, partition: Partition) -> Move | None:
         move = self._moves.pop(partition, None)
@@ -201,6 +205,9 @@ class Moves:
                         log.error("%s stays where it is: %s", move, error)
                         if partition.log.is_offline:
                             self._forget(partition)
+                            source = self._store.directory_of(partition.log)
+                            if source is None or source.holds(partition.topic, partition.index):
+                                self._take_back(move)
                             partition.note_unreadable(error)
                         else:
                             self.cancel(partition)
@@ -334,7 +341,7 @@ class Moves:
     def _rate(self) -> int | None:
         """Bytes a second for all moves together; None: no limit. At least 1."""
         for name in (str(self._node_id), CLUSTER_DEFAULT):
-            value = self._configs.overrides(ResourceType.BROKER, name).get(RATE_KEY)
+            value = self._configs.overrides(ResourceType.BROKER, name).get(MOVE_RATE)
             if value is not None:
                 return max(int(value), 1)
         return None

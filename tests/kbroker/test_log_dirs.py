@@ -11,6 +11,7 @@ import trio
 
 from kbroker.broker import BrokerStopped, StartupError, TopicSpec
 from kbroker.storage.checkpoints import read_meta_properties
+from kbroker.storage.errors import DiskError
 from kbroker.wire.errors import ErrorCode
 from kbroker.wire.messages.find_coordinator import (
     FindCoordinatorRequest,
@@ -650,3 +651,60 @@ async def test_a_partition_made_on_a_full_disk_is_there_when_there_is_room() -> 
 
 async def is_there(admin: Admin, index: int) -> bool:
     return await admin.produce("u", b"y", index) is ErrorCode.NONE
+
+
+async def test_a_move_out_of_a_directory_that_fails_goes_on_when_it_is_mended() -> None:
+    machine = TwoDirs()
+    async with machine.two(TopicSpec("t", 1)) as admin:
+        if machine.holders("t") == [DATA]:
+            await admin.move(OTHER, "t")
+            await admin.moved(OTHER, "t")
+        for i in range(20):
+            await admin.produce("t", b"%d" % i + bytes(1000))
+        await set_rate(admin, 2000)
+        await admin.move(DATA, "t")
+        await until_async(lambda: has_begun(admin, DATA))
+        machine.disk.break_down(OTHER)
+        await admin.produce("t", b"x")
+        await until_async(lambda: is_leaderless(admin, [0]))
+        assert await admin.produce("t", b"x") is ErrorCode.KAFKA_STORAGE_ERROR
+    async with machine.two() as admin:
+        assert await admin.produce("t", b"x") is ErrorCode.NOT_LEADER_OR_FOLLOWER
+        assert [each for each in machine.disk.list_dir(DATA) if each.endswith("-future")]
+    machine.disk.mend(OTHER)
+    async with machine.two() as admin:
+        await set_rate(admin, None)
+        await admin.moved(DATA, "t")
+        assert len(await admin.values("t")) == 20
+
+
+async def test_a_move_whose_last_step_fails_is_completed_at_the_next_start(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    machine = TwoDirs()
+    rename = machine.disk.rename
+
+    def fail(old: str, new: str) -> None:
+        if new == f"{target}/t-0":
+            raise DiskError(old, "it cannot be renamed")
+        rename(old, new)
+
+    async with machine.two(TopicSpec("t", 1)) as admin:
+        for i in range(20):
+            await admin.produce("t", b"%d" % i)
+        target = elsewhere(machine, "t")
+        monkeypatch.setattr(machine.disk, "rename", fail)
+        await admin.move(target, "t")
+        await until_async(lambda: is_refused(admin))
+        assert machine.holders("t") == []
+    monkeypatch.undo()
+    async with machine.two() as admin:
+        assert machine.holders("t") == [target]
+        found = await admin.values("t")
+        assert found[:20] == [b"%d" % i for i in range(20)]
+        assert set(found[20:]) <= {b""}  # some of those that waited for the refusal
+        assert await admin.produce("t", b"y") is ErrorCode.NONE
+
+
+async def is_refused(admin: Admin) -> bool:
+    return await admin.produce("t", b"") is ErrorCode.KAFKA_STORAGE_ERROR
