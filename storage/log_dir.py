@@ -113,12 +113,10 @@ class LogDir:
 
     # Partitions.
 
-    def __len__(self) -> int:
+    @property
+    def log_count(self) -> int:
         """How many logs lie here, opened or not, with the copies on their way here."""
         return len(self.logs) + len(self.futures) + len(self._found) + len(self._found_futures)
-
-    def __bool__(self) -> bool:
-        return True
 
     def partitions(self) -> list[Partition]:
         """Those that have a directory here, opened or not."""
@@ -178,18 +176,13 @@ class LogDir:
             self.write_offset_checkpoints()
         path = f"{self.path}/{names.partition_dir(topic, partition)}"
         try:
-            log = open_log(
-                self._disk,
+            log = self._open(
                 path,
+                key,
                 config,
                 now_ms=now_ms,
-                rng=self._rng,
-                clean=self.is_clean,
-                recovery_point=self._recovery_points.get(key),
-                log_start_offset=self._log_start_offsets.get(key, 0),
                 topic_id=topic_id,
                 is_identified=is_identified,
-                deletions=self.deletions,
                 keeps_synced=keeps_synced,
             )
         except StorageError:
@@ -198,9 +191,7 @@ class LogDir:
             raise
         self.logs[key] = log
         self._found.pop(key, None)
-        if self._recovery_points.get(key, 0) > log.log_end_offset:
-            # What is appended now must not pass for synced after the next crash.
-            self.write_offset_checkpoints()
+        self._check_recovery_point(key, log)
         return log
 
     # Copies on their way between directories.
@@ -233,17 +224,8 @@ class LogDir:
             if key in self._recovery_points or key in self._log_start_offsets:
                 self.write_offset_checkpoints()
         try:
-            log = open_log(
-                self._disk,
-                path,
-                config,
-                now_ms=now_ms,
-                rng=self._rng,
-                clean=self.is_clean,
-                recovery_point=self._recovery_points.get(key),
-                log_start_offset=self._log_start_offsets.get(key, start_offset),
-                topic_id=topic_id,
-                deletions=self.deletions,
+            log = self._open(
+                path, key, config, now_ms=now_ms, topic_id=topic_id, start_offset=start_offset
             )
         except StorageError:
             if is_new:
@@ -251,9 +233,41 @@ class LogDir:
             raise
         self.futures[key] = log
         self._found_futures.pop(key, None)
+        self._check_recovery_point(key, log)
+        return log
+
+    def _open(
+        self,
+        path: str,
+        key: Partition,
+        config: LogConfig,
+        *,
+        now_ms: int,
+        topic_id: bytes | None,
+        start_offset: int = 0,
+        is_identified: bool = False,
+        keeps_synced: bool = False,
+    ) -> Log:
+        """With what the checkpoints say; `start_offset` is for one that they do not know."""
+        return open_log(
+            self._disk,
+            path,
+            config,
+            now_ms=now_ms,
+            rng=self._rng,
+            clean=self.is_clean,
+            recovery_point=self._recovery_points.get(key),
+            log_start_offset=self._log_start_offsets.get(key, start_offset),
+            topic_id=topic_id,
+            is_identified=is_identified,
+            deletions=self.deletions,
+            keeps_synced=keeps_synced,
+        )
+
+    def _check_recovery_point(self, key: Partition, log: Log) -> None:
+        """What is appended from now on must not pass for synced after the next crash."""
         if self._recovery_points.get(key, 0) > log.log_end_offset:
             self.write_offset_checkpoints()
-        return log
 
     def promote_future(self, topic: str, partition: int) -> Log:
         """The copy is the partition's log from now on: all others must be set aside. DiskError."""

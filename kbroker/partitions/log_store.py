@@ -368,7 +368,7 @@ def _id(directory: LogDir) -> bytes:
 
 def _count(directory: LogDir) -> int:
     """How many logs lie there, with the copies on their way. The metadata log is none of them."""
-    return len(directory) - directory.holds(METADATA_TOPIC, 0)
+    return directory.log_count - directory.holds(METADATA_TOPIC, 0)
 
 
 def _nobody_looks(path: str) -> None:
