@@ -45,6 +45,7 @@ class Partition:
     """One replica that this broker leads."""
 
     __slots__ = (
+        "_commit_abandoned",
         "_commit_order",
         "_commit_waiters",
         "_complained_ms",
@@ -98,6 +99,7 @@ class Partition:
         self.flushing = False
         self._waiters: set[Waiter] = set()
         self._commit_waiters: list[tuple[int, int, trio.Event]] = []
+        self._commit_abandoned = 0  # of them, at most: whoever waited was cancelled
         self._commit_order = 0
         self._complained_ms = -COMPLAINT_INTERVAL_MS
         self.leader_epoch = -1
@@ -215,8 +217,25 @@ class Partition:
         event = trio.Event()
         self._commit_order += 1
         heapq.heappush(self._commit_waiters, (last_offset, self._commit_order, event))
-        await event.wait()
+        try:
+            await event.wait()
+        except trio.Cancelled:
+            self._note_abandoned()
+            raise
         self.check_leader(-1)
+
+    def _note_abandoned(self) -> None:
+        """Somebody waits no longer: out of time, or the client is gone. While the high watermark
+        stands still clients may come and ask again without end, so those are swept out once they
+        are the larger part.
+        """
+        self._commit_abandoned += 1
+        if self._commit_abandoned * 2 > len(self._commit_waiters):
+            self._commit_abandoned = 0
+            self._commit_waiters = [
+                entry for entry in self._commit_waiters if entry[2].statistics().tasks_waiting
+            ]
+            heapq.heapify(self._commit_waiters)
 
     def _advance(self, high_watermark: int) -> None:
         appended = high_watermark - self.high_watermark

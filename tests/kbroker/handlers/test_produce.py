@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
 from typing import TYPE_CHECKING, cast
 
@@ -326,6 +327,38 @@ async def test_a_partition_that_goes_away_ends_the_wait(path: DataPath) -> None:
     response = await pending
     answer = response.responses[0].partition_responses[0]
     assert answer.error_code == ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+
+
+async def test_who_waits_no_longer_is_forgotten(
+    path: DataPath, autojump_clock: trio.testing.MockClock
+) -> None:
+    """The disk is stuck: clients run out of time or go away, and come again without end."""
+    partition = path.add("t", config=LogConfig(flush_messages=1))
+    answers: list[int] = []
+
+    async def collect() -> None:
+        response = await waiting(path, request(batch(b"stays"), acks=-1))
+        answers.append(response.responses[0].partition_responses[0].base_offset)
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(collect)
+        await trio.testing.wait_all_tasks_blocked()
+        before = live_events()
+        for _ in range(100):
+            with trio.move_on_after(0.001):  # its connection is cut
+                await waiting(path, request(batch(b"a"), acks=-1))
+        assert live_events() <= before + 2
+        plan = partition.log.begin_flush()
+        plan.run()
+        partition.log.finish_flush(plan)
+        partition.flushed(plan.end_offset)
+    assert answers == [0]
+
+
+def live_events() -> int:
+    """What tasks could be waiting for."""
+    gc.collect()
+    return sum(isinstance(each, trio.Event) for each in gc.get_objects())
 
 
 def test_min_isr_is_asked_of_acks_all_only_and_capped_at_the_replicas(path: DataPath) -> None:
