@@ -98,6 +98,11 @@ class MemoryTransport:
             pipe.ended = True
             pipe.notify()
 
+    def end(self) -> None:
+        """Send no more. What the other side sends is still taken."""
+        self._outgoing.ended = True
+        self._outgoing.notify()
+
     def _check_open(self) -> None:
         if self._closed:
             raise trio.ClosedResourceError
@@ -135,6 +140,12 @@ class MemoryStream(trio.abc.Stream):
     async def aclose(self) -> None:
         self.transport.close()
         await trio.lowlevel.checkpoint()
+
+    def hang_up(self) -> None:
+        """Go as a process does that ends having read all there was: the broker finds what was sent
+        before, then the end, and notices nothing when it sends. `aclose` is a cut.
+        """
+        self.transport.end()
 
 
 class MemoryListener:
