@@ -7,6 +7,11 @@ from typing import TYPE_CHECKING
 
 from kbroker.wire.codec import encode
 from kbroker.wire.errors import ErrorCode
+from kbroker.wire.messages.describe_groups import (
+    DescribedGroup,
+    DescribeGroupsRequest,
+    DescribeGroupsResponse,
+)
 from kbroker.wire.messages.find_coordinator import FindCoordinatorRequest, FindCoordinatorResponse
 from kbroker.wire.messages.heartbeat import HeartbeatRequest, HeartbeatResponse
 from kbroker.wire.messages.join_group import (
@@ -34,6 +39,8 @@ from kbroker.wire.messages.sync_group import (
     SyncGroupResponse,
 )
 from kbroker.wire.records.consumer_protocol_subscription import ConsumerProtocolSubscription
+
+from .asking import assert_none
 
 if TYPE_CHECKING:
     from compat.raw import RawClient
@@ -183,3 +190,16 @@ def fetch_offsets(
     )
     request = OffsetFetchRequest(groups=[OffsetFetchRequestGroup(group_id=group, topics=wanted)])
     return raw.ask(request, 9, OffsetFetchResponse).groups[0]
+
+
+def describe_group(raw: RawClient, group: str) -> DescribedGroup:
+    return raw.ask(DescribeGroupsRequest(groups=[group]), 6, DescribeGroupsResponse).groups[0]
+
+
+def stable_member(raw: RawClient, group: str, **options: str) -> JoinGroupResponse:
+    """A group of one that has its assignment."""
+    joined = join(raw, join_request(group, **options))  # type: ignore[arg-type]
+    assert_none(joined.error_code)
+    done = sync(raw, group, joined, {joined.member_id: b"all"}, instance=options.get("instance"))
+    assert (done.error_code, done.assignment) == (0, b"all")
+    return joined

@@ -12,7 +12,6 @@ from compat.raw import RawClient
 from kbroker.wire.errors import ErrorCode
 from kbroker.wire.messages.delete_groups import DeleteGroupsRequest, DeleteGroupsResponse
 from kbroker.wire.messages.describe_groups import (
-    DescribedGroup,
     DescribeGroupsRequest,
     DescribeGroupsResponse,
 )
@@ -27,56 +26,24 @@ from .groups import (
     RETRIABLE,
     commit,
     coordinate,
+    describe_group,
     fetch_offsets,
     heartbeat,
     join,
     join_request,
     leave,
+    stable_member,
     subscription,
     sync,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from compat.brokers import Broker
     from compat.conftest import NewBroker
 
 pytestmark = [pytest.mark.ci, pytest.mark.item(22)]
-
-
-@pytest.fixture
-def group(raw: RawClient, unique: Callable[[str], str]) -> str:
-    name = unique("group")
-    coordinate(raw, name)
-    return name
-
-
-@pytest.fixture
-def connect(broker: Broker) -> Iterator[Callable[[], RawClient]]:
-    """More connections: a join that waits keeps its own busy."""
-    opened: list[RawClient] = []
-
-    def new() -> RawClient:
-        opened.append(RawClient(broker.host, broker.port))
-        return opened[-1]
-
-    yield new
-    for one in opened:
-        one.close()
-
-
-def describe_group(raw: RawClient, group: str) -> DescribedGroup:
-    return raw.ask(DescribeGroupsRequest(groups=[group]), 6, DescribeGroupsResponse).groups[0]
-
-
-def stable_member(raw: RawClient, group: str, **options: str) -> JoinGroupResponse:
-    """A group of one that has its assignment."""
-    joined = join(raw, join_request(group, **options))  # type: ignore[arg-type]
-    assert_none(joined.error_code)
-    done = sync(raw, group, joined, {joined.member_id: b"all"}, instance=options.get("instance"))
-    assert (done.error_code, done.assignment) == (0, b"all")
-    return joined
 
 
 @pytest.mark.item(23)
