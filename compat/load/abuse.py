@@ -96,10 +96,11 @@ class AbuseReport:
                 "the first crowd",
             ),
             Verdict(
-                "connections are given back",
-                after.end.sockets <= before.end.sockets,
-                f"{before.end.sockets} sockets before, {last.end.sockets} with the crowd, "
-                f"{after.end.sockets} after",
+                "descriptors are given back, but for files of logs in use",
+                after.end.fds_apart <= before.end.fds_apart,
+                f"{before.end.fds_apart} before, {last.end.fds_apart} with the crowd, "
+                f"{after.end.fds_apart} after, and files {before.end.fds - before.end.fds_apart}, "
+                f"then {after.end.fds - after.end.fds_apart}",
             ),
             Verdict(
                 "threads are bounded",
@@ -119,7 +120,7 @@ class AbuseReport:
                 "RSS MB",
                 "peak",
                 "fds",
-                "sockets",
+                "apart",
                 "threads",
             ]
         ]
@@ -132,7 +133,7 @@ class AbuseReport:
                     f"{each.end.rss_mb:.0f}",
                     f"{each.peak.rss_mb:.0f}",
                     str(each.end.fds),
-                    str(each.end.sockets),
+                    str(each.end.fds_apart),
                     str(each.peak.threads),
                 ]
             )

@@ -29,7 +29,7 @@ class Sample:
     at_s: float
     rss_mb: float
     fds: int
-    sockets: int
+    fds_apart: int  # from those of the data directory: of logs as many are open as there are files
     threads: int
     cpu_s: float
     files: int
@@ -39,12 +39,12 @@ class Sample:
 
 def look(broker: BrokerProcess, started_s: float) -> Sample:
     files, data, offsets = _files(broker.data)
-    fds, sockets = _descriptors(broker.pid)
+    fds, apart = _descriptors(broker.pid, broker.data)
     return Sample(
         at_s=time.monotonic() - started_s,
         rss_mb=rss_bytes(broker.pid) / 1e6,
         fds=fds,
-        sockets=sockets,
+        fds_apart=apart,
         threads=len(os.listdir(f"/proc/{broker.pid}/task")),
         cpu_s=cpu_s(broker.pid),
         files=files,
@@ -53,17 +53,19 @@ def look(broker: BrokerProcess, started_s: float) -> Sample:
     )
 
 
-def _descriptors(pid: int) -> tuple[int, int]:
-    """All of them, and the sockets among them."""
+def _descriptors(pid: int, data: Path) -> tuple[int, int]:
+    """All of them, and those of anything but files that are there in the data directory."""
     folder = Path(f"/proc/{pid}/fd")
     names = os.listdir(folder)
-    sockets = 0
+    apart = 0
     for name in names:
         try:
-            sockets += os.readlink(folder / name).startswith("socket:")
+            target = os.readlink(folder / name)
         except FileNotFoundError:
             continue  # it was closed while we looked
-    return len(names), sockets
+        # A file that is deleted and still open is named so: nobody is to hold one for long.
+        apart += not target.startswith(f"{data}/") or target.endswith(" (deleted)")
+    return len(names), apart
 
 
 def _files(data: Path) -> tuple[int, int, int]:

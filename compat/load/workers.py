@@ -121,7 +121,8 @@ def _consumer(bootstrap: str, topic: str, group: str) -> Consumer:
             "group.id": group,
             "auto.offset.reset": "earliest",
             "auto.commit.interval.ms": 1000,
-            # Who leaves between its two requests to join holds up the rest for this long.
+            # Who is closed between its two requests to join, or without a partition, when
+            # librdkafka sends no LeaveGroup, holds up the rest for this long.
             "session.timeout.ms": 10_000,
             "partition.assignment.strategy": "cooperative-sticky",
         }
