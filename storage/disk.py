@@ -389,7 +389,13 @@ class OsDisk:
 
     def make_dir(self, path: str) -> None:
         try:
-            os.makedirs(path, exist_ok=True)
+            try:
+                os.mkdir(path)  # its parents are most often there
+            except FileNotFoundError:
+                os.makedirs(path, exist_ok=True)
+            except FileExistsError:
+                if not os.path.isdir(path):
+                    raise
         except OSError as error:
             raise disk_error(path, error) from error
 
