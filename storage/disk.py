@@ -28,6 +28,7 @@ _sync = getattr(os, "fdatasync", os.fsync)
 
 _RWF_NOWAIT = getattr(os, "RWF_NOWAIT", 0)
 _PROBE_BYTES = 128 * 1024  # what the kernel reads ahead, so what is there or not as a whole
+_BUFFERS_MAX = 64  # of one call; the system has a limit, 1024 on Linux
 
 
 class File(Protocol):
@@ -71,7 +72,7 @@ class File(Protocol):
         ...
 
     def warm(self, position: int, size: int) -> None:
-        """Read it into the page cache. Blocks; for a thread."""
+        """Read it into the page cache. Blocks; for a thread. DiskError."""
         ...
 
     def fileno(self) -> int:
@@ -186,14 +187,6 @@ class FileRange:
     def __len__(self) -> int:
         return self.size
 
-    def is_resident(self) -> bool:
-        """Whether sending it would probably not wait for the disk."""
-        return self.file.is_resident(self.position, self.size)
-
-    def warm(self) -> None:
-        """Read it into the page cache. Blocks; for a thread. DiskError."""
-        self.file.warm(self.position, self.size)
-
     def read(self) -> bytes:
         """The bytes themselves, for a transport that cannot send from a file."""
         return self.file.read_at(self.position, self.size)
@@ -296,12 +289,24 @@ class OsFile:
         return True
 
     def warm(self, position: int, size: int) -> None:
-        end = min(position + size, self.size)
-        while position < end:
-            chunk = self.read_at(position, min(_PROBE_BYTES, end - position))
-            if not chunk:
-                return
-            position += len(chunk)
+        end = position + size
+        try:
+            if hasattr(os, "posix_fadvise"):  # all of it at once; a call is for a window at most
+                for at in range(position, end, _PROBE_BYTES):
+                    os.posix_fadvise(
+                        self._fd, at, min(_PROBE_BYTES, end - at), os.POSIX_FADV_WILLNEED
+                    )
+            # What is read is thrown away: into one buffer, over and over.
+            buffer = memoryview(bytearray(min(_PROBE_BYTES, size)))
+            while position < end:
+                whole, rest = divmod(end - position, len(buffer))
+                buffers = [buffer] * min(whole, _BUFFERS_MAX) or [buffer[:rest]]
+                got = os.preadv(self._fd, buffers, position)
+                if not got:
+                    return
+                position += got
+        except OSError as error:
+            raise disk_error(self.path, error) from error
 
     def fileno(self) -> int:
         return self._fd
@@ -389,7 +394,13 @@ class OsDisk:
 
     def make_dir(self, path: str) -> None:
         try:
-            os.makedirs(path, exist_ok=True)
+            try:
+                os.mkdir(path)  # its parents are most often there
+            except FileNotFoundError:
+                os.makedirs(path, exist_ok=True)
+            except FileExistsError:
+                if not os.path.isdir(path):
+                    raise
         except OSError as error:
             raise disk_error(path, error) from error
 

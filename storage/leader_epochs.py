@@ -34,13 +34,13 @@ class EpochEndOffset(NamedTuple):
 class LeaderEpochCache:
     """The leader epochs of one partition."""
 
-    def __init__(self, disk: Disk, directory: str) -> None:
-        """Loads the file, if there is one. CorruptFile."""
+    def __init__(self, disk: Disk, directory: str, *, is_new: bool = False) -> None:
+        """Loads the file, if there is one; a new directory has none. CorruptFile."""
         self._disk = disk
         self._path = os.path.join(directory, LEADER_EPOCH_CHECKPOINT)
         self._epochs: list[int] = []
         self._start_offsets: list[int] = []
-        self._stored = read_leader_epochs(disk, self._path)
+        self._stored = [] if is_new else read_leader_epochs(disk, self._path)
         for epoch, start_offset in self._stored:
             self._assign(epoch, start_offset)
 

@@ -147,8 +147,8 @@ class LogBase:
         return self._topic_id
 
     def assign_topic_id(self, topic_id: bytes) -> None:
-        """Write it down for a log that has none."""
-        assert self.topic_id in (None, topic_id), f"{self} already has another topic id"
+        """Write it down for a log that has none on the disk."""
+        assert self._topic_id in (None, topic_id), f"{self} already has another topic id"
         if self._topic_id is None:
             path = self._path(PARTITION_METADATA)
             write_partition_metadata(self._disk, path, topic_id, sync=False)

@@ -80,7 +80,8 @@ def open_log(
     is_new = not disk.is_dir(directory)
     if is_new:
         disk.make_dir(directory)
-        loader.add_empty_segment(log_start_offset)
+        loader.add_empty_segment(log_start_offset, in_new_directory=True)
+        loader.epochs = LeaderEpochCache(disk, directory, is_new=True)
     else:
         loader.load_segments()
         if not loader.segments:
@@ -135,7 +136,7 @@ def open_log(
     if not clean and not is_new:
         # Every log of the broker has been read, few of them will be used at once.
         log.let_go()
-    if topic_id is not None and not is_identified and log.topic_id is None:
+    if topic_id is not None and not is_identified and (is_new or log.topic_id is None):
         log.assign_topic_id(topic_id)
     return log
 
@@ -173,9 +174,9 @@ class _Loader:
     def last_base_offset(self) -> int:
         return self.segments[-1].base_offset
 
-    def add_empty_segment(self, base_offset: int) -> None:
+    def add_empty_segment(self, base_offset: int, *, in_new_directory: bool = False) -> None:
         segment = self._segment(base_offset)
-        segment.create()
+        segment.create(in_new_directory=in_new_directory)
         self.segments.append(segment)
 
     def read_end_offset(self) -> int:

@@ -97,10 +97,15 @@ class LogSegment:
         """Where the file of this kind lies."""
         return f"{self.directory}/{names.file_name(self.base_offset, suffix)}{self.suffix}"
 
-    def create(self) -> None:
-        """Make the files of a new segment; what lies there under their names goes."""
-        for suffix in names.SEGMENT_SUFFIXES:
-            self._disk.unlink(self.path(suffix))
+    def create(self, *, in_new_directory: bool = False) -> None:
+        """Make the files of a new segment; what lies there under their names goes.
+
+        The time index is made before the first batch. Every file costs an inode, and Kafka makes
+        the one that is missing by itself, as long as the offset index is there.
+        """
+        if not in_new_directory:
+            for suffix in names.SEGMENT_SUFFIXES:
+                self._disk.unlink(self.path(suffix))
         self._file = self._disk.open(self.path(names.LOG), create=True)
         self._size = 0
         self._is_sane = True
@@ -109,7 +114,6 @@ class LogSegment:
             self.is_written = True  # a close has to give back what was reserved
         # Kafka takes a log file without its offset index for a crashed one.
         self._disk.open(self.path(names.OFFSET_INDEX), create=True)
-        self._disk.open(self.path(names.TIME_INDEX), create=True)
 
     @property
     def file(self) -> File:
@@ -150,6 +154,8 @@ class LogSegment:
         file = self._file or self.file
         if self._bytes_since_index_entry > self._config.index_interval_bytes:
             self._reserve_entries()
+        if not self._size:
+            self._disk.open(self.path(names.TIME_INDEX), create=True)
         position = file.append(batches)
         size = len(batches)
         self._size = position + size
@@ -426,7 +432,8 @@ class LogSegment:
         self._is_sane = True
         self.is_written = True
         self.offset_index.reset()
-        self.time_index.reset()
+        if self.size or self._disk.exists(self.time_index.path):
+            self.time_index.reset()
         self._bytes_since_index_entry = 0
         self._max_timestamp = None
 

@@ -51,6 +51,7 @@ class BrokerConfig(ServerKeys, ControllerKeys, LogKeys, CoordinatorKeys, Securit
         self.static = static  # the properties file, completed
         self.dynamic_defaults: Mapping[str, str] = {}
         self.dynamic: Mapping[str, str] = {}
+        self.updates = 0  # how often dynamic values were taken over
         self._texts = static
         self._values = _parse_all(static)
         self.check()
@@ -118,6 +119,7 @@ class BrokerConfig(ServerKeys, ControllerKeys, LogKeys, CoordinatorKeys, Securit
         )
         self._texts, self._values = texts, values
         self.dynamic_defaults, self.dynamic = defaults, own
+        self.updates += 1
         for name in changed:
             if name in BROKER_KEYS:
                 self.__dict__.pop(BROKER_KEYS[name].attribute, None)

@@ -27,7 +27,7 @@ from .topic import GROUP_KEYS, TOPIC_KEYS, GroupConfig, TopicConfig, check_topic
 from .values import ConfigType, Value, text_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Container, Mapping
 
 # Keys that exist only as dynamic values (QuotaConfig): replication throttles, in bytes per second.
 QUOTA_KEYS = (
@@ -58,6 +58,10 @@ class ConfigSchema:
 
     def __init__(self, broker: BrokerConfig) -> None:
         self._broker = broker
+        # What a topic has that sets nothing, in the order of names, and since which update of the
+        # broker's values.
+        self._plain_topic: dict[str, EffectiveConfig] = {}
+        self._plain_topic_since = -1
 
     def is_list(self, resource_type: int, key: str) -> bool:
         """Whether APPEND and SUBTRACT work on the key."""
@@ -76,18 +80,29 @@ class ConfigSchema:
 
         An override's text is as it was given, blanks and capitals and all (KafkaConfigSchema).
         """
-        from .describe import describe_topic
+        if self._plain_topic_since != self._broker.updates:
+            self._plain_topic = self._effective({})
+            self._plain_topic_since = self._broker.updates
+        if not values:
+            return list(self._plain_topic.values())
+        return sorted((self._plain_topic | self._effective(values, values)).values())
 
-        return sorted(
-            EffectiveConfig(
+    def _effective(
+        self, values: Mapping[str, str], wanted: Container[str] | None = None
+    ) -> dict[str, EffectiveConfig]:
+        from .describe import ALL, describe_topic
+
+        topic = TopicConfig(values, self._broker)
+        return {
+            each.name: EffectiveConfig(
                 each.name,
                 values.get(each.name, each.value),
                 each.source,
                 each.is_sensitive,
                 each.is_read_only,
             )
-            for each in describe_topic(TopicConfig(values, self._broker))
-        )
+            for each in sorted(describe_topic(topic, ALL if wanted is None else wanted))
+        }
 
     def topic_value(self, values: Mapping[str, str], key: str) -> str:
         """The text of one key of a topic with these overrides."""

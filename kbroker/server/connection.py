@@ -16,6 +16,7 @@ import trio
 
 from kbroker.services import CloseConnection
 from kbroker.storage.disk import FileRange
+from kbroker.storage.errors import DiskError
 
 from .buffers import POOLED_BUFFER_BYTES
 from .dispatch import Deferred
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable
 
     from kbroker.services import ConnectionInfo
+    from kbroker.storage.disk import File
 
     from .buffers import BufferPool, RequestMemory
     from .dispatch import Answer, Dispatcher
@@ -36,6 +38,11 @@ if TYPE_CHECKING:
 # Answers of one connection that wait. Java's producer keeps 5 in flight.
 PENDING_MAX = 100
 FILE_SEND_BYTES_MAX = 1 << 18
+# What is looked for in the page cache, and read into it, at a time: what is there must be sent
+# before it goes again.
+READ_AHEAD_BYTES_MAX = 1 << 20
+# A client that has not read for longer may find that it went.
+RESIDENT_S = 1.0
 # What is answered of one packet before it is sent and other connections have their turn: small
 # requests may have large answers.
 REQUESTS_A_TURN_MAX = 64
@@ -61,6 +68,7 @@ class Connection:
 
     __slots__ = (
         "_buffers",
+        "_disk_threads",
         "_dispatcher",
         "_drained",
         "_is_parked",
@@ -83,8 +91,11 @@ class Connection:
         dispatcher: Dispatcher,
         buffers: BufferPool,
         memory: RequestMemory,
+        disk_threads: trio.CapacityLimiter,
     ) -> None:
+        """`disk_threads`: of those that read what is to be sent from the disk."""
         self.info = info
+        self._disk_threads = disk_threads
         self._transport = transport
         self._dispatcher = dispatcher
         self._buffers = buffers
@@ -348,26 +359,39 @@ class Connection:
                 continue
 
     async def _send_file(self, chunk: FileRange) -> None:
-        transport = self._transport
-        position, left = chunk.position, chunk.size
-        while left:
-            size = min(left, FILE_SEND_BYTES_MAX)
-            if not transport.file_is_cached(chunk.file, position, size):
-                self.waits_since = trio.current_time()
-                await trio.to_thread.run_sync(transport.read_ahead, chunk.file, position, size)
+        """In pieces, and never waiting for the disk but in a thread: others have their turn."""
+        transport, file = self._transport, chunk.file
+        position, end = chunk.position, chunk.position + chunk.size
+        resident_to = position
+        while position < end:
+            if position >= resident_to:
+                resident_to = min(end, position + READ_AHEAD_BYTES_MAX)
+                await self._read_ahead(file, position, resident_to - position)
+            size = min(resident_to - position, FILE_SEND_BYTES_MAX)
             try:
-                sent = transport.send_file_nowait(chunk.file, position, size)
+                sent = transport.send_file_nowait(file, position, size)
             except BlockingIOError:
-                self.waits_since = trio.current_time()
+                since = self.waits_since = trio.current_time()
                 await transport.wait_writable()
+                if trio.current_time() > since + RESIDENT_S:
+                    resident_to = position
                 continue
             if not sent:
                 # The log promised these bytes; without them the frame cannot be completed.
-                raise CloseConnection(f"{left} bytes missing at {position} of a log segment")
+                missing = end - position
+                raise CloseConnection(f"{missing} bytes missing at {position} of {file.path}")
             position += sent
-            left -= sent
-            if left:
+            if position < end:
                 await trio.lowlevel.checkpoint()
+
+    async def _read_ahead(self, file: File, position: int, size: int) -> None:
+        if file.is_resident(position, size):
+            return
+        self.waits_since = trio.current_time()
+        try:
+            await trio.to_thread.run_sync(file.warm, position, size, limiter=self._disk_threads)
+        except DiskError as error:
+            raise CloseConnection(str(error)) from error
 
 
 async def _wait_in_vain(coroutine: Awaitable[object]) -> None:

@@ -32,6 +32,9 @@ ACCEPT_COMPLAINT_S = 10.0
 # Accepted in a row before those who are connected have their turn: a storm of clients must not
 # outrun socket.listen.backlog.size, or who is dropped there tries again a second later.
 ACCEPTS_A_TURN_MAX = 32
+# Reads of what is to be sent and not in memory. More at once do not make a disk faster, and each
+# has its share of the interpreter's lock.
+DISK_THREADS_MAX = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +65,7 @@ class Server:
         self._grace_s = grace_s
         self._buffers = BufferPool()
         self._memory = RequestMemory(queued_request_bytes_max)
+        self._disk_threads = trio.CapacityLimiter(DISK_THREADS_MAX)
         self._listeners: list[tuple[ListenerSettings, Listener]] = []
         self._connections: set[Connection] = set()
         self._heap = HeapTrimmer()
@@ -156,7 +160,9 @@ class Server:
             advertised=settings.advertised or (host, port),
             peer_port=peer_port,
         )
-        connection = Connection(transport, info, self._dispatcher, self._buffers, self._memory)
+        connection = Connection(
+            transport, info, self._dispatcher, self._buffers, self._memory, self._disk_threads
+        )
         self._connections.add(connection)
         self._heap.count(len(self._connections))
         try:

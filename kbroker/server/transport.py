@@ -19,10 +19,7 @@ from kbroker import descriptors
 if TYPE_CHECKING:
     from kbroker.storage.disk import File
 
-READ_AHEAD_BYTES = 128 * 1024
-_NOWAIT: int | None = getattr(os, "RWF_NOWAIT", None)
 _MSG_MORE: int = getattr(socket, "MSG_MORE", 0)  # Linux
-_PROBE = bytearray(1)  # only ever written to
 
 
 class Transport(Protocol):
@@ -41,14 +38,6 @@ class Transport(Protocol):
 
     def send_file_nowait(self, file: File, position: int, size: int) -> int:
         """Bytes of `file` taken, without passing through this process where the system can."""
-        ...
-
-    def file_is_cached(self, file: File, position: int, size: int) -> bool:
-        """Whether sending that part of `file` will not wait for the disk."""
-        ...
-
-    def read_ahead(self, file: File, position: int, size: int) -> None:
-        """Bring that part into the page cache. Blocks: for a worker thread."""
         ...
 
     async def wait_readable(self) -> None: ...
@@ -104,31 +93,6 @@ class SocketTransport:
 
     def send_file_nowait(self, file: File, position: int, size: int) -> int:
         return os.sendfile(self._fd, file.fileno(), position, size)
-
-    def file_is_cached(self, file: File, position: int, size: int) -> bool:
-        if _NOWAIT is None:
-            return True
-        fd = file.fileno()
-        try:
-            # A page at the start of each read-ahead window and the last one stand for the rest.
-            for probe in (*range(position, position + size, READ_AHEAD_BYTES), position + size - 1):
-                os.preadv(fd, (_PROBE,), probe, _NOWAIT)
-        except BlockingIOError:
-            return False
-        except OSError as error:
-            if error.errno != errno.EOPNOTSUPP:
-                raise
-        return True
-
-    def read_ahead(self, file: File, position: int, size: int) -> None:
-        fd, end = file.fileno(), position + size
-        if hasattr(os, "posix_fadvise"):
-            os.posix_fadvise(fd, position, size, os.POSIX_FADV_WILLNEED)
-        while position < end:
-            read = len(os.pread(fd, min(READ_AHEAD_BYTES, end - position), position))
-            if not read:
-                return
-            position += read
 
     async def wait_readable(self) -> None:
         await trio.lowlevel.wait_readable(self._fd)

@@ -48,6 +48,8 @@ class _Inode:
         self.durable = b""
         self.modified_ms = 0
         self.forgotten: bytes | None = None
+        # What `warm` has read since the page cache lost the file; None while it never did.
+        self.warmed: list[tuple[int, int]] | None = None
 
 
 class _Directory:
@@ -135,10 +137,15 @@ class SimFile:
         inode.durable = bytes(kept)
 
     def is_resident(self, position: int, size: int) -> bool:
-        return True
+        warmed = self._inode.warmed
+        return warmed is None or any(
+            start <= position and position + size <= end for start, end in warmed
+        )
 
     def warm(self, position: int, size: int) -> None:
         self._call("read_at")
+        if self._inode.warmed is not None:
+            self._inode.warmed.append((position, position + size))
 
     def fileno(self) -> int:
         raise OSError(errno.ENOTSUP, "a simulated file has no descriptor")
@@ -289,6 +296,10 @@ class SimDisk:
             del inode.seen[size:]
         else:
             inode.seen.extend(bytes(size - len(inode.seen)))
+
+    def evict(self, path: str) -> None:
+        """The page cache forgets the file."""
+        self._inode(path).warmed = []
 
     # Disk.
 

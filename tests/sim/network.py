@@ -70,13 +70,8 @@ class MemoryTransport:
         return taken
 
     def send_file_nowait(self, file: File, position: int, size: int) -> int:
+        assert file.is_resident(position, size), "a sendfile that would wait for the disk"
         return self.send_nowait(file.read_at(position, min(size, WINDOW_BYTES)), False)
-
-    def file_is_cached(self, file: File, position: int, size: int) -> bool:
-        return True
-
-    def read_ahead(self, file: File, position: int, size: int) -> None:
-        raise AssertionError("everything is cached")
 
     async def wait_readable(self) -> None:
         await trio.lowlevel.checkpoint()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
@@ -209,6 +210,34 @@ def test_a_missing_index_is_rebuilt(suffix: str, clean: bool) -> None:
     log = open_at(disk, clean=clean, recovery_point=15)
     assert [offsets(log.read(i, 1)) for i in range(15)] == [[i] for i in range(15)]
     assert disk.read_file(path(0, suffix)) == before
+
+
+def test_an_empty_log_has_no_time_index_and_needs_none() -> None:
+    disk = new_disk()
+    open_at(disk).close()
+    bare = [names.file_name(0, names.OFFSET_INDEX), names.file_name(0, names.LOG)]
+    assert disk.list_dir(DIRECTORY) == bare
+    for clean in (True, False):
+        open_at(disk, clean=clean, recovery_point=0).close()
+        assert disk.list_dir(DIRECTORY) == bare
+    log = open_at(disk, clean=True, recovery_point=0)
+    append(log)
+    assert names.file_name(0, names.TIME_INDEX) in disk.list_dir(DIRECTORY)
+
+
+@pytest.mark.parametrize("timestamp", [NOW_MS, -1])
+def test_what_a_clean_stop_synced_needs_no_rebuilding(
+    timestamp: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    disk = new_disk()
+    log = open_at(disk)
+    log.flush()  # of the names as they are before the first batch
+    append(log, timestamp=timestamp)
+    log.close()
+    disk.power_loss(Random(1))
+    assert open_at(disk, clean=True, recovery_point=1).read(0, 1).records is not None
+    assert names.file_name(0, names.TIME_INDEX) in disk.list_dir(DIRECTORY)
+    assert not caplog.records
 
 
 def test_a_damaged_txn_index_is_rebuilt_from_its_segment_on() -> None:

@@ -234,6 +234,22 @@ def test_the_overrides_of_a_new_topic_are_shown_as_they_were_given() -> None:
     shown = {each.name: each.value for each in ConfigSchema(BrokerConfig()).effective_topic(given)}
     assert given.items() <= shown.items()
     assert shown["flush.ms"] == "9223372036854775807"
+    assert list(shown) == sorted(shown)
+
+
+def test_a_new_topic_shows_what_the_broker_has_by_then() -> None:
+    broker = BrokerConfig()
+    schema = ConfigSchema(broker)
+    for defaults in ({}, {"log.retention.ms": "7", "log.flush.interval.ms": "8"}, {}):
+        broker.update_dynamic(defaults, {})
+        for values in ({}, {"flush.ms": "9"}):
+            shown = schema.effective_topic(values)
+            assert shown == ConfigSchema(broker).effective_topic(values)
+            text = {each.name: each.value for each in shown}
+            assert text["retention.ms"] == ("7" if defaults else "604800000")
+            assert text["flush.ms"] == values.get(
+                "flush.ms", "8" if defaults else "9223372036854775807"
+            )
 
 
 @pytest.mark.parametrize("pattern", ["(?<n>a)", r"\p{Alpha}+", "(?<!c)b", "a++"])

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import gc
 import struct
+import threading
+from random import Random
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
@@ -23,7 +25,9 @@ from kbroker.server.buffers import (
 from kbroker.server.connection import (
     FILE_SEND_BYTES_MAX,
     PENDING_MAX,
+    READ_AHEAD_BYTES_MAX,
     REQUESTS_A_TURN_MAX,
+    RESIDENT_S,
     Connection,
 )
 from kbroker.server.dispatch import Dispatcher
@@ -47,6 +51,7 @@ from kbroker.wire.messages.produce import (
     TopicProduceData,
     TopicProduceResponse,
 )
+from tests.sim.disk import SimDisk, SimFile
 from tests.sim.network import MemoryStream, link
 
 if TYPE_CHECKING:
@@ -84,7 +89,12 @@ class Harness:
         self.stream = MemoryStream(client)
         info = ConnectionInfo("c", "PLAINTEXT", "broker", 9092, "client", ("broker", 9092))
         self.connection = Connection(
-            server, info, self.dispatcher, buffers or BufferPool(), RequestMemory(-1)
+            server,
+            info,
+            self.dispatcher,
+            buffers or BufferPool(),
+            RequestMemory(-1),
+            trio.CapacityLimiter(1),
         )
 
     def apis(self) -> tuple[Api, ...]:
@@ -499,6 +509,91 @@ async def test_a_large_answer_from_a_file_lets_others_run(
     await harness.receive_exactly(size)
     assert turns - before >= pieces - 1
     nursery.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("size", [1, READ_AHEAD_BYTES_MAX, 3 * READ_AHEAD_BYTES_MAX + 5])
+async def test_what_is_on_the_disk_alone_is_read_in_threads_before_it_is_sent(
+    harness: Harness, size: int
+) -> None:
+    # The simulated network refuses to send what is not resident.
+    file = _Evicted(size)
+    harness.fetch_records = FileRange(file, 1000, size)
+    await harness.send(FetchRequest(), 12, 5)
+    assert len(await harness.receive()) > size
+    assert [begin for begin, _ in file.reads] == list(
+        range(1000, 1000 + size, READ_AHEAD_BYTES_MAX)
+    )
+    assert sum(length for _, length in file.reads) == size
+    assert threading.main_thread() not in file.threads
+
+
+async def test_what_went_from_memory_while_nobody_read_is_read_again(
+    harness: Harness, autojump_clock: trio.testing.MockClock
+) -> None:
+    size = READ_AHEAD_BYTES_MAX
+    file = _Evicted(size)
+    harness.fetch_records = FileRange(file, 0, size)
+    await harness.send(FetchRequest(), 12, 5)
+    await harness.receive_exactly(1000)  # the first bytes of the file too
+    await trio.testing.wait_all_tasks_blocked()
+    file.evict()
+    await trio.sleep(2 * RESIDENT_S)
+    await harness.receive_exactly(size - 1000)
+    assert len(file.reads) == 2
+
+
+async def test_a_read_that_fails_ends_the_connection(harness: Harness) -> None:
+    file = _Evicted(10)
+    file.disk.fail_next("read_at")
+    harness.fetch_records = FileRange(file, 0, 10)
+    await harness.send(FetchRequest(), 12, 5)
+    content = b""
+    while chunk := await harness.stream.receive_some():
+        content += chunk
+    assert len(content) < int.from_bytes(content[:4], "big")
+
+
+async def test_who_reads_from_a_slow_disk_holds_up_nobody_else(
+    harness: Harness, nursery: trio.Nursery
+) -> None:
+    file = _Evicted(10)
+    file.gate.clear()
+    harness.fetch_records = FileRange(file, 0, 10)
+    other = Harness()
+    nursery.start_soon(other.connection.run)
+    await harness.send(FetchRequest(), 12, 5)
+    try:
+        await trio.testing.wait_all_tasks_blocked()
+        await other.send(produce(), 9, 1)
+        assert await other.next_correlation_id() == 1
+        assert not file.reads
+    finally:
+        file.gate.set()
+    assert await harness.next_correlation_id() == 5
+
+
+class _Evicted(SimFile):
+    """A file that is on the disk alone, which may be held up."""
+
+    def __init__(self, size: int) -> None:
+        self.disk = SimDisk(Random(1))
+        file = self.disk.open("/segment", create=True)
+        file.append(bytes(1000 + size))
+        super().__init__(self.disk, "/segment", file._inode)
+        self.reads: list[tuple[int, int]] = []
+        self.threads: set[threading.Thread] = set()
+        self.gate = threading.Event()
+        self.gate.set()
+        self.evict()
+
+    def evict(self) -> None:
+        self.disk.evict("/segment")
+
+    def warm(self, position: int, size: int) -> None:
+        self.gate.wait()
+        self.threads.add(threading.current_thread())
+        self.reads.append((position, size))
+        super().warm(position, size)
 
 
 async def test_a_packet_of_many_requests_lets_others_run(
