@@ -329,7 +329,7 @@ async def test_a_move_waits_for_room_and_then_goes_on() -> None:
         home, target = machine.holders("t")[0], elsewhere(machine, "t")
         machine.disk.limit(target, machine.disk.used(target) + 30_000)
         await admin.move(target, "t")
-        await trio.sleep(0.1)
+        await until_async(lambda: has_no_room(machine, target))
         assert await admin.produce("t", b"the old one serves") is ErrorCode.NONE
         assert not (await admin.lies("t"))[home].is_future_key
         machine.disk.limit(target, None)
@@ -626,12 +626,20 @@ async def test_checkpoints_on_a_full_disk_are_written_when_there_is_room() -> No
             await admin.produce("t", b"%d" % i)
         machine.disk.limit(home, machine.disk.used(home))
         await delete_before(admin, 5)
-        await trio.sleep(0.05)
+        checkpoint = f"{home}/log-start-offset-checkpoint"
+
+        async def is_written() -> bool:
+            return machine.disk.read_file(checkpoint) == b"0\n1\nt 0 5\n"
+
+        await until_async(lambda: has_no_room(machine, checkpoint))
         assert set((await admin.dir_errors()).values()) == {ErrorCode.NONE}
         machine.disk.limit(home, None)
-        await trio.sleep(0.05)
-        starts = machine.disk.read_file(f"{home}/log-start-offset-checkpoint")
-        assert starts == b"0\n1\nt 0 5\n"
+        await until_async(is_written)
+
+
+async def has_no_room(machine: TwoDirs, path: str) -> bool:
+    """Something was to be written there, and did not fit."""
+    return any(each.startswith(path) for each in machine.disk.refused)
 
 
 async def test_a_partition_made_on_a_full_disk_is_there_when_there_is_room() -> None:

@@ -192,6 +192,7 @@ class SimDisk:
         self.crash_at: int | None = None  # the number of such a call
         self.locked: set[str] = set()
         self.trace: list[str] = []  # of the calls since the last power loss
+        self.refused: set[str] = set()  # paths for which there was no room
         self._root = _Directory()
         self._failures: list[tuple[str, int, str]] = []
         self._broken: dict[str, int] = {}
@@ -274,10 +275,12 @@ class SimDisk:
 
     def check_room(self, path: str, more: int) -> None:
         """DiskError if `more` bytes do not fit."""
+        is_full = self.capacity is not None and self._used(self._root) + more > self.capacity
         for root, capacity in self._volumes.items():
             if path.startswith(f"{root}/") and self.used(root) + more > capacity:
-                raise disk_error(path, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
-        if self.capacity is not None and self._used(self._root) + more > self.capacity:
+                is_full = True
+        if is_full:
+            self.refused.add(path)
             raise disk_error(path, OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
 
     def used(self, path: str = "/") -> int:
