@@ -629,7 +629,8 @@ async def test_checkpoints_on_a_full_disk_are_written_when_there_is_room() -> No
         checkpoint = f"{home}/log-start-offset-checkpoint"
 
         async def is_written() -> bool:
-            return machine.disk.read_file(checkpoint) == b"0\n1\nt 0 5\n"
+            disk = machine.disk
+            return disk.exists(checkpoint) and disk.read_file(checkpoint) == b"0\n1\nt 0 5\n"
 
         await until_async(lambda: has_no_room(machine, checkpoint))
         assert set((await admin.dir_errors()).values()) == {ErrorCode.NONE}
