@@ -26,7 +26,7 @@ from compat.behaviour.asking import (
 )
 from compat.behaviour.groups import commit, coordinate
 from compat.clients.records import CODECS, Record, now_ms, sample_records
-from compat.files.seen import BROKER, CLIENT_METRICS, GROUP, TOPIC
+from compat.files.seen import BROKER, CLIENT_METRICS, GROUP, TOPIC, finalized
 from kbroker.wire.errors import ErrorCode
 from kbroker.wire.messages.consumer_group_heartbeat import (
     ConsumerGroupHeartbeatRequest,
@@ -64,6 +64,11 @@ from kbroker.wire.messages.streams_group_heartbeat import (
     Subtopology,
     Topology,
 )
+from kbroker.wire.messages.update_features import (
+    FeatureUpdateKey,
+    UpdateFeaturesRequest,
+    UpdateFeaturesResponse,
+)
 
 if TYPE_CHECKING:
     from compat.brokers import BrokerProcess
@@ -71,9 +76,11 @@ if TYPE_CHECKING:
     from compat.raw import RawClient
 
 GROUPS = ("simple", "deleted", "newer")
+NEWER_GROUPS = {"newer": "consumer", "share": "share", "streams": "streams"}  # name -> type
 RESOURCES = ((BROKER, ""), (BROKER, "1"), (CLIENT_METRICS, "metrics"), (GROUP, "simple"))
 SEGMENT_BYTES = 1 << 20  # the least that a topic may have
 OPEN_TRANSACTION_MS = 900_000  # the longest a broker allows
+UPGRADE, SAFE_DOWNGRADE = 1, 2
 WAIT_S = 60
 
 
@@ -96,6 +103,7 @@ class Contents:
         self._trim(broker, raw)
         self._delete_a_topic(broker, raw)
         self._configure(raw)
+        self._set_a_feature(raw)
         self._commit(raw)
         if broker.name == "apache":
             self._transactions(broker, raw)
@@ -215,6 +223,21 @@ class Contents:
             request = IncrementalAlterConfigsRequest(resources=[resource])
             (answer,) = raw.ask(request, 1, IncrementalAlterConfigsResponse).responses
             assert not answer.error_code, answer
+
+    def _set_a_feature(self, raw: RawClient) -> None:
+        """The broker of even turns sets its level down, the other one up again."""
+        level = 1 + self._turn % 2
+        update = FeatureUpdateKey(
+            feature="transaction.version",
+            max_version_level=level,
+            upgrade_type=UPGRADE if level > 1 else SAFE_DOWNGRADE,
+        )
+        request = UpdateFeaturesRequest(feature_updates=[update])
+        answer = raw.ask(request, 2, UpdateFeaturesResponse)
+        assert not answer.error_code, answer
+        deadline = time.monotonic() + WAIT_S
+        while finalized(raw)["transaction.version"] != level:  # Apache Kafka answers before
+            assert time.monotonic() < deadline
 
     def _commit(self, raw: RawClient) -> None:
         """Positions with metadata and epochs; and a group that is deleted again."""

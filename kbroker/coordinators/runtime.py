@@ -44,7 +44,7 @@ log = logging.getLogger("kbroker.groups")
 NOTHING_WRITTEN: Final = -1
 LOAD_STEP_BYTES_MAX: Final = 256 * 1024  # replayed before others get their turn
 RECORDS_PER_BATCH_MAX: Final = 1000  # of decisions that need not be written as a whole
-REASONS_NAMED_MAX: Final = 8  # to skip a record, in the one line that a load logs
+REASONS_NAMED_MAX: Final = 32  # to skip a record, in the one line that a load logs
 
 # What became of a write, as clients of a coordinator are told
 # (CoordinatorOperationExceptionHelper).

@@ -571,7 +571,7 @@ async def test_a_load_names_some_of_the_reasons_to_skip_records(
     (warning,) = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
     assert ": 201 records are not served" in warning
     assert "record type 257 (2)" in warning
-    assert warning.endswith(", others (192)")
+    assert warning.endswith(", others (168)")
 
 
 async def test_expired_offsets_leave_tombstones_in_batches_that_fit(
