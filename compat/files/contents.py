@@ -75,8 +75,13 @@ if TYPE_CHECKING:
     from compat.clients.records import StockClient
     from compat.raw import RawClient
 
-GROUPS = ("simple", "deleted", "newer")
-NEWER_GROUPS = {"newer": "consumer", "share": "share", "streams": "streams"}  # name -> type
+GROUPS = ("simple", "deleted", "newer", "upgraded")
+NEWER_GROUPS = {  # name -> type
+    "newer": "consumer",
+    "upgraded": "consumer",
+    "share": "share",
+    "streams": "streams",
+}
 RESOURCES = ((BROKER, ""), (BROKER, "1"), (CLIENT_METRICS, "metrics"), (GROUP, "simple"))
 SEGMENT_BYTES = 1 << 20  # the least that a topic may have
 OPEN_TRANSACTION_MS = 900_000  # the longest a broker allows
@@ -295,26 +300,12 @@ class Contents:
         assert list_offset(raw, "open-transaction", -1, isolation_level=1).offset < end
 
     def _newer_groups(self, raw: RawClient) -> None:
-        """A consumer group (KIP-848) with a position, a share group and a streams group."""
-        coordinate(raw, "newer")
+        """Consumer groups (KIP-848) with positions, a share group and a streams group."""
         member = str(uuid.uuid4())
-        consumer = ConsumerGroupHeartbeatRequest(
-            group_id="newer",
-            member_id=member,
-            member_epoch=0,
-            rebalance_timeout_ms=30_000,
-            subscribed_topic_names=["grown"],
-            topic_partitions=[],
-        )
-        joined = raw.ask(consumer, 1, ConsumerGroupHeartbeatResponse)
-        assert not joined.error_code, joined
-        position = self._turn + 40
-        code = commit(
-            raw, "newer", "grown", position, generation=joined.member_epoch, member_id=member
-        )
-        assert_none(code)
-        consumer.member_epoch = -1
-        assert_none(raw.ask(consumer, 1, ConsumerGroupHeartbeatResponse).error_code)
+        self._consume(raw, "newer", member, position=self._turn + 40)
+        coordinate(raw, "upgraded")
+        assert_none(commit(raw, "upgraded", "grown", self._turn + 60))
+        self._consume(raw, "upgraded", member)
         coordinate(raw, "share")
         share = ShareGroupHeartbeatRequest(
             group_id="share", member_id=member, member_epoch=0, subscribed_topic_names=["grown"]
@@ -338,6 +329,29 @@ class Contents:
         )
         started = raw.ask(streams, 0, StreamsGroupHeartbeatResponse)
         assert not started.error_code, started
+
+    def _consume(
+        self, raw: RawClient, group: str, member: str, *, position: int | None = None
+    ) -> None:
+        """Be a member of a consumer group for a moment, and commit."""
+        coordinate(raw, group)
+        request = ConsumerGroupHeartbeatRequest(
+            group_id=group,
+            member_id=member,
+            member_epoch=0,
+            rebalance_timeout_ms=30_000,
+            subscribed_topic_names=["grown"],
+            topic_partitions=[],
+        )
+        joined = raw.ask(request, 1, ConsumerGroupHeartbeatResponse)
+        assert not joined.error_code, joined
+        if position is not None:
+            code = commit(
+                raw, group, "grown", position, generation=joined.member_epoch, member_id=member
+            )
+            assert_none(code)
+        request.member_epoch = -1
+        assert_none(raw.ask(request, 1, ConsumerGroupHeartbeatResponse).error_code)
 
     def _compacted(self, broker: BrokerProcess, raw: RawClient) -> None:
         """Keys again and again, and tombstones; Apache Kafka's cleaner is waited for."""

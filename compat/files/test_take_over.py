@@ -101,6 +101,8 @@ def assert_all_there(before: Seen, found: Seen) -> None:
     for name, partitions in before.internal.items():
         for old_batches, new_batches in zip(partitions, found.internal[name], strict=True):
             assert new_batches[: len(old_batches)] == old_batches, name
+    # Whoever serves a group lists it, be it as a classic one that only has offsets.
+    assert found.group_types.keys() >= {group for group, held in before.offsets.items() if held}
     assert found.topics.keys() == before.topics.keys()
     for name, topic in before.topics.items():
         assert found.topics[name].topic_id == topic.topic_id
