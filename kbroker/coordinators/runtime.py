@@ -334,13 +334,15 @@ class GroupRuntime:
                 return
 
     async def _run_loads(self) -> None:
+        told: Counter[str] = Counter()
         while True:
             await self._load_wanted.wait()
             self._load_wanted = trio.Event()
             skipped: Counter[str] = Counter()
             while self._to_load:
                 await self._load(self._to_load.popleft(), skipped)
-            if skipped:
+            if skipped and skipped != told:  # every election loads the same again
+                told = skipped
                 log.warning(
                     "%s: %d records are not served and stay as they are: %s",
                     CONSUMER_OFFSETS,

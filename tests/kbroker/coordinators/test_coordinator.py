@@ -557,6 +557,10 @@ async def test_records_of_other_groups_do_not_disturb_loading(
     assert warning.startswith("__consumer_offsets: 7 records are not served and stay as they are: ")
     assert "record type 3 (3)" in warning
     assert "record type 15 (1)" in warning
+    for index, one in desk.partitions.items():
+        coordinator.on_elected(index, one, 2)  # as happens at each start after another broker's
+    await coordinator.wait_loaded()
+    assert [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING] == [warning]
     listed = await coordinator.list_groups([], [])
     assert [g.group_id for g in listed.groups] == [GROUP]
 
