@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,13 @@ def kbroker(bootstrap: str, *words: object, stdin: str | None = None, status: in
     )
     assert done.returncode == status, f"{words} ended with {done.returncode}: {done.stderr}"
     return done.stderr if status else done.stdout
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _interruptible() -> None:
+    """What a shell starts in the background ignores SIGINT, and all that it starts does too."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from compat.behaviour.asking import (
 )
 from compat.behaviour.groups import commit, coordinate
 from compat.clients.records import CODECS, Record, now_ms, sample_records
-from compat.files.seen import BROKER, CLIENT_METRICS, GROUP, TOPIC
+from compat.files.seen import BROKER, CLIENT_METRICS, GROUP, TOPIC, finalized
 from kbroker.wire.errors import ErrorCode
 from kbroker.wire.messages.consumer_group_heartbeat import (
     ConsumerGroupHeartbeatRequest,
@@ -64,16 +64,28 @@ from kbroker.wire.messages.streams_group_heartbeat import (
     Subtopology,
     Topology,
 )
+from kbroker.wire.messages.update_features import (
+    FeatureUpdateKey,
+    UpdateFeaturesRequest,
+    UpdateFeaturesResponse,
+)
 
 if TYPE_CHECKING:
     from compat.brokers import BrokerProcess
     from compat.clients.records import StockClient
     from compat.raw import RawClient
 
-GROUPS = ("simple", "deleted", "newer")
+GROUPS = ("simple", "deleted", "newer", "upgraded")
+NEWER_GROUPS = {  # name -> type
+    "newer": "consumer",
+    "upgraded": "consumer",
+    "share": "share",
+    "streams": "streams",
+}
 RESOURCES = ((BROKER, ""), (BROKER, "1"), (CLIENT_METRICS, "metrics"), (GROUP, "simple"))
 SEGMENT_BYTES = 1 << 20  # the least that a topic may have
 OPEN_TRANSACTION_MS = 900_000  # the longest a broker allows
+UPGRADE, SAFE_DOWNGRADE = 1, 2
 WAIT_S = 60
 
 
@@ -96,6 +108,7 @@ class Contents:
         self._trim(broker, raw)
         self._delete_a_topic(broker, raw)
         self._configure(raw)
+        self._set_a_feature(raw)
         self._commit(raw)
         if broker.name == "apache":
             self._transactions(broker, raw)
@@ -216,6 +229,21 @@ class Contents:
             (answer,) = raw.ask(request, 1, IncrementalAlterConfigsResponse).responses
             assert not answer.error_code, answer
 
+    def _set_a_feature(self, raw: RawClient) -> None:
+        """The broker of even turns sets its level down, the other one up again."""
+        level = 1 + self._turn % 2
+        update = FeatureUpdateKey(
+            feature="transaction.version",
+            max_version_level=level,
+            upgrade_type=UPGRADE if level > 1 else SAFE_DOWNGRADE,
+        )
+        request = UpdateFeaturesRequest(feature_updates=[update])
+        answer = raw.ask(request, 2, UpdateFeaturesResponse)
+        assert not answer.error_code, answer
+        deadline = time.monotonic() + WAIT_S
+        while finalized(raw)["transaction.version"] != level:  # Apache Kafka answers before
+            assert time.monotonic() < deadline
+
     def _commit(self, raw: RawClient) -> None:
         """Positions with metadata and epochs; and a group that is deleted again."""
         coordinate(raw, "simple")
@@ -272,26 +300,12 @@ class Contents:
         assert list_offset(raw, "open-transaction", -1, isolation_level=1).offset < end
 
     def _newer_groups(self, raw: RawClient) -> None:
-        """A consumer group (KIP-848) with a position, a share group and a streams group."""
-        coordinate(raw, "newer")
+        """Consumer groups (KIP-848) with positions, a share group and a streams group."""
         member = str(uuid.uuid4())
-        consumer = ConsumerGroupHeartbeatRequest(
-            group_id="newer",
-            member_id=member,
-            member_epoch=0,
-            rebalance_timeout_ms=30_000,
-            subscribed_topic_names=["grown"],
-            topic_partitions=[],
-        )
-        joined = raw.ask(consumer, 1, ConsumerGroupHeartbeatResponse)
-        assert not joined.error_code, joined
-        position = self._turn + 40
-        code = commit(
-            raw, "newer", "grown", position, generation=joined.member_epoch, member_id=member
-        )
-        assert_none(code)
-        consumer.member_epoch = -1
-        assert_none(raw.ask(consumer, 1, ConsumerGroupHeartbeatResponse).error_code)
+        self._consume(raw, "newer", member, position=self._turn + 40)
+        coordinate(raw, "upgraded")
+        assert_none(commit(raw, "upgraded", "grown", self._turn + 60))
+        self._consume(raw, "upgraded", member)
         coordinate(raw, "share")
         share = ShareGroupHeartbeatRequest(
             group_id="share", member_id=member, member_epoch=0, subscribed_topic_names=["grown"]
@@ -315,6 +329,29 @@ class Contents:
         )
         started = raw.ask(streams, 0, StreamsGroupHeartbeatResponse)
         assert not started.error_code, started
+
+    def _consume(
+        self, raw: RawClient, group: str, member: str, *, position: int | None = None
+    ) -> None:
+        """Be a member of a consumer group for a moment, and commit."""
+        coordinate(raw, group)
+        request = ConsumerGroupHeartbeatRequest(
+            group_id=group,
+            member_id=member,
+            member_epoch=0,
+            rebalance_timeout_ms=30_000,
+            subscribed_topic_names=["grown"],
+            topic_partitions=[],
+        )
+        joined = raw.ask(request, 1, ConsumerGroupHeartbeatResponse)
+        assert not joined.error_code, joined
+        if position is not None:
+            code = commit(
+                raw, group, "grown", position, generation=joined.member_epoch, member_id=member
+            )
+            assert_none(code)
+        request.member_epoch = -1
+        assert_none(raw.ask(request, 1, ConsumerGroupHeartbeatResponse).error_code)
 
     def _compacted(self, broker: BrokerProcess, raw: RawClient) -> None:
         """Keys again and again, and tombstones; Apache Kafka's cleaner is waited for."""

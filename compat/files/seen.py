@@ -16,6 +16,7 @@ from compat.behaviour.asking import (
 )
 from compat.behaviour.groups import fetch_offsets
 from kbroker.storage.batch import BatchHeader, Record, records
+from kbroker.wire.messages.api_versions import ApiVersionsRequest, ApiVersionsResponse
 from kbroker.wire.messages.describe_cluster import DescribeClusterRequest, DescribeClusterResponse
 from kbroker.wire.messages.describe_configs import (
     DescribeConfigsRequest,
@@ -27,6 +28,7 @@ from kbroker.wire.messages.describe_producers import (
     DescribeProducersResponse,
     TopicRequest,
 )
+from kbroker.wire.messages.list_groups import ListGroupsRequest, ListGroupsResponse
 from kbroker.wire.messages.metadata import MetadataRequest, MetadataResponse
 from kbroker.wire.messages.offset_for_leader_epoch import (
     OffsetForLeaderEpochRequest,
@@ -74,7 +76,10 @@ class Seen:
 
     cluster_id: str
     node_id: int
+    features: dict[str, int]  # -> finalized level
     configs: dict[tuple[int, str], dict[str, str | None]]
+    group_types: dict[str, str]
+    internal: dict[str, list[list[bytes]]] = field(default_factory=dict)  # batches by partition
     topics: dict[str, Topic] = field(default_factory=dict)
     offsets: dict[str, dict[tuple[str, int], tuple[int, int, str | None]]] = field(
         default_factory=dict
@@ -82,18 +87,27 @@ class Seen:
 
 
 def look(raw: RawClient, *, groups: Iterable[str], resources: Iterable[tuple[int, str]]) -> Seen:
-    """All topics but internal ones, these groups' offsets and these resources' own configs."""
+    """All topics (of internal ones their batches), these groups' offsets and these resources' own
+    configs.
+    """
     cluster = raw.ask(DescribeClusterRequest(), 1, DescribeClusterResponse)
+    listed = raw.ask(ListGroupsRequest(), 5, ListGroupsResponse)
+    assert_none(listed.error_code)
     seen = Seen(
         cluster.cluster_id,
         cluster.brokers[0].broker_id,
+        finalized(raw),
         {(kind, name): _own_configs(raw, kind, name) for kind, name in resources},
+        {group.group_id: group.group_type for group in listed.groups},
     )
     for topic in raw.ask(MetadataRequest(topics=None), 13, MetadataResponse).topics:
         name = topic.name or ""
-        if topic.is_internal:
-            continue
         parts = sorted(topic.partitions, key=lambda found: found.partition_index)
+        if topic.is_internal:
+            seen.internal[name] = [
+                _all_batches(raw, name, topic.topic_id, one.partition_index) for one in parts
+            ]
+            continue
         seen.topics[name] = Topic(
             topic.topic_id,
             _own_configs(raw, TOPIC, name),
@@ -113,6 +127,13 @@ def look(raw: RawClient, *, groups: Iterable[str], resources: Iterable[tuple[int
             for one in topic.partitions
         }
     return seen
+
+
+def finalized(raw: RawClient) -> dict[str, int]:
+    """The features that are in force, with their levels."""
+    request = ApiVersionsRequest(client_software_name="compat", client_software_version="1")
+    response = raw.ask(request, 4, ApiVersionsResponse)
+    return {each.name: each.max_version_level for each in response.finalized_features}
 
 
 def _own_configs(raw: RawClient, kind: int, name: str) -> dict[str, str | None]:
@@ -148,6 +169,12 @@ def _partition(
         {epoch: _epoch_end(raw, name, index, epoch) for epoch in range(leader_epoch + 1)},
         _producers(raw, name, index),
     )
+
+
+def _all_batches(raw: RawClient, name: str, topic_id: bytes, index: int) -> list[bytes]:
+    start = list_offset(raw, name, EARLIEST, partition=index).offset
+    end = list_offset(raw, name, LATEST, partition=index).offset
+    return _read(raw, topic_id, index, start, end)[0]
 
 
 def _read(

@@ -14,8 +14,8 @@ from compat.brokers import ApacheKafka, Kbroker
 from compat.clients.conftest import create_topic
 from compat.clients.librdkafka import Librdkafka
 from compat.clients.records import Position, assert_same, sample_records
+from compat.files.seen import finalized
 from compat.raw import RawClient
-from kbroker.wire.messages.api_versions import ApiVersionsRequest, ApiVersionsResponse
 from kbroker.wire.messages.incremental_alter_configs import (
     AlterableConfig,
     AlterConfigsResource,
@@ -51,25 +51,25 @@ def test_a_cluster_of_an_older_release_is_served_raised_and_handed_on(
     sent: Records = {}
     try:
         kbroker.start()
-        at_first = finalized(kbroker)
+        at_first = levels(kbroker)
         assert at_first["metadata.version"] == metadata_version_of(release)
         use(kbroker, "at the old levels", sent)
         kbroker.restart()
         use(kbroker, "after a restart", sent)
-        assert finalized(kbroker) == at_first
+        assert levels(kbroker) == at_first
         bootstrap = ("--bootstrap-server", kbroker.bootstrap)
         run_tool("features", *bootstrap, "upgrade", "--release-version", "4.3")
-        raised = finalized(kbroker)
+        raised = levels(kbroker)
         use(kbroker, "at the new levels", sent)
         kbroker.stop()
 
         apache.start()
-        assert finalized(apache) == raised
+        assert levels(apache) == raised
         use(apache, "by Apache Kafka", sent)
         apache.stop()
 
         kbroker.start()
-        assert finalized(kbroker) == raised
+        assert levels(kbroker) == raised
         use(kbroker, "and back", sent)
         kbroker.stop()
     finally:
@@ -143,11 +143,9 @@ def set_config(raw: RawClient, topic: str, key: str, value: str) -> None:
     assert response.responses[0].error_code == 0, response
 
 
-def finalized(broker: BrokerProcess) -> dict[str, int]:
-    request = ApiVersionsRequest(client_software_name="compat", client_software_version="1")
+def levels(broker: BrokerProcess) -> dict[str, int]:
     with RawClient(broker.host, broker.port) as raw:
-        response = raw.ask(request, 4, ApiVersionsResponse)
-    return {each.name: each.max_version_level for each in response.finalized_features}
+        return finalized(raw)
 
 
 def metadata_version_of(release: str) -> int:

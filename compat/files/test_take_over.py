@@ -14,7 +14,7 @@ from compat.behaviour.groups import coordinate
 from compat.brokers import ApacheKafka, Kbroker
 from compat.clients.java_client import JavaClient
 from compat.clients.librdkafka import Librdkafka
-from compat.files.contents import GROUPS, RESOURCES, Contents
+from compat.files.contents import GROUPS, NEWER_GROUPS, RESOURCES, Contents
 from compat.files.dumping import dump
 from compat.files.seen import latest_by_key, look
 from compat.raw import RawClient
@@ -57,6 +57,7 @@ def test_the_other_broker_goes_on(
     request.addfinalizer(java.close)
     contents = Contents([KafkaPython(), Aiokafka(), java, Librdkafka()])
     before: Seen | None = None
+    apache_was_here = False
     for turn in range(TURNS):
         broker = (first, second)[turn % 2](tmp_path, SETTINGS)
         try:
@@ -66,8 +67,11 @@ def test_the_other_broker_goes_on(
                     ready(raw, before)
                     found = look(raw, groups=GROUPS, resources=RESOURCES)
                     assert_all_there(before, found)
+                    if broker.name == "apache" and apache_was_here:
+                        assert found.group_types.items() >= NEWER_GROUPS.items()
                 contents.add(broker, raw)
                 before = look(raw, groups=GROUPS, resources=RESOURCES)
+                apache_was_here |= broker.name == "apache"
             if end == "stopped":
                 broker.stop()
         finally:
@@ -80,14 +84,25 @@ def ready(raw: RawClient, before: Seen) -> None:
     """Apache Kafka answers before its partitions have leaders and its groups are loaded."""
     for name, topic in before.topics.items():
         await_leaders(raw, name, len(topic.partitions))
-    for group in GROUPS:
+    for name, partitions in before.internal.items():
+        await_leaders(raw, name, len(partitions))
+    for group in (*GROUPS, *NEWER_GROUPS):
         coordinate(raw, group)
 
 
 def assert_all_there(before: Seen, found: Seen) -> None:
     assert (found.cluster_id, found.node_id) == (before.cluster_id, before.node_id)
+    assert found.features == before.features
     assert found.configs == before.configs
     assert found.offsets == before.offsets
+    # Coordinators add to what is there, also on their own; the groups, transactions and shares that
+    # only Apache Kafka serves lie there too.
+    assert found.internal.keys() >= before.internal.keys()
+    for name, partitions in before.internal.items():
+        for old_batches, new_batches in zip(partitions, found.internal[name], strict=True):
+            assert new_batches[: len(old_batches)] == old_batches, name
+    # Whoever serves a group lists it, be it as a classic one that only has offsets.
+    assert found.group_types.keys() >= {group for group, held in before.offsets.items() if held}
     assert found.topics.keys() == before.topics.keys()
     for name, topic in before.topics.items():
         assert found.topics[name].topic_id == topic.topic_id

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections import deque
+from collections import Counter, deque
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import trio
@@ -27,6 +27,7 @@ from .group.records import GroupStored
 from .group.result import Now, Parked, ParkedT
 from .group.shard import GroupShard
 from .group.timers import NEVER, Timers
+from .internal_topics import CONSUMER_OFFSETS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,6 +44,7 @@ log = logging.getLogger("kbroker.groups")
 NOTHING_WRITTEN: Final = -1
 LOAD_STEP_BYTES_MAX: Final = 256 * 1024  # replayed before others get their turn
 RECORDS_PER_BATCH_MAX: Final = 1000  # of decisions that need not be written as a whole
+REASONS_NAMED_MAX: Final = 32  # to skip a record, in the one line that a load logs
 
 # What became of a write, as clients of a coordinator are told
 # (CoordinatorOperationExceptionHelper).
@@ -332,16 +334,26 @@ class GroupRuntime:
                 return
 
     async def _run_loads(self) -> None:
+        told: Counter[str] = Counter()
         while True:
             await self._load_wanted.wait()
             self._load_wanted = trio.Event()
+            skipped: Counter[str] = Counter()
             while self._to_load:
-                await self._load(self._to_load.popleft())
+                await self._load(self._to_load.popleft(), skipped)
+            if skipped and skipped != told:  # every election loads the same again
+                told = skipped
+                log.warning(
+                    "%s: %d records are not served and stay as they are: %s",
+                    CONSUMER_OFFSETS,
+                    skipped.total(),
+                    ", ".join(f"{reason} ({count})" for reason, count in skipped.items()),
+                )
 
-    async def _load(self, slot: Slot) -> None:
+    async def _load(self, slot: Slot, skipped: Counter[str]) -> None:
         start_offset, end_offset = slot.partition.log_start_offset, slot.partition.log_end_offset
         try:
-            await self._replay_log(slot, start_offset, end_offset)
+            await self._replay_log(slot, start_offset, end_offset, skipped)
         except StorageError as error:
             # As in Kafka, its groups have no coordinator then.
             log.error("__consumer_offsets-%d cannot be loaded: %s", slot.index, error)
@@ -359,9 +371,10 @@ class GroupRuntime:
             )
             self._finish_load(slot)
 
-    async def _replay_log(self, slot: Slot, start_offset: int, end_offset: int) -> None:
-        """Records that cannot be read, or are none of ours, are named and left where they are."""
-        skipped: dict[str, int] = {}
+    async def _replay_log(
+        self, slot: Slot, start_offset: int, end_offset: int, skipped: Counter[str]
+    ) -> None:
+        """Records that cannot be read, or are none of ours, are counted and left where they are."""
         step_bytes_max = min(self._config.offsets_load_buffer_size, LOAD_STEP_BYTES_MAX)
         step_bytes = 0
         for batch in slot.partition.batches(start_offset, end_offset):
@@ -381,8 +394,6 @@ class GroupRuntime:
             if step_bytes >= step_bytes_max:
                 step_bytes = 0
                 await trio.lowlevel.checkpoint()
-        for reason, count in skipped.items():
-            log.warning("__consumer_offsets-%d: skipped %d records: %s", slot.index, count, reason)
 
     def _finish_load(self, slot: Slot) -> None:
         slot.loaded.set()
@@ -390,9 +401,9 @@ class GroupRuntime:
 
 
 def _replay_batch(
-    shard: GroupShard, header: BatchHeader, batch: memoryview, skipped: dict[str, int]
+    shard: GroupShard, header: BatchHeader, batch: memoryview, skipped: Counter[str]
 ) -> None:
-    """Raises InvalidRecord. `skipped` counts what is none of ours, by reason."""
+    """Raises InvalidRecord. `skipped` counts what is none of ours, by reason: the first few."""
     if header.is_control:
         for record in record_batch.records(batch, header):
             kind = record_batch.control_type(record.key)
@@ -410,7 +421,9 @@ def _replay_batch(
             else:
                 shard.replay(decoded, record.offset, header.producer_id)
                 continue
-        skipped[reason] = skipped.get(reason, 0) + 1
+        if reason not in skipped and len(skipped) >= REASONS_NAMED_MAX:
+            reason = "others"
+        skipped[reason] += 1
 
 
 def _coordinator_error(error: RequestError | StorageError | EncodeError) -> ErrorCode:

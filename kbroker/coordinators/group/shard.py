@@ -310,6 +310,11 @@ class GroupShard:
             case GroupRemoved(group_id):
                 if (group := self.groups.get(group_id)) is not None:
                     self._forget(group)
+                    if self.offsets.removals(group_id):
+                        # It went on as a group of another protocol, to which its offsets belong.
+                        self.groups[group_id] = self._rebalances.new_group(
+                            group_id, GroupState.EMPTY, group.state_timestamp_ms
+                        )
 
     def end_transaction(self, producer_id: int, *, is_commit: bool) -> None:
         self.offsets.end_transaction(producer_id, is_commit=is_commit)

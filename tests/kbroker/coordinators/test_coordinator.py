@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
@@ -547,12 +548,34 @@ async def test_records_of_other_groups_do_not_disturb_loading(
         NewRecord(0, b"\x00\x02\x00\x01g", b"\x00\x03 broken"),
     ]
     partition.append_local(bytearray(build_batch(foreign)), 0)
+    another = next(one for one in desk.partitions.values() if one is not partition)
+    another.append_local(bytearray(build_batch(foreign[:1])), 0)
     await commit(desk.coordinator, 6)
     coordinator = await desk.restart(nursery)
     assert await committed(coordinator) == 6
-    assert "skipped 2 records: record type 3" in caplog.text
+    (warning,) = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
+    assert warning.startswith("__consumer_offsets: 7 records are not served and stay as they are: ")
+    assert "record type 3 (3)" in warning
+    assert "record type 15 (1)" in warning
+    for index, one in desk.partitions.items():
+        coordinator.on_elected(index, one, 2)  # as happens at each start after another broker's
+    await coordinator.wait_loaded()
+    assert [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING] == [warning]
     listed = await coordinator.list_groups([], [])
     assert [g.group_id for g in listed.groups] == [GROUP]
+
+
+async def test_a_load_names_some_of_the_reasons_to_skip_records(
+    autojump_clock: object, desk: Desk, nursery: trio.Nursery, caplog: pytest.LogCaptureFixture
+) -> None:
+    await commit(desk.coordinator, 5)
+    kinds = [NewRecord(0, b"\x01" + bytes([kind]), b"") for kind in range(200)]
+    desk.partition_of().append_local(bytearray(build_batch([*kinds, kinds[1]])), 0)
+    await desk.restart(nursery)
+    (warning,) = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
+    assert ": 201 records are not served" in warning
+    assert "record type 257 (2)" in warning
+    assert warning.endswith(", others (168)")
 
 
 async def test_expired_offsets_leave_tombstones_in_batches_that_fit(

@@ -2,7 +2,12 @@ from __future__ import annotations
 
 import pytest
 
-from kbroker.coordinators.group.records import CommittedOffset, OffsetStored
+from kbroker.coordinators.group.records import (
+    CommittedOffset,
+    GroupRemoved,
+    OffsetRemoved,
+    OffsetStored,
+)
 from kbroker.wire.errors import ErrorCode
 from kbroker.wire.messages.offset_delete import (
     OffsetDeleteRequest,
@@ -308,6 +313,28 @@ def test_an_empty_group_is_deleted_with_its_offsets() -> None:
     assert rig.state == "Dead"
     assert rig.committed(0) is None
     assert rig.reload().groups == {}
+
+
+@pytest.mark.parametrize("member_count", [0, 1])
+def test_a_group_that_went_on_as_one_of_another_kind_keeps_its_offsets(member_count: int) -> None:
+    """Apache Kafka removes the classic group then, and leaves the offsets to its successor."""
+    rig = ShardRig()
+    if member_count:
+        (member_id,) = rig.stable()
+        rig.commit_offsets(commit_request({0: 5}, member_id=member_id, generation_id=1))
+    else:
+        rig.commit_offsets(commit_request({0: 5}))
+    rig.store(GroupRemoved(GROUP))
+    assert rig.committed(0) == 5
+    loaded = rig.reload()
+    assert [(g.group_id, g.group_state) for g in loaded.list_groups(set(), set())] == [
+        (GROUP, "Empty")
+    ]
+    deleted = loaded.decide_delete_groups([GROUP], rig.now)
+    assert deleted.records == [OffsetRemoved(GROUP, "t", 0), GroupRemoved(GROUP)]
+    rig.advance(WEEK_MS + 20 * MINUTE_MS)
+    assert rig.state == "Dead"
+    assert rig.reload().offsets.get(GROUP, "t", 0) is None
 
 
 def test_a_group_with_members_is_not_deleted() -> None:
