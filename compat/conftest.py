@@ -76,6 +76,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "full: takes minutes; runs on demand")
     config.addinivalue_line("markers", "item(*numbers): what of compat/items.py a test judges")
     config.addinivalue_line("markers", "java: needs Java and Maven")
+    config.addinivalue_line("markers", "own_broker: starts one itself, whichever is judged")
     # Errors are for warnings of ours: at import these come from the clients' own modules.
     config.addinivalue_line("filterwarnings", r"ignore::DeprecationWarning:(aio)?kafka\.")
     bootstrap = config.getoption("bootstrap")
@@ -129,7 +130,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def _not_judged(item: pytest.Item) -> str | None:
     """Why a test cannot judge a broker that runs already, or None if it can."""
     fixtures = getattr(item, "fixturenames", ())
-    if "new_broker" in fixtures:
+    if "new_broker" in fixtures or item.get_closest_marker("own_broker"):
         return "needs a broker of its own"
     call = getattr(item, "callspec", None)
     parameters = call.params.values() if call else ()
