@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 pytest.register_assert_rewrite(
     "compat.behaviour.asking",
     "compat.behaviour.groups",
+    "compat.clients.late",
     "compat.clients.member",
     "compat.clients.records",
 )
@@ -75,6 +76,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "ci: runs for every change")
     config.addinivalue_line("markers", "full: takes minutes; runs on demand")
     config.addinivalue_line("markers", "item(*numbers): what of compat/items.py a test judges")
+    config.addinivalue_line("markers", "client(name): which of the stock clients judges")
     config.addinivalue_line("markers", "java: needs Java and Maven")
     config.addinivalue_line("markers", "own_broker: starts one itself, whichever is judged")
     # Errors are for warnings of ours: at import these come from the clients' own modules.
@@ -175,7 +177,9 @@ def pytest_runtest_makereport(
                 item.session.shouldstop = gone
                 item.config.stash[VERDICT].ended = f"{gone}, since {item.name} or the one before"
         parameters = item.callspec.params if hasattr(item, "callspec") else {}
-        client = next((p for p in parameters.values() if p in CLIENTS), None)
+        named = item.get_closest_marker("client")
+        clients = [*(named.args if named else ()), *parameters.values()]
+        client = next((one for one in clients if one in CLIENTS), None)
         item.config.stash[VERDICT].add(
             outcome,
             item.name,
