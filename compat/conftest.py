@@ -37,9 +37,9 @@ if TYPE_CHECKING:
 pytest.register_assert_rewrite(
     "compat.behaviour.asking",
     "compat.behaviour.groups",
-    "compat.clients.late",
     "compat.clients.member",
     "compat.clients.records",
+    "compat.late",
 )
 
 # What clients leave open or use for long is theirs to mend.

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from compat.clients.late import comes_to_async
 from compat.clients.records import Position
+from compat.late import comes_to_async
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from compat.clients.late import comes_to
 from compat.clients.records import Position
+from compat.late import comes_to
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

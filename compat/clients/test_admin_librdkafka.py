@@ -19,8 +19,8 @@ from confluent_kafka.admin import (
 )
 from confluent_kafka.cimpl import NewPartitions, NewTopic
 
-from compat.clients.late import comes_to
 from compat.clients.records import Position, sample_records
+from compat.late import comes_to
 
 if TYPE_CHECKING:
     from collections.abc import Callable
