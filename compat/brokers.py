@@ -222,7 +222,8 @@ class Kbroker(BrokerProcess):
         text = line.decode().strip()
         label, _, address = text.partition(" ")
         host, _, port = address.rpartition(":")
-        if label != "ready:" or host != self.host or not port.isdigit():
+        known = {str(found[0]) for *_, found in socket.getaddrinfo(self.host, None)}
+        if label != "ready:" or host.strip("[]") not in known or not port.isdigit():
             raise BrokerError(f"kbroker said {text!r} instead of 'ready: {self.host}:PORT'")
         if self.port not in (0, int(port)):
             raise BrokerError(f"kbroker listens on {port}, not on {self.port}")

@@ -39,6 +39,7 @@ pytest.register_assert_rewrite(
     "compat.behaviour.groups",
     "compat.clients.member",
     "compat.clients.records",
+    "compat.late",
 )
 
 # What clients leave open or use for long is theirs to mend.
@@ -75,7 +76,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "ci: runs for every change")
     config.addinivalue_line("markers", "full: takes minutes; runs on demand")
     config.addinivalue_line("markers", "item(*numbers): what of compat/items.py a test judges")
+    config.addinivalue_line("markers", "client(name): which of the stock clients judges")
     config.addinivalue_line("markers", "java: needs Java and Maven")
+    config.addinivalue_line("markers", "own_broker: starts one itself, whichever is judged")
     # Errors are for warnings of ours: at import these come from the clients' own modules.
     config.addinivalue_line("filterwarnings", r"ignore::DeprecationWarning:(aio)?kafka\.")
     bootstrap = config.getoption("bootstrap")
@@ -129,7 +132,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def _not_judged(item: pytest.Item) -> str | None:
     """Why a test cannot judge a broker that runs already, or None if it can."""
     fixtures = getattr(item, "fixturenames", ())
-    if "new_broker" in fixtures:
+    if "new_broker" in fixtures or item.get_closest_marker("own_broker"):
         return "needs a broker of its own"
     call = getattr(item, "callspec", None)
     parameters = call.params.values() if call else ()
@@ -174,7 +177,9 @@ def pytest_runtest_makereport(
                 item.session.shouldstop = gone
                 item.config.stash[VERDICT].ended = f"{gone}, since {item.name} or the one before"
         parameters = item.callspec.params if hasattr(item, "callspec") else {}
-        client = next((p for p in parameters.values() if p in CLIENTS), None)
+        named = item.get_closest_marker("client")
+        clients = [*(named.args if named else ()), *parameters.values()]
+        client = next((one for one in clients if one in CLIENTS), None)
         item.config.stash[VERDICT].add(
             outcome,
             item.name,

@@ -43,6 +43,21 @@ def test_one_failure_fails_an_item_and_the_rest_is_not_judged(verdict: Verdict) 
     assert apis == {("Fetch", 12): FAILED, ("Produce", 9): PASSED}
 
 
+def test_what_judges_no_item_is_told_too(verdict: Verdict, tmp_path: Path) -> None:
+    verdict.add(FAILED, "test_e", "no", items=set(), asked=set(), client="aiokafka")
+    verdict.add(FAILED, "test_f", "never", items=set(), asked=set(), client=None)
+    document = verdict.document()
+    assert document["others"]["why"] == ["test_f: never"]
+    assert {row["client"]: row["why"] for row in document["clients"]}["aiokafka"] == ["test_e: no"]
+    texts = ["\n".join(verdict.lines())]
+    for suffix in (".md", ".html"):
+        verdict.write(tmp_path / f"matrix{suffix}")
+        texts.append((tmp_path / f"matrix{suffix}").read_text())
+    for text in texts:
+        assert "test_e: no" in text
+        assert "test_f: never" in text
+
+
 def test_many_failures_are_a_few_lines(verdict: Verdict) -> None:
     for number in range(400):
         verdict.add(FAILED, f"test_{number}", "x" * 999, items={7}, asked=set(), client=None)

@@ -6,7 +6,8 @@ At the end in the terminal, and in a file by `--matrix FILE` (.json, .html or .m
     broker    its address or kind
     items     [{item, title, verdict, passed, failed, not_judged, why: [sentences], partly}]
     apis      [{api, version, verdict, passed, failed}] of requests that tests sent frame by frame
-    clients   [{client, verdict, passed, failed, not_judged}]
+    clients   [{client, verdict, passed, failed, not_judged, why: [sentences]}]
+    others    {verdict, passed, failed, not_judged, why} of tests that judge no item by no client
     ended     what ended the session before all tests had run, or null
     left_behind   names of topics and groups that could not be removed
 
@@ -17,7 +18,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,10 @@ class Row:
     @property
     def verdict(self) -> str:
         return FAILED if self.failed else PASSED if self.passed else NOT_JUDGED
+
+    @property
+    def judged(self) -> int:
+        return self.passed + self.failed + self.not_judged
 
     @property
     def why(self) -> list[str]:
@@ -73,6 +78,7 @@ class Verdict:
     items: dict[int, Row] = field(default_factory=lambda: {item: Row() for item in ITEMS})
     apis: dict[tuple[str, int], Row] = field(default_factory=dict)
     clients: dict[str, Row] = field(default_factory=dict)
+    others: Row = field(default_factory=Row)  # tests of no item and no client
     left_behind: list[str] = field(default_factory=list)
     ended: str | None = None  # what ended the session before all tests had run
 
@@ -93,20 +99,23 @@ class Verdict:
             row.add(outcome, name, why)
         if client is not None:
             self.clients.setdefault(client, Row()).add(outcome, name, why)
+        if not items and client is None:
+            self.others.add(outcome, name, why)
 
     def lines(self) -> list[str]:
         """For a terminal."""
         lines = [f"verdict on {self.broker}"]
         for item, row in self.items.items():
-            counts = f"{row.passed} passed, {row.failed} failed"
-            lines.append(f"{item:>3} {_mark(row)} {ITEMS[item]}: {counts}")
+            lines.append(f"{item:>3} {_mark(row)} {ITEMS[item]}: {_said(row)}")
             lines += [f"        {why}" for why in _why(item, row)]
         if self.clients:
             lines.append("stock clients")
-            lines += [
-                f"    {_mark(row)} {client}: {row.passed} passed, {row.failed} failed"
-                for client, row in sorted(self.clients.items())
-            ]
+            for client, row in sorted(self.clients.items()):
+                lines.append(f"    {_mark(row)} {client}: {_said(row)}")
+                lines += [f"        {why}" for why in row.why]
+        if self.others.judged:
+            lines.append(f"other tests: {_mark(self.others).strip()}, {_said(self.others)}")
+            lines += [f"        {why}" for why in self.others.why]
         lines.append("APIs and versions, asked frame by frame (! failed, . passed, ? not judged)")
         for api in sorted({api for api, _ in self.apis}):
             versions = sorted(version for name, version in self.apis if name == api)
@@ -142,9 +151,19 @@ class Verdict:
                 for (api, version), row in sorted(self.apis.items())
             ],
             "clients": [
-                {"client": client, **_counts(row), "not_judged": row.not_judged}
+                {
+                    "client": client,
+                    **_counts(row),
+                    "not_judged": row.not_judged,
+                    "why": row.why,
+                }
                 for client, row in sorted(self.clients.items())
             ],
+            "others": {
+                **_counts(self.others),
+                "not_judged": self.others.not_judged,
+                "why": self.others.why,
+            },
             "left_behind": self.left_behind,
             "ended": self.ended,
         }
@@ -166,9 +185,12 @@ def _mark(row: Row) -> str:
     return {PASSED: "passed    ", FAILED: "FAILED    ", NOT_JUDGED: "not judged"}[row.verdict]
 
 
+def _said(row: Row) -> str:
+    return f"{row.passed} passed, {row.failed} failed"
+
+
 def _counts(row: Row) -> dict[str, Any]:
-    found = asdict(row)
-    return {"verdict": row.verdict, "passed": found["passed"], "failed": found["failed"]}
+    return {"verdict": row.verdict, "passed": row.passed, "failed": row.failed}
 
 
 def _as_json(verdict: Verdict) -> str:
@@ -180,14 +202,17 @@ def _as_markdown(verdict: Verdict) -> str:
     lines = [f"# Verdict on {verdict.broker}", *([verdict.ended] if verdict.ended else [])]
     lines += ["", "| item | verdict | passed | failed | |", "|---|---|---|---|---|"]
     for row in document["items"]:
-        why = "<br>".join(text.replace("|", "\\|") for text in row["why"])
         title = f"{row['item']}. {row['title']}"
-        lines.append(f"| {title} | {row['verdict']} | {row['passed']} | {row['failed']} | {why} |")
-    lines += ["", "| client | verdict | passed | failed |", "|---|---|---|---|"]
-    lines += [
-        f"| {row['client']} | {row['verdict']} | {row['passed']} | {row['failed']} |"
-        for row in document["clients"]
-    ]
+        lines.append(
+            f"| {title} | {row['verdict']} | {row['passed']} | {row['failed']} "
+            f"| {_cell(row['why'])} |"
+        )
+    lines += ["", "| client | verdict | passed | failed | |", "|---|---|---|---|---|"]
+    for row in [*document["clients"], {"client": "other tests", **document["others"]}]:
+        lines.append(
+            f"| {row['client']} | {row['verdict']} | {row['passed']} | {row['failed']} "
+            f"| {_cell(row['why'])} |"
+        )
     lines += ["", "| API | version | verdict | passed | failed |", "|---|---|---|---|---|"]
     lines += [
         f"| {row['api']} | {row['version']} | {row['verdict']} | {row['passed']} "
@@ -195,6 +220,10 @@ def _as_markdown(verdict: Verdict) -> str:
         for row in document["apis"]
     ]
     return "\n".join(lines) + "\n"
+
+
+def _cell(why: list[str]) -> str:
+    return "<br>".join(text.replace("|", "\\|") for text in why)
 
 
 def _as_html(verdict: Verdict) -> str:

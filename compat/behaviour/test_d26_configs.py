@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 import pytest
 
+from compat.late import comes_to
 from kbroker.wire.errors import ErrorCode
 from kbroker.wire.messages.describe_configs import (
     DescribeConfigsRequest,
@@ -142,14 +142,14 @@ def test_synonyms_tell_where_a_value_comes_from(raw: RawClient, topic: str) -> N
         ("message.max.bytes", "1048588", DEFAULT)
     ]
     assert_none(alter(raw, topic, ("max.message.bytes", SET, "2000"))[0])
-    after = one(raw, topic, "max.message.bytes")
-    assert (after.value, after.config_source) == ("2000", DYNAMIC_TOPIC)
+    after = await_value(raw, topic, "max.message.bytes", "2000")
+    assert after.config_source == DYNAMIC_TOPIC
     assert [(s.name, s.value, s.source) for s in after.synonyms] == [
         ("max.message.bytes", "2000", DYNAMIC_TOPIC),
         ("message.max.bytes", "1048588", DEFAULT),
     ]
     assert_none(alter(raw, topic, ("max.message.bytes", DELETE, None))[0])
-    assert one(raw, topic, "max.message.bytes") == before
+    comes_to(lambda: one(raw, topic, "max.message.bytes"), before)
 
 
 @pytest.mark.parametrize("version", range(1, 5))
@@ -182,16 +182,16 @@ def test_operations(raw: RawClient, topic: str) -> None:
         return one(raw, topic, key).value
 
     assert_none(alter(raw, topic, ("cleanup.policy", APPEND, "compact"))[0])
-    assert value("cleanup.policy") == "delete,compact"
+    comes_to(lambda: value("cleanup.policy"), "delete,compact")
     assert_none(alter(raw, topic, ("cleanup.policy", APPEND, "compact"))[0])
-    assert value("cleanup.policy") == "delete,compact"
+    comes_to(lambda: value("cleanup.policy"), "delete,compact")
     assert_none(alter(raw, topic, ("cleanup.policy", SUBTRACT, "delete"))[0])
-    assert value("cleanup.policy") == "compact"
+    comes_to(lambda: value("cleanup.policy"), "compact")
     both = (("retention.ms", SET, "1"), ("segment.bytes", SET, "1048576"))
     assert_none(alter(raw, topic, *both)[0])
-    assert (value("retention.ms"), value("segment.bytes")) == ("1", "1048576")
+    comes_to(lambda: (value("retention.ms"), value("segment.bytes")), ("1", "1048576"))
     assert_none(alter(raw, topic, ("retention.ms", DELETE, None))[0])
-    assert (value("retention.ms"), value("segment.bytes")) == ("604800000", "1048576")
+    comes_to(lambda: (value("retention.ms"), value("segment.bytes")), ("604800000", "1048576"))
 
 
 @pytest.mark.item(27)
@@ -244,7 +244,7 @@ def test_the_clusters_default_reaches_topics(raw: RawClient, topic: str) -> None
     change = ("log.retention.ms", SET, "12345678")
     assert_none(alter(raw, "", change, kind=BROKER)[0])
     try:
-        found = await_value(raw, topic, "12345678")
+        found = await_value(raw, topic, "retention.ms", "12345678")
         assert found.config_source == DYNAMIC_DEFAULT_BROKER
         assert (found.synonyms[0].name, found.synonyms[0].source) == (
             "log.retention.ms",
@@ -252,16 +252,13 @@ def test_the_clusters_default_reaches_topics(raw: RawClient, topic: str) -> None
         )
     finally:
         assert_none(alter(raw, "", ("log.retention.ms", DELETE, None), kind=BROKER)[0])
-    assert await_value(raw, topic, "604800000").config_source == DEFAULT
+    assert await_value(raw, topic, "retention.ms", "604800000").config_source == DEFAULT
 
 
-def await_value(raw: RawClient, topic: str, value: str) -> DescribeConfigsResourceResult:
+def await_value(raw: RawClient, topic: str, key: str, value: str) -> DescribeConfigsResourceResult:
     """Apache Kafka answers before its broker has applied the change."""
-    deadline = time.monotonic() + 10
-    while (found := one(raw, topic, "retention.ms")).value != value:
-        assert time.monotonic() < deadline, found
-        time.sleep(0.05)
-    return found
+    comes_to(lambda: one(raw, topic, key).value, value)
+    return one(raw, topic, key)
 
 
 def test_the_brokers_own_configs(raw: RawClient, topic: str) -> None:

@@ -26,6 +26,8 @@ from kbroker.wire.errors import ErrorCode
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.own_broker
+
 KINDS: dict[str, type[BrokerProcess]] = {"kbroker": Kbroker, "apache": ApacheKafka}
 
 
@@ -34,9 +36,7 @@ def two(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[TwoDirectories]:
     """A broker of the kind that is judged, with two log directories of its own."""
-    kind = KINDS.get(request.config.getoption("--broker"))
-    if kind is None:
-        pytest.fail("a test of log directories starts its own broker: --broker kbroker or apache")
+    kind = KINDS[request.config.getoption("--broker")]
     made = TwoDirectories(kind, tmp_path_factory.mktemp("two"))
     made.broker.start()
     try:

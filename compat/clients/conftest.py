@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec
 from confluent_kafka.cimpl import NewTopic
 
 from compat.clients.java_client import JavaClient
 from compat.conftest import CLIENTS, missing_java
+from compat.late import comes_to
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -57,9 +59,15 @@ def new_topic(broker: Broker, unique: Callable[[str], str]) -> Callable[..., str
 
 
 def create_topic(bootstrap: str, name: str, partitions: int = 1, **config: str) -> str:
-    """Create a topic and return its name; config keys have _ for Kafka's dots."""
+    """Create a topic and return its name; config keys have _ for Kafka's dots.
+
+    Apache Kafka answers before the partitions have their leaders: a client that sends several
+    batches at once would see the first of them refused and the next ones taken.
+    """
     settings = {key.replace("_", "."): value for key, value in config.items()}
     admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
     topic = NewTopic(name, partitions, 1, config=settings)
     admin.create_topics([topic], operation_timeout=30)[name].result(30)
+    latest = {TopicPartition(name, index): OffsetSpec.latest() for index in range(partitions)}
+    comes_to(lambda: any(f.exception(30) for f in admin.list_offsets(latest).values()), False)
     return name

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from compat.clients.records import Position
+from compat.late import comes_to_async
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from compat.brokers import Broker
     from compat.clients.records import StockClient
 
-pytestmark = pytest.mark.ci
+pytestmark = [pytest.mark.ci, pytest.mark.client("aiokafka")]
 
 
 def run(broker: Broker, work: Callable[[Any], Awaitable[None]]) -> None:
@@ -39,19 +40,23 @@ def test_creates_describes_and_deletes_topics(broker: Broker, unique: Callable[[
     name = unique("topic")
 
     async def work(admin: Any) -> None:
+        async def listed() -> bool:
+            return name in await admin.list_topics()
+
         response = await admin.create_topics([NewTopic(name, 2, 1)])
         assert [error[:2] for error in response.topic_errors] == [(name, 0)]
         again = await admin.create_topics([NewTopic(name, 2, 1)])
         assert again.topic_errors[0][1] == 36  # TOPIC_ALREADY_EXISTS
-        assert name in await admin.list_topics()
+        await comes_to_async(listed, True)
         await admin.create_partitions({name: NewPartitions(4)})
-        await asyncio.sleep(0.2)  # Apache Kafka answers before every broker knows
-        (topic,) = await admin.describe_topics([name])
-        assert len(topic["partitions"]) == 4
+
+        async def partitions() -> list[int]:
+            return [len(topic["partitions"]) for topic in await admin.describe_topics([name])]
+
+        await comes_to_async(partitions, [4])
         response = await admin.delete_topics([name])
         assert [tuple(one) for one in response.topic_error_codes] == [(name, 0)]
-        await asyncio.sleep(0.2)
-        assert name not in await admin.list_topics()
+        await comes_to_async(listed, False)
 
     run(broker, work)
 

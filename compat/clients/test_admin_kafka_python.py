@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from compat.clients.records import Position
+from compat.late import comes_to
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from compat.brokers import Broker
     from compat.clients.records import StockClient
 
-pytestmark = pytest.mark.ci
+pytestmark = [pytest.mark.ci, pytest.mark.client("kafka-python")]
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def test_creates_describes_and_deletes_topics(admin: Any, unique: Callable[[str]
         two: {},
     }
     admin.create_topics(topics, wait_for_metadata=True)
-    assert {one, two} <= set(admin.list_topics())
+    comes_to(lambda: {one, two} <= set(admin.list_topics()), True)
     described = {topic["name"]: topic for topic in admin.describe_topics([one, two])}
     partitions = {p["partition_index"] for p in described[one]["partitions"]}
     assert partitions == {0, 1, 2}
@@ -41,7 +42,7 @@ def test_creates_describes_and_deletes_topics(admin: Any, unique: Callable[[str]
     by_partitions = admin.describe_topic_partitions([one])
     assert len(by_partitions["topics"][0]["partitions"]) == 3
     admin.delete_topics([one, two])
-    assert not {one, two} & set(admin.list_topics())
+    comes_to(lambda: {one, two} & set(admin.list_topics()), set())
 
 
 def test_refuses_what_kafka_refuses(admin: Any, unique: Callable[[str], str]) -> None:
@@ -71,7 +72,7 @@ def test_adds_partitions(admin: Any, new_topic: Callable[..., str]) -> None:
     assert len(admin.describe_topics([topic])[0]["partitions"]) == 2
     admin.create_partitions({topic: 5})
     admin.wait_for_topics([topic])
-    assert len(admin.describe_topics([topic])[0]["partitions"]) == 5
+    comes_to(lambda: len(admin.describe_topics([topic])[0]["partitions"]), 5)
     with pytest.raises(errors.InvalidPartitionsError):
         admin.create_partitions({topic: 4})
 
@@ -91,15 +92,18 @@ def test_changes_configs_one_by_one(admin: Any, new_topic: Callable[..., str]) -
         resource = ConfigResource(ConfigResourceType.TOPIC, topic, named)
         assert admin.alter_configs([resource])["topic"][topic] == "OK"
 
-    assert modified() == {"retention.ms": "1000"}
+    comes_to(modified, {"retention.ms": "1000"})
     alter(cleanup_policy=("APPEND", "compact"), max_message_bytes="5000")
-    assert modified() == {
-        "retention.ms": "1000",
-        "cleanup.policy": "delete,compact",
-        "max.message.bytes": "5000",
-    }
+    comes_to(
+        modified,
+        {
+            "retention.ms": "1000",
+            "cleanup.policy": "delete,compact",
+            "max.message.bytes": "5000",
+        },
+    )
     alter(cleanup_policy=("SUBTRACT", "delete"), retention_ms=("DELETE", None))
-    assert modified() == {"cleanup.policy": "compact", "max.message.bytes": "5000"}
+    comes_to(modified, {"cleanup.policy": "compact", "max.message.bytes": "5000"})
 
 
 def test_describes_the_cluster(admin: Any, broker: Broker) -> None:

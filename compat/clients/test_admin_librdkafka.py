@@ -20,6 +20,7 @@ from confluent_kafka.admin import (
 from confluent_kafka.cimpl import NewPartitions, NewTopic
 
 from compat.clients.records import Position, sample_records
+from compat.late import comes_to
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from compat.brokers import Broker
     from compat.clients.records import StockClient
 
-pytestmark = pytest.mark.ci
+pytestmark = [pytest.mark.ci, pytest.mark.client("librdkafka")]
 TIMEOUT_S = 30
 
 
@@ -56,11 +57,11 @@ def test_creates_describes_and_deletes_topics(
     assert error_name(created[bad]) == "TOPIC_EXCEPTION"
     (again,) = admin.create_topics([NewTopic(good, 3, 1)]).values()
     assert error_name(again) == "TOPIC_ALREADY_EXISTS"
-    assert partitions_of(admin, good) == 3
+    comes_to(lambda: partitions_of(admin, good), 3)
 
     (deleted,) = admin.delete_topics([good], operation_timeout=TIMEOUT_S).values()
     assert error_name(deleted) == ""
-    assert good not in admin.list_topics(timeout=TIMEOUT_S).topics
+    comes_to(lambda: good in admin.list_topics(timeout=TIMEOUT_S).topics, False)
     (absent,) = admin.delete_topics([unique("absent")]).values()
     assert error_name(absent) == "UNKNOWN_TOPIC_OR_PART"
 
@@ -76,7 +77,7 @@ def test_adds_partitions(admin: AdminClient, new_topic: Callable[..., str]) -> N
     topic = new_topic(2)
     (grown,) = admin.create_partitions([NewPartitions(topic, 6)], operation_timeout=30).values()
     assert error_name(grown) == ""
-    assert partitions_of(admin, topic) == 6
+    comes_to(lambda: partitions_of(admin, topic), 6)
     (shrunk,) = admin.create_partitions([NewPartitions(topic, 1)]).values()
     assert error_name(shrunk) == "INVALID_PARTITIONS"
 
@@ -94,15 +95,15 @@ def test_changes_configs_one_by_one(admin: AdminClient, new_topic: Callable[...,
         (described,) = admin.describe_configs([ConfigResource(ResourceType.TOPIC, topic)]).values()
         return str(described.result(TIMEOUT_S)[name].value)
 
-    assert value("retention.ms") == "1000"
+    comes_to(lambda: value("retention.ms"), "1000")
     assert alter("retention.ms", "2000", AlterConfigOpType.SET) == ""
-    assert value("retention.ms") == "2000"
+    comes_to(lambda: value("retention.ms"), "2000")
     assert alter("retention.ms", None, AlterConfigOpType.DELETE) == ""
-    assert value("retention.ms") == "604800000"
+    comes_to(lambda: value("retention.ms"), "604800000")
     assert alter("cleanup.policy", "compact", AlterConfigOpType.APPEND) == ""
-    assert value("cleanup.policy") == "delete,compact"
+    comes_to(lambda: value("cleanup.policy"), "delete,compact")
     assert alter("cleanup.policy", "delete", AlterConfigOpType.SUBTRACT) == ""
-    assert value("cleanup.policy") == "compact"
+    comes_to(lambda: value("cleanup.policy"), "compact")
     assert alter("no.such.key", "1", AlterConfigOpType.SET) == "INVALID_CONFIG"
     assert alter("retention.ms", "soon", AlterConfigOpType.SET) == "INVALID_CONFIG"
 

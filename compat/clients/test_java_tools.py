@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from compat.brokers import Broker
     from compat.clients.records import StockClient
 
-pytestmark = [pytest.mark.ci, pytest.mark.java]
+pytestmark = [pytest.mark.ci, pytest.mark.java, pytest.mark.client("java")]
 
 
 def tool(name: str, broker: Broker, *arguments: object, stdin: str | None = None) -> str:
@@ -241,7 +241,9 @@ def test_console_producer_and_consumer(broker: Broker, unique: Callable[[str], s
     assert got == lines
 
 
-def test_perf_tools(broker: Broker, new_topic: Callable[..., str]) -> None:
+def test_perf_tools(
+    broker: Broker, new_topic: Callable[..., str], unique: Callable[[str], str]
+) -> None:
     topic, records = new_topic(3), 200_000
     output = tool(
         "producer-perf",
@@ -251,7 +253,8 @@ def test_perf_tools(broker: Broker, new_topic: Callable[..., str]) -> None:
     )
     assert f"{records} records sent" in output
     assert "Exception" not in output
-    output = tool("consumer-perf", broker, "--topic", topic, "--num-records", records)
+    wanted = ("--topic", topic, "--group", unique("group"), "--num-records", records)
+    output = tool("consumer-perf", broker, *wanted)
     columns = output.splitlines()[-1].split(", ")
     assert int(columns[4]) == records
 

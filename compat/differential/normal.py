@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 MOMENT = re.compile(r"\b1[5-9]\d{11}\b")  # of the years 2017 to 2033
+CLOCK_BOUNDS = re.compile(r"within \[NOW([+-]\d+), NOW([+-]\d+)\]")
 CLUSTER_ID = re.compile(r'(the cluster id ")[^"]*(")')
 JUST_NOW_MS = 600_000
 NO_ID = bytes(16).hex()
@@ -198,6 +199,7 @@ TEXTS = (
     ("UUIDs in text", "member ids have random parts; which is which is compared"),
     ("topic ids in text", "topic ids are random"),
     ("times in text", "counted from the scenario's beginning"),
+    ("bounds of timestamps in text", "taken from the broker's clock; how far apart is compared"),
 )
 HASHED = "filled from a hash map or set, in an order that depends on hash codes"
 SHUFFLED = {
@@ -298,11 +300,14 @@ def _key(element: Tree, keys: Sequence[str]) -> str:
 
 
 def _text(text: str, names: Names) -> str:
-    """Strings, with the prefix shortened, random parts named (member ids, ids in messages) and
-    times counted from the scenario's beginning.
+    """Strings, with the prefix shortened, random parts named (member ids, ids in messages), times
+    counted from the scenario's beginning, and the broker's clock left out.
     """
     text = text.replace(names.prefix, "@")
     text = MOMENT.sub(lambda found: f"NOW{int(found.group()) - names.now_ms:+d}", text)
+    text = CLOCK_BOUNDS.sub(
+        lambda found: f"within [CLOCK, CLOCK+{int(found[2]) - int(found[1])}]", text
+    )
     text = CLUSTER_ID.sub(r"\1CLUSTER\2", text)
     text = UUID.sub(lambda found: names.name("uuid", found.group()), text)
     for topic_id, name in names.topic_ids.items():

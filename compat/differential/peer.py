@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     R = TypeVar("R", bound=Message)
 
 TIMEOUT_S = 15.0
-FRAME_TIMEOUT_S = 4.0
 PATIENCE_S = 30.0
 POLL_INTERVAL_S = 0.02
 CLIENT_ID = "differential"
@@ -219,7 +218,7 @@ class Peer:
         data: bytes,
         connection: str,
         *,
-        timeout_s: float = FRAME_TIMEOUT_S,
+        timeout_s: float = TIMEOUT_S,
         api: str = FRAMES,
         version: int = 0,
     ) -> None:

@@ -73,11 +73,13 @@ class Server:
         self._accepted = 0
 
     def bind(self, settings: ListenerSettings) -> tuple[str, int]:
-        """Take the address now, without letting anyone in; the host and port it got. OSError."""
-        listener = self._network.bind(settings.host, settings.port)
+        """Take the address now, without letting anyone in; the host and port it got, of several
+        the first. OSError.
+        """
+        listeners = self._network.bind(settings.host, settings.port)
         self._limits.add_listener(settings.name)
-        self._listeners.append((settings, listener))
-        return listener.address
+        self._listeners += ((settings, listener) for listener in listeners)
+        return listeners[0].address
 
     def close_listeners(self) -> None:
         for _, listener in self._listeners:

@@ -17,8 +17,13 @@ import trio
 from kbroker import descriptors
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from kbroker.storage.disk import File
 
+PORT_ATTEMPTS = 10
+# A name may stand for other machines too, or for a family of addresses that is off here.
+NOT_HERE = (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT)
 _MSG_MORE: int = getattr(socket, "MSG_MORE", 0)  # Linux
 
 
@@ -66,8 +71,10 @@ class Listener(Protocol):
 class Network(Protocol):
     """Where listeners come from."""
 
-    def bind(self, host: str, port: int) -> Listener:
-        """Take the address now (port 0 takes a free one); OSError if it cannot be had."""
+    def bind(self, host: str, port: int) -> Sequence[Listener]:
+        """Take the address now (port 0 takes a free one), with one listener for each that a name
+        stands for, all of one port; OSError if it cannot be had.
+        """
         ...
 
 
@@ -158,11 +165,46 @@ class SocketNetwork:
         self._send_buffer = send_buffer
         self._receive_buffer = receive_buffer
 
-    def bind(self, host: str, port: int) -> Listener:
-        family, kind, protocol, _, address = socket.getaddrinfo(
+    def bind(self, host: str, port: int) -> list[Listener]:
+        """A name that has several addresses here, as `localhost` may, is had at each of them."""
+        attempts = PORT_ATTEMPTS if port == 0 else 1
+        while True:
+            try:
+                return self._bind_all(host, port)
+            except OSError as error:
+                # The port that one address gave may be taken at another.
+                attempts -= 1
+                if error.errno != errno.EADDRINUSE or not attempts:
+                    raise
+
+    def _bind_all(self, host: str, port: int) -> list[Listener]:
+        found = socket.getaddrinfo(
             host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        sock = socket.socket(family, kind, protocol)
+        )
+        addresses = dict.fromkeys((family, address) for family, *_, address in found)
+        bound: list[Listener] = []
+        absent: OSError | None = None
+        try:
+            for family, address in list(addresses) if host else list(addresses)[:1]:
+                try:
+                    listener = self._bind_one(host, family, (address[0], port, *address[2:]))
+                except OSError as error:
+                    if error.errno not in NOT_HERE:
+                        raise
+                    absent = error
+                    continue
+                bound.append(listener)
+                port = listener.address[1]
+            if absent and not bound:
+                raise absent
+        except OSError:
+            for listener in bound:
+                listener.close()
+            raise
+        return bound
+
+    def _bind_one(self, host: str, family: int, address: tuple[object, ...]) -> Listener:
+        sock = socket.socket(family, socket.SOCK_STREAM)
         try:
             sock.setblocking(False)
             if os.name == "posix":

@@ -184,14 +184,14 @@ class MemoryNetwork:
         self._next_port = 40_000
         self.accept_error: OSError | None = None  # of every listener, while it is set
 
-    def bind(self, host: str, port: int) -> MemoryListener:
+    def bind(self, host: str, port: int) -> list[MemoryListener]:
         if port == 0:
             port = self._next_port
             self._next_port += 1
         if (host, port) in self._listeners:
             raise OSError(98, "Address already in use")
         listener = self._listeners[(host, port)] = MemoryListener(self, (host, port))
-        return listener
+        return [listener]
 
     def forget(self, address: tuple[str, int]) -> None:
         self._listeners.pop(address, None)

@@ -16,6 +16,7 @@ from compat.differential.scenarios.configs import (
     describe,
     node_id,
 )
+from kbroker.wire.errors import ErrorCode
 from kbroker.wire.message import ZERO_UUID
 from kbroker.wire.messages.add_raft_voter import (
     AddRaftVoterRequest,
@@ -121,10 +122,20 @@ def several_levels(peer: Peer) -> None:
             peer.ask(f"v{version} {step}", request, version, UpdateFeaturesResponse)
 
 
-@scenario(UpdateFeaturesRequest, ApiVersionsRequest, in_turn=True, alone=True)
+@scenario(
+    UpdateFeaturesRequest,
+    ApiVersionsRequest,
+    IncrementalAlterConfigsRequest,
+    DescribeConfigsRequest,
+    in_turn=True,
+    alone=True,
+)
 def down_and_up(peer: Peer) -> None:
+    applied = Applied(peer)
+
     def ask(step: str, *updates: tuple[str, int, int], dry: bool = False) -> None:
         peer.ask(step, update(*updates, dry=dry), version, UpdateFeaturesResponse)
+        applied.wait()
         request = ApiVersionsRequest(client_software_name="a", client_software_version="1")
         answer = peer.quietly(request, 4, ApiVersionsResponse)
         finalized = sorted(f"{f.name} {f.max_version_level}" for f in answer.finalized_features)
@@ -184,7 +195,11 @@ def eligible_leader_replicas(peer: Peer) -> None:
 
 @scenario(AddRaftVoterRequest, RemoveRaftVoterRequest, DescribeClusterRequest)
 def voters(peer: Peer) -> None:
-    """Voters that are in the configuration neither come nor go."""
+    """Voters that are in the configuration neither come nor go.
+
+    Apache Kafka's controller resigns when a request of another scenario is too much for it, and
+    leads again a moment later.
+    """
     described = peer.quietly(
         DescribeClusterRequest(), peer.last(DescribeClusterRequest), DescribeClusterResponse
     )
@@ -196,12 +211,15 @@ def voters(peer: Peer) -> None:
         text = (answer.error_message or "").replace(described.cluster_id, "<this cluster>")
         peer.note(step, [answer.error_code, text])
 
+    def leads(answer: AddRaftVoterResponse | RemoveRaftVoterResponse) -> bool:
+        return answer.error_code != ErrorCode.NOT_LEADER_OR_FOLLOWER
+
     def ask(step: str, cluster_id: str | None, voter_id: int, directory: bytes) -> None:
         remove = RemoveRaftVoterRequest(
             cluster_id=cluster_id, voter_id=voter_id, voter_directory_id=directory
         )
         version = peer.last(RemoveRaftVoterRequest)
-        keep(f"remove, {step}", peer.quietly(remove, version, RemoveRaftVoterResponse))
+        keep(f"remove, {step}", peer.until(remove, version, RemoveRaftVoterResponse, leads))
         for version in peer.shared(AddRaftVoterRequest):
             for where, listeners in places.items():
                 add = AddRaftVoterRequest(
@@ -211,7 +229,7 @@ def voters(peer: Peer) -> None:
                     voter_directory_id=directory,
                     listeners=listeners,
                 )
-                answer = peer.quietly(add, version, AddRaftVoterResponse)
+                answer = peer.until(add, version, AddRaftVoterResponse, leads)
                 keep(f"v{version} add, {step}, {where}", answer)
 
     for cluster_id in (None, "", "another", described.cluster_id):
