@@ -6,6 +6,7 @@ last of: its default, the properties file, KAFKA_* of the environment, --set, an
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -64,11 +65,26 @@ def run(arguments: argparse.Namespace) -> int:
     start_logging(logging.INFO)
     raise_limit()
     settings = _settings(arguments)
+    # What a start makes stays. To look through it for garbage as it grows took a fifth of a start
+    # with 10,000 partitions, so nobody looks until clients are served (`_keep`).
+    gc.disable()
     try:
         trio.run(_serve, settings)
     except* BrokerStopped as group:
         raise UserError(str(group.exceptions[0])) from None
+    finally:
+        gc.enable()
     return 0
+
+
+def _keep() -> None:
+    """The start is over: what it made is left out of every later look for garbage.
+
+    With 10,000 partitions such a look took 0.2 s, in which nobody was answered. What is in no cycle
+    goes with its last reference all the same, and nothing that comes and goes is in one.
+    """
+    gc.freeze()
+    gc.enable()
 
 
 def _settings(arguments: argparse.Namespace) -> BrokerSettings:
@@ -125,6 +141,7 @@ async def _serve(settings: BrokerSettings) -> None:
             with start:
                 async with Broker(settings) as broker:
                     serving.set()
+                    _keep()
                     addresses = (address_text(host, port) for host, port in broker.addresses)
                     print(f"ready: {','.join(addresses)}", flush=True)
                     await stop.wait()
