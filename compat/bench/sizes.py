@@ -37,7 +37,7 @@ class Preset:
 
 
 PRESETS = {
-    "full": Preset(Sizes(), 3, 1, "everything at full size, about 25 minutes"),
+    "full": Preset(Sizes(), 3, 1, "everything at full size, about 20 minutes"),
     "quick": Preset(
         Sizes(
             gb=50_000_000,
