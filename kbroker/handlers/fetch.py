@@ -208,8 +208,8 @@ class _Reader:
         if partition is None:
             raise RequestError(services.partitions.why_missing(want.topic, want.index))
         partition.check_leader(want.current_leader_epoch)
-        followers = [one for one in partition.replicas if one != partition.node_id]
-        if self.replica_id >= 0 and self.replica_id not in followers:
+        follower = self.replica_id  # negative for a consumer
+        if follower >= 0 and (follower == partition.node_id or follower not in partition.replicas):
             raise RequestError(ErrorCode.NOT_LEADER_OR_FOLLOWER)
         return partition
 
