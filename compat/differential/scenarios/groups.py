@@ -15,7 +15,7 @@ from compat.differential.group_asking import (
     sync,
 )
 from compat.differential.scenarios import scenario
-from kbroker.wire.messages.describe_groups import DescribeGroupsRequest
+from kbroker.wire.messages.describe_groups import DescribeGroupsRequest, DescribeGroupsResponse
 from kbroker.wire.messages.find_coordinator import FindCoordinatorRequest
 from kbroker.wire.messages.heartbeat import HeartbeatRequest
 from kbroker.wire.messages.join_group import JoinGroupRequest, JoinGroupResponse
@@ -29,6 +29,20 @@ if TYPE_CHECKING:
 def describe(peer: Peer, step: str, *groups: str, version: int | None = None) -> None:
     version = peer.last(DescribeGroupsRequest) if version is None else version
     peer.probe(f"described: {step}", DescribeGroupsRequest(groups=list(groups)), version)
+
+
+def await_group(peer: Peer, group: str) -> None:
+    """Wait until a group made just now can be seen.
+
+    Apache Kafka gives out a member's id before the new group's first record is committed, and
+    describes what is committed.
+    """
+    peer.until(
+        DescribeGroupsRequest(groups=[group]),
+        peer.last(DescribeGroupsRequest),
+        DescribeGroupsResponse,
+        lambda answer: answer.groups[0].group_state != "Dead",
+    )
 
 
 @scenario(FindCoordinatorRequest)
@@ -234,6 +248,7 @@ def sessions(peer: Peer) -> None:
     await_coordinator(peer, group, pending_group)
     version = peer.last(JoinGroupRequest)
     given = peer.ask("an id", join(pending_group), version, JoinGroupResponse)
+    await_group(peer, pending_group)
     describe(peer, "a pending member", pending_group)
     peer.probe(
         "a pending member beats",
