@@ -28,6 +28,7 @@ class MappedIndex:
     RESERVED_ENTRIES: ClassVar[int] = 0
 
     __slots__ = (
+        "_capacity",
         "_disk",
         "_entries",
         "_file_size",
@@ -45,6 +46,7 @@ class MappedIndex:
         self.path = path
         self.base_offset = base_offset
         self.max_bytes = max_bytes - max_bytes % self.ENTRY_SIZE
+        self._capacity = self.max_bytes // self.ENTRY_SIZE - self.RESERVED_ENTRIES
         self._entries = 0
         self._file_size = 0
         self._loaded = False
@@ -63,8 +65,7 @@ class MappedIndex:
         """Whether the segment must roll before another entry is added."""
         if not self._loaded:
             self._load()
-        capacity = self.max_bytes // self.ENTRY_SIZE - self.RESERVED_ENTRIES
-        return self._entries >= capacity
+        return self._entries >= self._capacity
 
     def load(self) -> None:
         """Read the file's size and its entries, once. An absent file is an empty index."""
@@ -112,9 +113,18 @@ class MappedIndex:
         self._loaded = True
         self._on_entries_changed()
 
-    def reserve(self) -> None:
-        """Make room for one more entry, so that adding it cannot fail. DiskError."""
-        self._next_slot()
+    def reserve(self) -> bool:
+        """Make room for one more entry, so that adding it cannot fail; False if it is full.
+        DiskError.
+        """
+        if not self._loaded:
+            self._load()
+        if self._entries >= self._capacity:
+            return False
+        end = (self._entries + 1) * self.ENTRY_SIZE
+        if end > self._written:
+            self._extend(end)
+        return True
 
     def _next_slot(self) -> int:
         """The byte position for one more entry, mapped and with room on the disk."""

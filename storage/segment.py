@@ -152,8 +152,8 @@ class LogSegment:
         first batch that holds it. The offsets must fit the segment (`fits`).
         """
         file = self._file or self.file
-        if self._bytes_since_index_entry > self._config.index_interval_bytes:
-            self._reserve_entries()
+        # Before batches are written that get an entry: once they are, nothing may fail.
+        gets_entry = self._reserve_entry()
         if not self._size:
             self._disk.open(self.path(names.TIME_INDEX), create=True)
         position = file.append(batches)
@@ -162,8 +162,16 @@ class LogSegment:
         self.is_written = True
         if not position:
             self._first_timestamp = max_timestamp
-        self._note(position, size, last_offset, max_timestamp, offset_of_max_timestamp)
+        self._note(position, size, last_offset, max_timestamp, offset_of_max_timestamp, gets_entry)
         return position
+
+    def _reserve_entry(self) -> bool:
+        """Whether it is time for an entry, and there is room for it in both indexes. DiskError."""
+        return (
+            self._bytes_since_index_entry > self._config.index_interval_bytes
+            and self.offset_index.reserve()
+            and self.time_index.reserve()
+        )
 
     def _note(
         self,
@@ -172,24 +180,17 @@ class LogSegment:
         last_offset: int,
         max_timestamp: int,
         offset_of_max_timestamp: int,
+        gets_entry: bool,
     ) -> None:
-        """Take batches at `position` into the indexes, where it is time for an entry."""
+        """Take batches at `position` into the indexes, as an entry that is reserved or without."""
         largest = self._max_timestamp or self.max_timestamp_and_offset()
         if max_timestamp > largest[0]:
             largest = self._max_timestamp = (max_timestamp, offset_of_max_timestamp)
-        if self._bytes_since_index_entry > self._config.index_interval_bytes:
+        if gets_entry:
+            self.offset_index.append(last_offset, position)
+            self.time_index.maybe_append(*largest)
             self._bytes_since_index_entry = 0
-            # A rebuild may want more entries than appends did, which count anew from each opening.
-            if not self.offset_index.is_full and not self.time_index.is_full:
-                self.offset_index.append(last_offset, position)
-                self.time_index.maybe_append(*largest)
         self._bytes_since_index_entry += size
-
-    def _reserve_entries(self) -> None:
-        """Before batches are written that get one: once they are, nothing may fail. DiskError."""
-        if not self.offset_index.is_full and not self.time_index.is_full:
-            self.offset_index.reserve()
-            self.time_index.reserve()
 
     def fits(self, last_offset: int) -> bool:
         """Whether the offset can be told relative to the base, in 31 bits."""
@@ -205,15 +206,20 @@ class LogSegment:
     ) -> bool:
         """Whether an append of these batches belongs into a new segment (Kafka's shouldRoll)."""
         size = self.size
+        if size > config.segment_bytes - append_bytes:
+            return True
+        if size > 0:
+            first_timestamp = self._first_timestamp
+            if first_timestamp is None or first_timestamp < 0:
+                waited_ms = self.waited_ms(now_ms, max_timestamp)
+            else:
+                waited_ms = max_timestamp - first_timestamp
+            if waited_ms > config.segment_ms - self.roll_jitter_ms:
+                return True
         return (
-            size > config.segment_bytes - append_bytes
-            or (
-                size > 0
-                and self.waited_ms(now_ms, max_timestamp) > config.segment_ms - self.roll_jitter_ms
-            )
-            or self.offset_index.is_full
+            self.offset_index.is_full
             or self.time_index.is_full
-            or not self.fits(last_offset)
+            or not 0 <= last_offset - self.base_offset <= MAX_RELATIVE_OFFSET
         )
 
     def waited_ms(self, now_ms: int, max_timestamp: int) -> int:
@@ -440,7 +446,16 @@ class LogSegment:
     def reindex(self, position: int, header: BatchHeader) -> None:
         """Take the batch at `position` into the emptied indexes."""
         last_offset = header.last_offset
-        self._note(position, header.size_bytes, last_offset, header.max_timestamp, last_offset)
+        # There may be no room: appends count anew from each opening, and want fewer entries.
+        gets_entry = self._reserve_entry()
+        self._note(
+            position,
+            header.size_bytes,
+            last_offset,
+            header.max_timestamp,
+            last_offset,
+            gets_entry,
+        )
 
     def rebuild_indexes(self) -> None:
         """Make offset and time index anew from the headers of the batches."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import trio
 
+from kbroker.storage.batch import INT64_MAX
 from kbroker.storage.errors import DiskError, OffsetOutOfRange, OutOfDescriptors
 from kbroker.storage.origin import Origin
 from kbroker.wire.errors import ErrorCode, RequestError
@@ -159,7 +160,8 @@ class Partition:
             raise
         if info.duplicate:
             return info
-        if log.unflushed_records >= log.config.flush_messages:
+        flush_messages = log.config.flush_messages
+        if flush_messages < INT64_MAX and log.unflushed_records >= flush_messages:
             self.flushing = True
             self._request_flush(self)
         elif not self.flushing:

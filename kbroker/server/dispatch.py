@@ -7,10 +7,10 @@ not know.
 
 from __future__ import annotations
 
-import inspect
 import logging
 from dataclasses import dataclass
 from struct import Struct
+from types import CoroutineType
 from typing import TYPE_CHECKING
 
 from kbroker.error_answers import error_answer
@@ -117,7 +117,7 @@ class Dispatcher:
                 result = route.api.handle(request, ctx)
             if result is None:
                 return None
-            if inspect.iscoroutine(result):
+            if type(result) is CoroutineType:
                 return Deferred(self._finish(route, request, ctx, result), route.api.pipelined)
             return _frame(route, header.correlation_id, result)  # type: ignore[arg-type]
         except (CloseConnection, AssertionError):
