@@ -291,11 +291,17 @@ class OsFile:
     def warm(self, position: int, size: int) -> None:
         end = position + size
         try:
-            if hasattr(os, "posix_fadvise"):  # all of it at once; a call is for a window at most
-                for at in range(position, end, _PROBE_BYTES):
+            if hasattr(os, "posix_fadvise"):
+                # All of it at once, a window a call, then a byte of each to wait for it:
+                # nothing is copied.
+                windows = range(position, end, _PROBE_BYTES)
+                for at in windows:
                     os.posix_fadvise(
                         self._fd, at, min(_PROBE_BYTES, end - at), os.POSIX_FADV_WILLNEED
                     )
+                for at in windows:
+                    os.pread(self._fd, 1, min(at + _PROBE_BYTES, end) - 1)
+                return
             # What is read is thrown away: into one buffer, over and over.
             buffer = memoryview(bytearray(min(_PROBE_BYTES, size)))
             while position < end:
