@@ -435,7 +435,9 @@ async def test_a_directory_that_vanishes_is_noticed_without_a_write() -> None:
 
 
 @pytest.mark.parametrize("error", [errno.EIO, errno.EROFS])
-async def test_a_move_into_a_directory_that_fails_is_over(error: int) -> None:
+async def test_a_move_into_a_directory_that_fails_is_over(
+    error: int, caplog: pytest.LogCaptureFixture
+) -> None:
     machine = TwoDirs()
     async with machine.two(TopicSpec("t", 1)) as admin:
         if machine.holders("t") == [OTHER]:
@@ -448,11 +450,17 @@ async def test_a_move_into_a_directory_that_fails_is_over(error: int) -> None:
         machine.disk.break_down(OTHER, error)
         await set_rate(admin, None)
         await until_async(lambda: is_home(admin))
+        # DescribeLogDirs looks for itself, and may find it failed before the broker does.
+        await until_async(lambda: is_logged(f"log directory {OTHER} is offline", caplog))
         assert await admin.produce("t", b"x") is ErrorCode.NONE
         assert len(await admin.values("t")) == 21
     machine.disk.mend(OTHER)
     async with machine.two() as admin:
         assert len(await admin.values("t")) == 21
+
+
+async def is_logged(text: str, caplog: pytest.LogCaptureFixture) -> bool:
+    return text in caplog.text
 
 
 async def is_home(admin: Admin) -> bool:
