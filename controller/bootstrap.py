@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from kbroker.wire.codes import CLUSTER_DEFAULT, ResourceType
 from kbroker.wire.records.begin_transaction_record import BeginTransactionRecord
 from kbroker.wire.records.config_record import ConfigRecord
 from kbroker.wire.records.end_transaction_record import EndTransactionRecord
@@ -18,7 +19,6 @@ from .features import (
     METADATA_VERSION,
     check_level,
 )
-from .model import ResourceType
 from .records import decode_record
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def cluster_min_isr(value: int) -> ConfigRecord:
     """Min ISR as the quorum reckons with it."""
     return ConfigRecord(
         resource_type=ResourceType.BROKER,
-        resource_name="",
+        resource_name=CLUSTER_DEFAULT,
         name=MIN_INSYNC_REPLICAS,
         value=str(value),
     )

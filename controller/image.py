@@ -21,7 +21,6 @@ from .model import (
     ControllerImage,
     EndpointImage,
     PartitionImage,
-    ResourceType,
     TopicImage,
 )
 from .replay import ABORT_TRANSACTION, BEGIN_TRANSACTION, END_TRANSACTION, REPLAY
@@ -39,7 +38,6 @@ __all__ = [
     "ImageDelta",
     "MetadataImage",
     "PartitionImage",
-    "ResourceType",
     "TopicImage",
 ]
 

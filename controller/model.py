@@ -18,16 +18,6 @@ RESERVED_DIRECTORIES_MAX: Final = 100
 """All ids up to this number are reserved."""
 
 
-class ResourceType(IntEnum):
-    """What a configuration belongs to (ConfigResource.Type)."""
-
-    TOPIC = 2
-    BROKER = 4
-    BROKER_LOGGER = 8
-    CLIENT_METRICS = 16
-    GROUP = 32
-
-
 class LeaderRecovery(IntEnum):
     """LeaderRecoveryState: a leader elected from outside the ISR has data loss to make good."""
 

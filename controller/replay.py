@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from kbroker.wire.codes import ResourceType
+
 from .features import KRAFT_VERSION, check_level
 from .kept import quota_key
 from .model import (
@@ -18,7 +20,6 @@ from .model import (
     EndpointImage,
     LeaderRecovery,
     PartitionImage,
-    ResourceType,
     TopicImage,
     collision_key,
 )

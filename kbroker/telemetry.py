@@ -17,8 +17,8 @@ import trio
 
 from kbroker.config.client_metrics import ClientMetricsConfig, match_patterns
 from kbroker.config.errors import ConfigError
-from kbroker.config.resources import ResourceType
 from kbroker.storage.crc import crc32c
+from kbroker.wire.codes import ResourceType
 from kbroker.wire.errors import ErrorCode, RequestError
 from kbroker.wire.message import ZERO_UUID
 from kbroker.wire.uuids import METADATA_TOPIC_ID, random_uuid, uuid_text

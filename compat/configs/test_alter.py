@@ -10,7 +10,7 @@ import pytest
 from compat.brokers import ApacheKafka, Kbroker
 from compat.configs.candidates import candidates
 from compat.raw import RawClient
-from kbroker.config.resources import ResourceType
+from kbroker.wire.codes import ResourceType
 from kbroker.wire.messages.create_topics import (
     CreatableTopic,
     CreateTopicsRequest,

@@ -8,12 +8,11 @@ its loggers) is judged before a request comes here.
 from __future__ import annotations
 
 from collections import Counter
-from enum import IntEnum
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from kbroker.controller.bootstrap import MIN_INSYNC_REPLICAS
 from kbroker.controller.features import CORDONED_DIRECTORIES_SINCE
-from kbroker.controller.model import ResourceType
+from kbroker.wire.codes import ConfigOperation, ResourceType
 from kbroker.wire.errors import ErrorCode, RequestError
 from kbroker.wire.messages import alter_configs
 from kbroker.wire.messages.incremental_alter_configs import (
@@ -45,18 +44,8 @@ if TYPE_CHECKING:
 CORDONED_LOG_DIRS: Final = "cordoned.log.dirs"
 VALUE_LENGTH_MAX: Final = 32_767
 
-
 # Kafka's controller knows the types of these resources' keys only.
 _WITH_LISTS: Final = (ResourceType.TOPIC, ResourceType.BROKER)
-
-
-class Operation(IntEnum):
-    """AlterConfigOp.OpType."""
-
-    SET = 0
-    DELETE = 1
-    APPEND = 2
-    SUBTRACT = 3
 
 
 def decide_incremental_alter_configs(
@@ -131,7 +120,7 @@ def _alter(
         [
             config.name
             for config in resource.configs
-            if config.value is None and config.config_operation != Operation.DELETE
+            if config.value is None and config.config_operation != ConfigOperation.DELETE
         ],
     )
     _check_resource(resource_type, name)
@@ -236,23 +225,23 @@ def _new_value(
     """What the key's value becomes; None where it goes."""
     given = config.value or ""
     match config.config_operation:
-        case Operation.DELETE:
+        case ConfigOperation.DELETE:
             return None
-        case Operation.SET:
+        case ConfigOperation.SET:
             new = given
-        case Operation.APPEND | Operation.SUBTRACT as operation:
+        case ConfigOperation.APPEND | ConfigOperation.SUBTRACT as operation:
             if resource_type not in _WITH_LISTS or not schema.is_list(resource_type, config.name):
                 raise RequestError(
                     ErrorCode.INVALID_CONFIG,
-                    _no_list(resource_type, Operation(operation), config.name),
+                    _no_list(resource_type, ConfigOperation(operation), config.name),
                 )
             if current is None:
                 current = schema.default_text(resource_type, config.name)
             parts = [part for part in (current or "").split(",") if part]
             for part in given.rstrip(",").split(","):
-                if operation == Operation.SUBTRACT and part in parts:
+                if operation == ConfigOperation.SUBTRACT and part in parts:
                     parts.remove(part)
-                elif operation == Operation.APPEND and part not in parts:
+                elif operation == ConfigOperation.APPEND and part not in parts:
                     parts.append(part)
             new = ",".join(parts)
         case unknown:
@@ -267,7 +256,7 @@ def _new_value(
     return new
 
 
-def _no_list(resource_type: int, operation: Operation, key: str) -> str:
+def _no_list(resource_type: int, operation: ConfigOperation, key: str) -> str:
     if resource_type == ResourceType.BROKER:
         return f"Config value {operation.name.lower()} is not allowed for config key: {key}"
     return f"Can't {operation.name} to key {key} because its type is not LIST."

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kbroker.controller.model import ResourceType, collision_key
+from kbroker.controller.model import collision_key
+from kbroker.wire.codes import ResourceType
 from kbroker.wire.errors import ErrorCode, RequestError
 from kbroker.wire.messages.create_topics import (
     CreatableTopicConfigs,

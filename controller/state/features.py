@@ -6,7 +6,6 @@ ConfigurationControlManager.maybeGenerateElrSafetyRecords. All of a request or n
 
 from __future__ import annotations
 
-from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from kbroker.controller.bootstrap import MIN_INSYNC_REPLICAS, cluster_min_isr
@@ -20,7 +19,7 @@ from kbroker.controller.features import (
     SUPPORTED,
     loses_metadata,
 )
-from kbroker.controller.model import ResourceType
+from kbroker.wire.codes import CLUSTER_DEFAULT, ResourceType, UpgradeType
 from kbroker.wire.errors import ErrorCode, RequestError
 from kbroker.wire.messages.update_features import UpdateFeaturesResponse
 from kbroker.wire.records.config_record import ConfigRecord
@@ -36,14 +35,6 @@ if TYPE_CHECKING:
     from kbroker.controller.settings import ControllerSettings
     from kbroker.wire.message import Message
     from kbroker.wire.messages.update_features import FeatureUpdateKey, UpdateFeaturesRequest
-
-
-class UpgradeType(IntEnum):
-    """FeatureUpdate.UpgradeType. Both downgrades allow the same: none may lose metadata yet."""
-
-    UPGRADE = 1
-    SAFE_DOWNGRADE = 2
-    UNSAFE_DOWNGRADE = 3
 
 
 _UPGRADE_TYPES = frozenset(UpgradeType)
@@ -187,7 +178,7 @@ def _min_isr_of_the_cluster(image: MetadataImage, static_min_isr: int) -> Iterat
     """With eligible leader replicas the quorum reckons with min ISR, so brokers have none of their
     own.
     """
-    if MIN_INSYNC_REPLICAS not in image.configs.get((ResourceType.BROKER, ""), {}):
+    if MIN_INSYNC_REPLICAS not in image.configs.get((ResourceType.BROKER, CLUSTER_DEFAULT), {}):
         yield cluster_min_isr(static_min_isr)
     for (resource_type, name), values in image.configs.items():
         if resource_type == ResourceType.BROKER and name and MIN_INSYNC_REPLICAS in values:

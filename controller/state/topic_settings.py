@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from kbroker.controller.bootstrap import MIN_INSYNC_REPLICAS
-from kbroker.controller.model import ResourceType
+from kbroker.wire.codes import ResourceType
 
 if TYPE_CHECKING:
     from kbroker.controller.image import MetadataImage

@@ -43,6 +43,7 @@ from .errors import ClientError, check, error_code
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from kbroker.wire.codes import UpgradeType
     from kbroker.wire.errors import ErrorCode
     from kbroker.wire.messages.describe_quorum import DescribeQuorumResponsePartitionData
 
@@ -50,14 +51,6 @@ if TYPE_CHECKING:
 
 METADATA_TOPIC = "__cluster_metadata"
 TIMEOUT_MS = 20_000
-
-
-class UpgradeType(IntEnum):
-    """FeatureUpdate.UpgradeType."""
-
-    UPGRADE = 1
-    SAFE_DOWNGRADE = 2
-    UNSAFE_DOWNGRADE = 3
 
 
 class ElectionType(IntEnum):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum
 from typing import TYPE_CHECKING, NamedTuple
 
+from kbroker.wire.codes import ConfigOperation, ConfigSource, ResourceType
 from kbroker.wire.messages.describe_configs import (
     DescribeConfigsRequest,
     DescribeConfigsResource,
@@ -34,39 +34,6 @@ if TYPE_CHECKING:
     from .connection import ResponseT
 
 
-class ResourceType(IntEnum):
-    """ConfigResource.Type."""
-
-    TOPIC = 2
-    BROKER = 4
-    BROKER_LOGGER = 8
-    CLIENT_METRICS = 16
-    GROUP = 32
-
-
-class Source(IntEnum):
-    """Where a value comes from (DescribeConfigsResponse.ConfigSource)."""
-
-    UNKNOWN = 0
-    DYNAMIC_TOPIC_CONFIG = 1
-    DYNAMIC_BROKER_CONFIG = 2
-    DYNAMIC_DEFAULT_BROKER_CONFIG = 3
-    STATIC_BROKER_CONFIG = 4
-    DEFAULT_CONFIG = 5
-    DYNAMIC_BROKER_LOGGER_CONFIG = 6
-    DYNAMIC_CLIENT_METRICS_CONFIG = 7
-    DYNAMIC_GROUP_CONFIG = 8
-
-
-class Operation(IntEnum):
-    """AlterConfigOp.OpType."""
-
-    SET = 0
-    UNSET = 1
-    APPEND = 2
-    SUBTRACT = 3
-
-
 class Resource(NamedTuple):
     """Whose configuration; of a broker the node id in digits, empty for the default of all."""
 
@@ -79,7 +46,7 @@ class Synonym(NamedTuple):
 
     name: str
     value: str | None
-    source: Source
+    source: ConfigSource
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +55,7 @@ class Config:
 
     name: str
     value: str | None
-    source: Source
+    source: ConfigSource
     is_read_only: bool
     is_sensitive: bool
     synonyms: tuple[Synonym, ...]
@@ -96,9 +63,9 @@ class Config:
 
 
 class Change(NamedTuple):
-    """What to do to a key; `value` is None for UNSET."""
+    """What to do to a key; `value` is None for DELETE."""
 
-    operation: Operation
+    operation: ConfigOperation
     name: str
     value: str | None
 
@@ -126,8 +93,11 @@ async def describe_configs(
             include_documentation=documentation,
         )
         response = await _ask(cluster, node, request, DescribeConfigsResponse)
-        for result in response.results:
-            resource = Resource(ResourceType(result.resource_type), result.resource_name)
+        results = {(each.resource_type, each.resource_name): each for each in response.results}
+        for resource in asked:
+            result = results.get(resource)
+            if result is None:
+                raise ClientError(f"{resource_text(resource)}: the broker's answer leaves it out.")
             check(result.error_code, resource_text(resource), result.error_message)
             found[resource] = sorted(map(_config, result.configs), key=lambda config: config.name)
     return found
@@ -187,7 +157,7 @@ async def alter_configs(
 async def list_config_resources(
     cluster: Cluster, types: Iterable[ResourceType] = ()
 ) -> list[Resource]:
-    """What has, or could have, a configuration; no types: all."""
+    """What has, or could have, a configuration; no types: all that we know."""
     wanted = [int(each) for each in types]
 
     async def ask() -> ListConfigResourcesResponse:
@@ -229,5 +199,5 @@ async def _check_exists(cluster: Cluster, resource: Resource) -> None:
         await cluster.topic(resource.name)
 
 
-def _source(number: int) -> Source:
-    return Source(number) if number in set(Source) else Source.UNKNOWN
+def _source(number: int) -> ConfigSource:
+    return ConfigSource(number) if number in set(ConfigSource) else ConfigSource.UNKNOWN

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kbroker.client import cluster_state
-from kbroker.client.cluster_state import ElectionType, UpgradeType
+from kbroker.client.cluster_state import ElectionType
 from kbroker.client.errors import ClientError
 from kbroker.wire.api_keys import API_TABLE
+from kbroker.wire.codes import UpgradeType
 from kbroker.wire.errors import ErrorCode
 from kbroker.wire.uuids import ZERO_UUID, uuid_text
 

@@ -6,15 +6,13 @@ from typing import TYPE_CHECKING
 
 from kbroker.client.configs import (
     Change,
-    Operation,
     Resource,
-    ResourceType,
-    Source,
     alter_configs,
     describe_configs,
     list_config_resources,
     resource_text,
 )
+from kbroker.wire.codes import CLUSTER_DEFAULT, ConfigOperation, ConfigSource, ResourceType
 
 from .arguments import UserError, add_action, add_actions, parse_settings
 from .output import (
@@ -37,13 +35,19 @@ if TYPE_CHECKING:
     from .output import Json
 
 TYPES = {kind.name.lower().replace("_", "-"): kind for kind in ResourceType}
+_OPERATIONS = {
+    "set": ConfigOperation.SET,
+    "unset": ConfigOperation.DELETE,
+    "append": ConfigOperation.APPEND,
+    "subtract": ConfigOperation.SUBTRACT,
+}
 # What nobody has set: the default, and what a broker's own settings are to a topic's keys.
 _UNSET_FOR = {
     ResourceType.TOPIC: {
-        Source.DEFAULT_CONFIG,
-        Source.STATIC_BROKER_CONFIG,
-        Source.DYNAMIC_BROKER_CONFIG,
-        Source.DYNAMIC_DEFAULT_BROKER_CONFIG,
+        ConfigSource.DEFAULT_CONFIG,
+        ConfigSource.STATIC_BROKER_CONFIG,
+        ConfigSource.DYNAMIC_BROKER_CONFIG,
+        ConfigSource.DYNAMIC_DEFAULT_BROKER_CONFIG,
     },
 }
 
@@ -120,7 +124,7 @@ def _resource(arguments: argparse.Namespace) -> Resource:
             raise UserError(f"{option} {number}: it must be a broker's id.")
     given = {
         ResourceType.TOPIC: arguments.topic,
-        ResourceType.BROKER: "" if arguments.broker_defaults else arguments.broker,
+        ResourceType.BROKER: CLUSTER_DEFAULT if arguments.broker_defaults else arguments.broker,
         ResourceType.BROKER_LOGGER: arguments.broker_logger,
         ResourceType.GROUP: arguments.group,
         ResourceType.CLIENT_METRICS: arguments.client_metrics,
@@ -129,8 +133,8 @@ def _resource(arguments: argparse.Namespace) -> Resource:
 
 
 def _changes(arguments: argparse.Namespace) -> list[Change]:
-    operation = Operation[arguments.action.upper()]
-    if operation is not Operation.UNSET:
+    operation = _OPERATIONS[arguments.action]
+    if operation is not ConfigOperation.DELETE:
         settings = parse_settings(arguments.settings, arguments.action)
         return [Change(operation, key, value) for key, value in settings.items()]
     for key in arguments.settings:
@@ -154,7 +158,7 @@ async def _list(cluster: Cluster, types: list[ResourceType], as_json: bool) -> N
 
 async def _describe(cluster: Cluster, resource: Resource, arguments: argparse.Namespace) -> None:
     described = await describe_configs(cluster, [resource], documentation=arguments.documentation)
-    unset = _UNSET_FOR.get(resource.type, {Source.DEFAULT_CONFIG})
+    unset = _UNSET_FOR.get(resource.type, {ConfigSource.DEFAULT_CONFIG})
     configs = [c for c in described[resource] if arguments.all or c.source not in unset]
     if arguments.json:
         print_json([_shape(config) for config in configs])
@@ -172,7 +176,7 @@ async def _describe(cluster: Cluster, resource: Resource, arguments: argparse.Na
     columns = [
         Column("KEY", "name"),
         Column("VALUE", "value", lambda _: "bold"),
-        Column("SOURCE", "source", lambda s: FAINT if s == Source.DEFAULT_CONFIG.name else GOOD),
+        Column("SOURCE", "source", _source_style),
     ]
     if any(config.is_read_only for config in configs):
         columns.append(Column("READ-ONLY", "read_only"))
@@ -196,6 +200,10 @@ def _shape(config: Config) -> dict[str, Json]:
             for synonym in config.synonyms
         ],
     }
+
+
+def _source_style(source: Json) -> str:
+    return FAINT if source == ConfigSource.DEFAULT_CONFIG.name else GOOD
 
 
 async def _alter(

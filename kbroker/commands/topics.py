@@ -6,7 +6,7 @@ import json
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from kbroker.client.configs import Resource, ResourceType, Source, describe_configs
+from kbroker.client.configs import Resource, describe_configs
 from kbroker.client.errors import ClientError
 from kbroker.client.records import (
     BEGINNING,
@@ -18,6 +18,7 @@ from kbroker.client.records import (
     offsets_for,
 )
 from kbroker.client.topics import add_partitions, create_topic, delete_records, delete_topic
+from kbroker.wire.codes import ConfigSource, ResourceType
 from kbroker.wire.uuids import uuid_text
 
 from .arguments import (
@@ -332,7 +333,7 @@ async def _describe(cluster: Cluster, arguments: argparse.Namespace) -> None:
         or arguments.unavailable
     )
     for topic, resource in zip(topics, resources, strict=True):
-        overrides = [c for c in configs[resource] if c.source is Source.DYNAMIC_TOPIC_CONFIG]
+        overrides = [c for c in configs[resource] if c.source is ConfigSource.DYNAMIC_TOPIC_CONFIG]
         min_isr = next(
             (int(c.value) for c in configs[resource] if c.name == MIN_ISR and c.value), 1
         )

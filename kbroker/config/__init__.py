@@ -8,7 +8,6 @@ from __future__ import annotations
 from .broker import BROKER_KEYS, BrokerConfig
 from .dynamic import DynamicConfigs
 from .errors import ConfigError
-from .resources import ConfigSource, ResourceType
 from .schema import ConfigProblem, ConfigSchema
 from .topic import TOPIC_KEYS, GroupConfig, TopicConfig, log_config
 
@@ -19,10 +18,8 @@ __all__ = [
     "ConfigError",
     "ConfigProblem",
     "ConfigSchema",
-    "ConfigSource",
     "DynamicConfigs",
     "GroupConfig",
-    "ResourceType",
     "TopicConfig",
     "log_config",
 ]

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from kbroker.wire.codes import ConfigSource
+
 from .broker import BROKER_KEYS, broker_synonyms, find_key, is_dynamic
 from .client_metrics import CLIENT_METRICS_KEYS, ClientMetricsConfig
-from .resources import ConfigSource
 from .schema import QUOTA_KEYS
 from .topic import GROUP_KEYS, TOPIC_KEYS
 from .values import ConfigType, text_of

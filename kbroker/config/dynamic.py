@@ -9,10 +9,11 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from kbroker.wire.codes import CLUSTER_DEFAULT, ResourceType
+
 from .broker import find_key
 from .client_metrics import CLIENT_METRICS_KEYS
 from .errors import ConfigError
-from .resources import CLUSTER_DEFAULT, ResourceType
 from .topic import GROUP_KEYS, TOPIC_KEYS, GroupConfig, TopicConfig
 from .values import text_of
 
@@ -32,6 +33,8 @@ MOVE_RATE = "replica.alter.log.dirs.io.max.bytes.per.second"
 _NOTHING: Mapping[str, str] = {}
 # The broker keys that give topics their defaults.
 _TOPIC_DEFAULTS = frozenset(s.name for key in TOPIC_KEYS.values() for s in key.synonyms)
+
+_KINDS: Mapping[int, str] = {kind: kind.name.lower().replace("_", " ") for kind in ResourceType}
 
 
 class DynamicConfigs:
@@ -139,9 +142,7 @@ class DynamicConfigs:
                 self._told.add((resource_type, key_name))
                 found.append(key_name)
         if found:
-            what = ResourceType(resource_type).name.lower().replace("_", " ")
-            where = "the cluster" if name == CLUSTER_DEFAULT else f"{what} {name}"
-            keys = ", ".join(sorted(found))
+            where, keys = _resource_text(resource_type, name), ", ".join(sorted(found))
             logger.warning("set without effect (first on %s): %s", where, keys)
 
     def _tell_topics(self, name: str | None) -> None:
@@ -157,5 +158,15 @@ def _find(resource_type: int, name: str) -> Key[Value] | None:
             return GROUP_KEYS.get(name)
         case ResourceType.CLIENT_METRICS:
             return CLIENT_METRICS_KEYS.get(name)
-        case _:
+        case ResourceType.BROKER:
             return find_key(name)
+        case _:
+            return None
+
+
+def _resource_text(resource_type: int, name: str) -> str:
+    if (resource_type, name) == (ResourceType.BROKER, CLUSTER_DEFAULT):
+        return "the cluster"
+    if resource_type not in _KINDS:
+        return f"resource {name} of type {resource_type}"
+    return f"{_KINDS[resource_type]} {name}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from kbroker.controller.state.config_schema import EffectiveConfig
+from kbroker.wire.codes import CLUSTER_DEFAULT, ResourceType
 from kbroker.wire.errors import ErrorCode
 
 from .broker import BROKER_KEYS, BrokerConfig
@@ -22,7 +23,6 @@ from .client_metrics import (
 )
 from .errors import ConfigError
 from .key import PER_BROKER, READ_ONLY, Key
-from .resources import CLUSTER_DEFAULT, ResourceType
 from .topic import GROUP_KEYS, TOPIC_KEYS, GroupConfig, TopicConfig, check_topic
 from .values import ConfigType, Value, text_of
 
@@ -107,15 +107,6 @@ class ConfigSchema:
     def topic_value(self, values: Mapping[str, str], key: str) -> str:
         """The text of one key of a topic with these overrides."""
         return text_of(TopicConfig(values, self._broker).resolve(TOPIC_KEYS[key])) or ""
-
-    def validate(
-        self, resource_type: int, resource_name: str, key: str, value: str | None
-    ) -> str | None:
-        """What is wrong with one value by itself, in Kafka's sentence; None: nothing."""
-        if value is None:
-            return f"Null value not supported for {_kind(resource_type)} configs: {key}"
-        problem = self.check(resource_type, resource_name, {key: value})
-        return None if problem is None else problem.message
 
     def check(
         self, resource_type: int, resource_name: str, values: Mapping[str, str]
@@ -255,12 +246,6 @@ def _check_group_bounds(broker: BrokerConfig, key: str, value: Value) -> None:
 
 def _not_dynamic(keys: list[str]) -> ConfigProblem:
     return _invalid_request(f"Cannot update these configs dynamically: [{', '.join(keys)}]")
-
-
-def _kind(resource_type: int) -> str:
-    return {ResourceType.TOPIC: "topic", ResourceType.GROUP: "group"}.get(
-        ResourceType(resource_type), "dynamic"
-    )
 
 
 def _invalid_request(message: str) -> ConfigProblem:

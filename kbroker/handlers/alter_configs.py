@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from kbroker.config.resources import ResourceType
 from kbroker.handlers.incremental_alter_configs import UNEXPECTED_BROKER, check_node
+from kbroker.wire.codes import ResourceType
 from kbroker.wire.errors import ErrorCode, RequestError
 from kbroker.wire.messages.alter_configs import (
     AlterConfigsRequest,

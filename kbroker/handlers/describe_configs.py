@@ -19,9 +19,9 @@ from kbroker.config.describe import (
     describe_group,
     describe_topic,
 )
-from kbroker.config.resources import ConfigSource, ResourceType
 from kbroker.config.values import ConfigType
 from kbroker.topic_names import name_problem
+from kbroker.wire.codes import ConfigSource, ResourceType
 from kbroker.wire.errors import ErrorCode, RequestError
 from kbroker.wire.messages.describe_configs import (
     DescribeConfigsRequest,

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from enum import IntEnum
 from typing import TYPE_CHECKING, Final
 
-from kbroker.config.resources import ResourceType
+from kbroker.wire.codes import ConfigOperation, ResourceType
 from kbroker.wire.errors import ErrorCode, RequestError
 from kbroker.wire.messages.incremental_alter_configs import (
     AlterConfigsResourceResponse,
@@ -39,15 +38,6 @@ LEVELS: Final[Mapping[str, int]] = {
     "TRACE": logging.NOTSET + 1,
     "WARN": logging.WARNING,
 }
-
-
-class Operation(IntEnum):
-    """AlterConfigOp.OpType."""
-
-    SET = 0
-    DELETE = 1
-    APPEND = 2
-    SUBTRACT = 3
 
 
 async def handle(
@@ -125,25 +115,25 @@ def check_node(name: str, node_id: int, unexpected: str) -> None:
 def _check_levels(configs: list[AlterableConfig]) -> None:
     for config in configs:
         operation = config.config_operation
-        if operation in (Operation.APPEND, Operation.SUBTRACT):
+        if operation in (ConfigOperation.APPEND, ConfigOperation.SUBTRACT):
             raise RequestError(
                 ErrorCode.INVALID_REQUEST,
-                f"{Operation(operation).name} operation is not allowed for the BROKER_LOGGER "
+                f"{ConfigOperation(operation).name} operation is not allowed for the BROKER_LOGGER "
                 "resource",
             )
-        if operation not in (Operation.SET, Operation.DELETE):
+        if operation not in (ConfigOperation.SET, ConfigOperation.DELETE):
             raise RequestError(
                 ErrorCode.INVALID_REQUEST,
                 f"Unknown operation type {operation} for the BROKER_LOGGER resource",
             )
-        if operation == Operation.DELETE and config.name == ROOT_LOGGER:
+        if operation == ConfigOperation.DELETE and config.name == ROOT_LOGGER:
             raise RequestError(
                 ErrorCode.INVALID_REQUEST,
                 "Removing the log level of the root logger is not allowed",
             )
         if not _is_logger(config.name):
             raise RequestError(ErrorCode.INVALID_CONFIG, f"Logger {config.name} does not exist!")
-        if operation == Operation.SET and config.value not in LEVELS:
+        if operation == ConfigOperation.SET and config.value not in LEVELS:
             raise RequestError(
                 ErrorCode.INVALID_CONFIG,
                 f"Cannot set the log level of {config.name} to {config.value} as it is not a "
@@ -162,7 +152,7 @@ def _set_levels(configs: list[AlterableConfig]) -> None:
     for config in configs:
         # Loggers are the process's: brokers that share it share their levels too.
         target = logging.getLogger(None if config.name == ROOT_LOGGER else config.name)
-        if config.config_operation == Operation.DELETE:
+        if config.config_operation == ConfigOperation.DELETE:
             target.setLevel(logging.NOTSET)
         else:
             target.setLevel(LEVELS[config.value or ""])

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from kbroker.cluster_view import ClusterView
-from kbroker.config.resources import ResourceType
+from kbroker.wire.codes import ResourceType
 from kbroker.wire.errors import ErrorCode
 from kbroker.wire.messages.list_config_resources import (
     ConfigResource,

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from kbroker.config.dynamic import MOVE_RATE
-from kbroker.config.resources import CLUSTER_DEFAULT, ResourceType
 from kbroker.controller.model import MIGRATING_DIRECTORY
 from kbroker.storage.batch import BatchHeader
 from kbroker.storage.errors import (
@@ -28,6 +27,7 @@ from kbroker.storage.errors import (
     StorageError,
 )
 from kbroker.storage.origin import Origin
+from kbroker.wire.codes import CLUSTER_DEFAULT, ResourceType
 
 if TYPE_CHECKING:
     from kbroker.clock import Clock

@@ -10,9 +10,9 @@ import logging
 from typing import TYPE_CHECKING, Protocol
 
 from kbroker.config import log_config
-from kbroker.config.resources import ResourceType
 from kbroker.controller.features import DIRECTORY_ASSIGNMENT_SINCE
 from kbroker.storage.errors import DiskError, DiskFull, StorageError
+from kbroker.wire.codes import ResourceType
 from kbroker.wire.errors import ErrorCode
 
 from .log_store import OfflineLogDir

@@ -16,10 +16,10 @@ from kbroker.broker import TopicSpec
 from kbroker.config.broker import BROKER_KEYS
 from kbroker.config.client_metrics import CLIENT_METRICS_KEYS
 from kbroker.config.key import PER_BROKER, READ_ONLY
-from kbroker.config.resources import ResourceType
 from kbroker.config.topic import GROUP_KEYS, TOPIC_KEYS
 from kbroker.storage.batch import BatchHeader
 from kbroker.storage.builder import NewRecord, build_batch
+from kbroker.wire.codes import ResourceType
 from kbroker.wire.errors import ErrorCode
 from kbroker.wire.messages.api_versions import ApiVersionsRequest, ApiVersionsResponse
 from kbroker.wire.messages.describe_log_dirs import (

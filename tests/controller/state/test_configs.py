@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from kbroker.controller.state.configs import Operation, decide_incremental_alter_configs
+from kbroker.controller.state.configs import decide_incremental_alter_configs
+from kbroker.wire.codes import ConfigOperation
 from kbroker.wire.errors import ErrorCode
 from kbroker.wire.messages.incremental_alter_configs import (
     AlterableConfig,
@@ -15,7 +16,7 @@ from kbroker.wire.records.clear_elr_record import ClearElrRecord
 from tests.controller.parts import SCHEMA, Cluster, topic
 
 TOPIC, BROKER, LOGGER, METRICS, GROUP = 2, 4, 8, 16, 32
-SET, DELETE, APPEND, SUBTRACT = Operation
+SET, DELETE, APPEND, SUBTRACT = ConfigOperation
 Change = tuple[str, int, str | None]
 
 
@@ -273,7 +274,7 @@ def test_another_min_isr_clears_the_eligible_leaders(cluster: Cluster) -> None:
 
 
 @pytest.mark.parametrize("operation", [SET, DELETE])
-def test_directories_are_cordoned_only_where_records_can_say_it(operation: Operation) -> None:
+def test_directories_are_cordoned_only_where_records_can_say_it(operation: ConfigOperation) -> None:
     cluster = Cluster(levels={"metadata.version": 29})
     assert alter(cluster, resource(BROKER, "1", ("cordoned.log.dirs", operation, ""))) == [
         (

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from kbroker.broker import TopicSpec
-from kbroker.client.configs import Resource, ResourceType, Source, describe_configs
+from kbroker.client.configs import Resource, describe_configs
 from kbroker.client.errors import BrokerError, ClientError
 from kbroker.client.topics import CreatedTopic, create_topic, delete_topic
+from kbroker.wire.codes import ConfigSource, ResourceType
 
 from .rig import cluster_of
 
@@ -19,7 +20,7 @@ async def test_a_topic_is_created_described_and_deleted() -> None:
         assert len((await cluster.topic("t")).partitions) == 3
         resource = Resource(ResourceType.TOPIC, "t")
         configs = (await describe_configs(cluster, [resource]))[resource]
-        overrides = [c for c in configs if c.source is Source.DYNAMIC_TOPIC_CONFIG]
+        overrides = [c for c in configs if c.source is ConfigSource.DYNAMIC_TOPIC_CONFIG]
         assert [(c.name, c.value) for c in overrides] == [("retention.ms", "5")]
         await delete_topic(cluster, "t")
         await cluster.refresh(None)

@@ -108,6 +108,14 @@ def test_what_is_set_without_effect_is_told_once_a_key(caplog: pytest.LogCapture
     ]
 
 
+def test_values_of_a_kind_that_nobody_knows_are_told(caplog: pytest.LogCaptureFixture) -> None:
+    """As a newer Kafka may have written them."""
+    DynamicConfigs(BrokerConfig(), {(64, "x"): {"delete.retention.ms": "5"}})
+    assert caplog.messages == [
+        "set without effect (first on resource x of type 64): delete.retention.ms"
+    ]
+
+
 def test_a_topic_that_is_gone_is_told_nothing_of(caplog: pytest.LogCaptureFixture) -> None:
     DynamicConfigs(BrokerConfig(), {}).changed(TOPIC, "gone")
     assert not caplog.messages

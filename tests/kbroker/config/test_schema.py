@@ -200,15 +200,6 @@ def test_invalid_values_are_refused_in_kafkas_words(
     assert problem == ConfigProblem(code, message)
 
 
-def test_one_value_by_itself() -> None:
-    schema = ConfigSchema(BrokerConfig())
-    assert schema.validate(TOPIC, "t", "retention.ms", "5") is None
-    assert schema.validate(TOPIC, "t", "retention.ms", None) == (
-        "Null value not supported for topic configs: retention.ms"
-    )
-    assert schema.validate(TOPIC, "t", "nope", "5") == "Unknown topic config name: nope"
-
-
 @pytest.mark.parametrize(
     ("resource_type", "key", "is_list"),
     [
