@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from kbroker.controller.features import METADATA_VERSION
+from kbroker.controller.releases import metadata_level, release_levels
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -285,11 +288,13 @@ def test_the_cluster(ours: Run, ours_json: Callable[..., Any], theirs: Run, new_
     )
     shown = ours_json("cluster", "features", "describe")["features"]
     assert sorted(
-        # The levels of metadata.version have names there, such as 4.3-IV0.
         (f["name"], str(f["min_supported"]), str(f["max_supported"]), str(f["level"]))
         for f in shown
-        if f["name"] != "metadata.version"
-    ) == sorted(feature for feature in found if feature[0] != "metadata.version")
+        if f["name"] != METADATA_VERSION
+    ) == sorted(feature for feature in found if feature[0] != METADATA_VERSION)
+    # Its levels have names there.
+    (level_name,) = (f["level_name"] for f in shown if f["name"] == METADATA_VERSION)
+    assert [level for name, _, _, level in found if name == METADATA_VERSION] == [level_name]
     versions = theirs("api-versions")
     for api in ours_json("cluster", "api-versions"):
         if api["name"] is not None:
@@ -302,6 +307,16 @@ def test_the_cluster(ours: Run, ours_json: Callable[..., Any], theirs: Run, new_
     assert "INVALID_UPDATE_VERSION" in ours(
         "cluster", "features", "upgrade", "no.such.feature=1", status=1
     )
+
+
+@pytest.mark.parametrize("release", ["3.3", "3.9.1", "4.0-IV1", "4.0", "4.2", "4.3"])
+def test_a_release_has_the_levels_that_it_has_there(theirs: Run, release: str) -> None:
+    lines = theirs("features", "version-mapping", "--release-version", release).splitlines()
+    level = metadata_level(release)
+    assert level is not None
+    assert {
+        name: int(number) for name, number in re.findall(r"(\S+)=(\d+)", "\n".join(lines))
+    } == release_levels(level)
 
 
 def test_keys_choose_the_partitions_that_java_chooses(

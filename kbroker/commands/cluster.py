@@ -1,4 +1,7 @@
-"""`kbroker cluster`: brokers, quorum, features, served APIs, reassignments and elections."""
+"""`kbroker cluster`: brokers, quorum, served APIs, reassignments and elections.
+
+Levels of features are in features.py.
+"""
 
 from __future__ import annotations
 
@@ -8,17 +11,16 @@ from kbroker.client import cluster_state
 from kbroker.client.cluster_state import ElectionType
 from kbroker.client.errors import ClientError
 from kbroker.wire.api_keys import API_TABLE
-from kbroker.wire.codes import UpgradeType
 from kbroker.wire.errors import ErrorCode
 from kbroker.wire.uuids import ZERO_UUID, uuid_text
 
+from . import features
 from .arguments import (
     UserError,
     add_action,
     add_actions,
     at_least,
     parse_partitions,
-    parse_settings,
 )
 from .output import (
     BAD,
@@ -42,7 +44,7 @@ if TYPE_CHECKING:
     from kbroker.client.cluster import Cluster, TopicPartition
     from kbroker.wire.messages.describe_quorum import ReplicaState
 
-    from .arguments import Actions, PartitionsArgument
+    from .arguments import PartitionsArgument
     from .output import Json
 
 
@@ -50,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = add_actions(parser)
     add_action(actions, "status", "show the brokers and how the partitions are")
     add_action(actions, "quorum", "show the quorum of controllers (KRaft)")
-    _add_features(actions)
+    features.add_arguments(add_action(actions, "features", "show and change the features' levels"))
     versions = add_action(
         actions, "api-versions", "show which APIs a broker serves, at which versions"
     )
@@ -81,32 +83,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             add_json(action)
 
 
-def _add_features(actions: Actions) -> None:
-    parser = add_action(actions, "features", "show and change the features' levels")
-    features = add_actions(parser, "feature_action")
-    describe = add_action(features, "describe", "show the levels that are supported and in force")
-    add_json(describe)
-    for name, help_text, form in (
-        ("upgrade", "raise the levels of features", "FEATURE=LEVEL"),
-        ("downgrade", "lower the levels of features", "FEATURE=LEVEL"),
-        ("disable", "turn features off", "FEATURE"),
-    ):
-        change = add_action(features, name, help_text)
-        change.add_argument("levels", metavar=form, nargs="+")
-        if name != "upgrade":
-            change.add_argument(
-                "--unsafe", action="store_true", help="even where metadata may be lost"
-            )
-        change.add_argument(
-            "--validate-only",
-            "--dry-run",
-            action="store_true",
-            help="say whether it could be, and change nothing",
-        )
-    for action in features.choices.values():
-        add_bootstrap(action)
-
-
 def run(arguments: argparse.Namespace) -> int:
     match arguments.action:
         case "status":
@@ -114,7 +90,7 @@ def run(arguments: argparse.Namespace) -> int:
         case "quorum":
             with_cluster(arguments, lambda cluster: _quorum(cluster, arguments.json))
         case "features":
-            _features(arguments)
+            features.run(arguments)
         case "api-versions":
             with_cluster(arguments, lambda cluster: _api_versions(cluster, arguments))
         case "reassignments":
@@ -230,61 +206,6 @@ def _replica(
         "fetched_ms_ago": max(now - fetched, 0) if fetched > 0 else None,
         "caught_up_ms_ago": max(now - caught_up, 0) if caught_up > 0 else None,
     }
-
-
-def _features(arguments: argparse.Namespace) -> None:
-    action = arguments.feature_action
-    if action == "describe":
-        with_cluster(arguments, lambda cluster: _describe_features(cluster, arguments.json))
-        return
-    levels = _levels(arguments)
-    way = UpgradeType.UPGRADE
-    if action != "upgrade":
-        way = UpgradeType.UNSAFE_DOWNGRADE if arguments.unsafe else UpgradeType.SAFE_DOWNGRADE
-
-    async def update(cluster: Cluster) -> None:
-        await cluster_state.update_features(
-            cluster, levels, way, validate_only=arguments.validate_only
-        )
-        verb = "could be" if arguments.validate_only else "is"
-        for name, level in levels.items():
-            print(f"{name} {verb} {f'at level {level}' if level else 'off'} now.")
-
-    with_cluster(arguments, update)
-
-
-def _levels(arguments: argparse.Namespace) -> dict[str, int]:
-    if arguments.feature_action == "disable":
-        return dict.fromkeys(arguments.levels, 0)
-    levels = {}
-    for name, text in parse_settings(arguments.levels, arguments.feature_action).items():
-        if not (text.isascii() and text.isdigit()):
-            raise UserError(f"{name}={text}: {text!r} is no level.")
-        levels[name] = int(text)
-    return levels
-
-
-async def _describe_features(cluster: Cluster, as_json: bool) -> None:
-    response = await cluster_state.api_versions(cluster)
-    rows: list[dict[str, Json]] = [
-        {
-            "name": feature.name,
-            "level": feature.level,
-            "min_supported": feature.min_level,
-            "max_supported": feature.max_level,
-        }
-        for feature in cluster_state.features(response)
-    ]
-    if as_json:
-        print_json({"epoch": response.finalized_features_epoch, "features": rows})
-        return
-    columns = [
-        Column("FEATURE", "name"),
-        Column("LEVEL", "level", lambda level: GOOD if level else FAINT),
-        Column("MIN", "min_supported"),
-        Column("MAX", "max_supported"),
-    ]
-    print_table(columns, rows)
 
 
 async def _api_versions(cluster: Cluster, arguments: argparse.Namespace) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -347,6 +348,69 @@ def test_levels_of_features(terminal: Terminal, empty: Kafka) -> None:
     assert level() == 1
     error = terminal.run(*change, "upgrade", "nope=1", *at, status=1)
     assert "INVALID_UPDATE_VERSION" in error
+
+
+def test_metadata_version_goes_by_releases_and_names(terminal: Terminal, empty: Kafka) -> None:
+    at = ("--bootstrap", empty.bootstrap)
+    change = ("cluster", "features")
+    for text in ("30", "4.3", "4.3.0", "4.3-IV0"):
+        assert terminal.run(*change, "upgrade", f"metadata.version={text}", *at) == (
+            "metadata.version is at level 30 (4.3-IV0) now.\n"
+        )
+    error = terminal.run(*change, "downgrade", "metadata.version=4.2", *at, status=1)
+    assert "Unsupported metadata.version downgrade from 30 to 29." in error
+    described = terminal.run(*change, "describe", *at).splitlines()
+    (row,) = (line for line in described if line.startswith("metadata.version"))
+    assert re.split(r"\s{2,}", row.strip()) == [
+        "metadata.version",
+        "30 (4.3-IV0)",
+        "7 (3.3-IV3)",
+        "30 (4.3-IV0)",
+    ]
+    features = terminal.run_json(*change, "describe", *at)["features"]
+    assert {f["name"]: f["level_name"] for f in features if f["level_name"]} == {
+        "metadata.version": "4.3-IV0"
+    }
+
+
+def test_a_release_has_levels_of_all_features(terminal: Terminal, empty: Kafka) -> None:
+    at = ("--bootstrap", empty.bootstrap)
+    change = ("cluster", "features")
+    could = terminal.run(*change, "upgrade", "--release-version", "4.3", "--dry-run", *at)
+    assert could.splitlines() == [
+        "metadata.version could be at level 30 (4.3-IV0) now.",
+        "kraft.version could be at level 1 now.",
+        "group.version could be at level 1 now.",
+        "transaction.version could be at level 2 now.",
+        "eligible.leader.replicas.version could be at level 1 now.",
+        "share.version could be at level 1 now.",
+        "streams.version could be at level 1 now.",
+    ]
+    error = terminal.run(*change, "downgrade", "--release-version", "4.1", *at, status=1)
+    assert "Unsupported metadata.version downgrade from 30 to 27." in error
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (
+            ("upgrade", "metadata.version=4.9"),
+            "metadata.version=4.9: '4.9' is no release, nor the name of a level from 3.3-IV3 to "
+            "4.3-IV0.",
+        ),
+        (("upgrade", "--release-version", "4"), "--release-version: '4' is no release"),
+        (("upgrade", "group.version=4.3"), "group.version=4.3: '4.3' is no level."),
+        (("upgrade", "group.version=32768"), "group.version=32768: '32768' is no level."),
+        (("upgrade", "group.version=1", "group.version=0"), "group.version is there twice."),
+        (("downgrade",), "downgrade takes either FEATURE=LEVEL or --release-version."),
+        (
+            ("upgrade", "group.version=1", "--release-version", "4.3"),
+            "upgrade takes either FEATURE=LEVEL or --release-version.",
+        ),
+    ],
+)
+def test_what_is_no_level(terminal: Terminal, words: tuple[str, ...], sentence: str) -> None:
+    assert sentence in terminal.run("cluster", "features", *words, status=1)
 
 
 @pytest.fixture
