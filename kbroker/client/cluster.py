@@ -68,6 +68,7 @@ class Cluster:
         self._connect = connect
         self._addresses: dict[int, tuple[str, int]] = {}
         self._connections: dict[tuple[str, int], Connection] = {}
+        self._opening: dict[tuple[str, int], trio.Lock] = {}
         self._coordinators: dict[str, int] = {}
         self.topics: dict[str, Topic] = {}  # as last asked for
         self.controller_id = -1
@@ -221,11 +222,12 @@ class Cluster:
         return sorted(self._addresses)
 
     async def _connection(self, address: tuple[str, int]) -> Connection:
-        connection = self._connections.get(address)
-        if connection is None or not connection.is_open:
-            connection = await Connection.open(*address, self._connect)
-            self._connections[address] = connection
-        return connection
+        async with self._opening.setdefault(address, trio.Lock()):
+            connection = self._connections.get(address)
+            if connection is None or not connection.is_open:
+                connection = await Connection.open(*address, self._connect)
+                self._connections[address] = connection
+            return connection
 
     async def close(self) -> None:
         for connection in self._connections.values():

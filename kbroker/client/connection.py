@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import asynccontextmanager
 from struct import Struct
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -10,13 +11,13 @@ import trio
 
 from kbroker.wire import codec, frame
 from kbroker.wire.api_keys import API_TABLE, ApiKey
-from kbroker.wire.errors import ErrorCode, ProtocolError
+from kbroker.wire.errors import EncodeError, ErrorCode, ProtocolError
 from kbroker.wire.messages.api_versions import ApiVersionsRequest, ApiVersionsResponse
 
 from .errors import ClientError, Disconnected, check
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
     from kbroker.wire.message import Message
 
@@ -87,11 +88,17 @@ class Connection:
         except OSError as error:
             raise Disconnected(f"No broker answers at {address}: {_reason(error)}.") from error
         connection = cls(stream, address)
-        await connection._negotiate()
+        try:
+            await connection._negotiate()
+        except ClientError:
+            await connection.close()
+            raise
         return connection
 
     async def ask(self, request: Message, response_class: type[ResponseT]) -> ResponseT:
-        """The response. Disconnected, or ClientError where the broker lacks the API."""
+        """The response. Disconnected, or ClientError where the broker lacks the API or the request
+        cannot hold what it is given.
+        """
         assert request.API_KEY is not None
         version = self._version(request.API_KEY)
         body = await self._exchange(request, request.API_KEY, version)
@@ -104,10 +111,12 @@ class Connection:
             raise ClientError(f"{self.address} sent a malformed {name} answer: {error}.") from error
 
     async def tell(self, request: Message) -> None:
-        """Send a request that has no answer (Produce with acks=0)."""
+        """Send a request that has no answer (Produce with acks=0). Errors as of `ask`."""
         assert request.API_KEY is not None
-        async with self._turn:
-            await self._send(request, request.API_KEY, self._version(request.API_KEY))
+        version = self._version(request.API_KEY)
+        payload = _encoded(request, request.API_KEY, version)
+        async with self._taking_turns(request.API_KEY, "taken"):
+            await self._send(request.API_KEY, version, payload)
 
     def serves(self, api_key: int) -> bool:
         return api_key in self._versions
@@ -143,7 +152,6 @@ class Connection:
             try:
                 response = codec.decode(ApiVersionsResponse, version, body, 4)
             except ProtocolError as error:
-                await self.close()
                 raise ClientError(f"{self.address} does not speak Kafka's protocol.") from error
             check(response.error_code, f"The broker at {self.address} refuses to negotiate")
             self._versions = {
@@ -153,29 +161,35 @@ class Connection:
 
     async def _exchange(self, request: Message, api_key: int, version: int) -> memoryview:
         """One request and its answer (header and body)."""
-        done = False
+        payload = _encoded(request, api_key, version)
+        async with self._taking_turns(api_key, "answered"):
+            await self._send(api_key, version, payload)
+            return await self._receive()
+
+    @asynccontextmanager
+    async def _taking_turns(self, api_key: int, verb: str) -> AsyncIterator[None]:
+        """The connection for one request; what stops half-way, even by cancellation, spoils it for
+        the next one and closes it.
+        """
         async with self._turn:
             try:
                 with trio.fail_after(REQUEST_TIMEOUT_S):
-                    await self._send(request, api_key, version)
-                    body = await self._receive()
-                done = True
+                    yield
             except trio.TooSlowError as error:
+                await self.close()
                 raise Disconnected(
-                    f"The broker at {self.address} has not answered "
+                    f"The broker at {self.address} has not {verb} "
                     f"{API_TABLE[api_key].name} within {REQUEST_TIMEOUT_S:.0f} s."
                 ) from error
-            finally:
-                if not done:  # half an exchange, even by cancellation, spoils what follows
-                    await self.close()
-        return body
+            except BaseException:
+                await self.close()
+                raise
 
-    async def _send(self, request: Message, api_key: int, version: int) -> None:
+    async def _send(self, api_key: int, version: int, payload: bytes) -> None:
         self._correlation_id += 1
         header = frame.request_header(api_key, version, self._correlation_id, CLIENT_ID)
-        body = codec.encode(request, version)
         try:
-            await self._stream.send_all(_SIZE.pack(len(header) + len(body)) + header + body)
+            await self._stream.send_all(_SIZE.pack(len(header) + len(payload)) + header + payload)
         except (trio.BrokenResourceError, trio.ClosedResourceError) as error:
             raise self._lost() from error
 
@@ -204,6 +218,14 @@ class Connection:
 
     def _lost(self) -> Disconnected:
         return Disconnected(f"The broker at {self.address} closed the connection.")
+
+
+def _encoded(request: Message, api_key: int, version: int) -> bytes:
+    try:
+        return codec.encode(request, version)
+    except EncodeError as error:
+        name = API_TABLE[api_key].name
+        raise ClientError(f"A {name} request cannot hold this: {error}.") from error
 
 
 def _reason(error: BaseException) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+import trio
 
 from kbroker.client.cluster import ATTEMPTS_MAX, Cluster
 from kbroker.client.errors import BrokerError, ClientError, Disconnected
@@ -111,3 +112,20 @@ async def test_the_second_bootstrap_address_is_tried_too() -> None:
 async def test_a_broker_that_nobody_knows_is_a_passing_error() -> None:
     with pytest.raises(Disconnected, match=r"Broker 7 is not there\."):
         await cluster_of(Brokers(known(1))).connection(7)
+
+
+async def test_tasks_that_need_a_broker_at_once_share_one_connection() -> None:
+    brokers = Brokers(known(1))
+    peers: list[Peer] = []
+
+    async def connect(host: str, port: int) -> Peer:
+        peers.append(await brokers.connect(host, port))
+        return peers[-1]
+
+    cluster = Cluster([("broker", 9092)], connect)
+    async with trio.open_nursery() as nursery:
+        for _ in range(3):
+            nursery.start_soon(cluster.refresh, ["t"])
+    assert len(peers) == 1
+    await cluster.close()
+    assert [peer.is_closed for peer in peers] == [True]

@@ -126,6 +126,59 @@ async def test_what_is_no_answer_is_one_sentence(
     assert peer.is_closed
 
 
+async def test_a_refused_negotiation_closes_the_connection() -> None:
+    peer = Peer(lambda key, version, id_: api_versions(id_, version, {}, ErrorCode.INVALID_REQUEST))
+    with pytest.raises(BrokerError, match="refuses to negotiate"):
+        await open_to(peer)
+    assert peer.is_closed
+
+
+async def test_what_a_request_cannot_hold_is_one_sentence_and_costs_no_connection() -> None:
+    peer = Peer(lambda key, version, id_: api_versions(id_, version, {ApiKey.HEARTBEAT: (0, 2)}))
+    connection = await open_to(peer)
+    with pytest.raises(ClientError, match="A Heartbeat request cannot hold this: "):
+        await connection.ask(HeartbeatRequest(group_id="g" * 40_000), HeartbeatResponse)
+    with pytest.raises(ClientError, match="A Heartbeat request cannot hold this: "):
+        await connection.tell(HeartbeatRequest(group_id="g" * 40_000))
+    assert connection.is_open
+    assert not peer.is_closed
+
+
+class Stuck(Peer):
+    """Takes no request but the first, for which it says what it serves."""
+
+    async def send_all(self, data: bytes) -> None:
+        if self.versions:
+            await trio.sleep_forever()
+        await super().send_all(data)
+
+
+def serving_heartbeats(key: int, version: int, correlation_id: int) -> bytes:
+    return api_versions(correlation_id, version, {ApiKey.HEARTBEAT: (0, 2)})
+
+
+async def test_a_request_without_answer_that_is_not_taken_is_given_up(
+    autojump_clock: object,
+) -> None:
+    peer = Stuck(serving_heartbeats)
+    connection = await open_to(peer)
+    with pytest.raises(Disconnected, match="has not taken Heartbeat within 30 s"):
+        await connection.tell(HeartbeatRequest(group_id="g"))
+    assert not connection.is_open
+    assert peer.is_closed
+
+
+async def test_half_a_request_without_answer_spoils_the_connection(
+    autojump_clock: object,
+) -> None:
+    peer = Stuck(serving_heartbeats)
+    connection = await open_to(peer)
+    with trio.move_on_after(1):
+        await connection.tell(HeartbeatRequest(group_id="g"))
+    assert not connection.is_open
+    assert peer.is_closed
+
+
 async def test_a_broker_that_says_nothing_is_given_up(autojump_clock: object) -> None:
     class Silent(Peer):
         async def receive_some(self, max_bytes: int | None = None) -> bytes:
