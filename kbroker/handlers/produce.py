@@ -191,7 +191,9 @@ def _has_batch(rest: memoryview) -> bool:
 
 
 async def _wait(response: ProduceResponse, waiting: Waiting, timeout_ms: int) -> ProduceResponse:
-    """Fill in REQUEST_TIMED_OUT or what went wrong for those that do not commit in time."""
+    """Fill in REQUEST_TIMED_OUT or what went wrong for those that do not commit in time. They are
+    waited for one after the other, so some may have committed behind the one that did not.
+    """
     with trio.move_on_after(max(0, timeout_ms) / 1000):
         while waiting:
             partition, last_offset, answer = waiting[-1]
@@ -200,8 +202,9 @@ async def _wait(response: ProduceResponse, waiting: Waiting, timeout_ms: int) ->
             except RequestError as error:
                 _fail(answer, error.code)
             waiting.pop()
-    for _, _, answer in waiting:
-        _fail(answer, ErrorCode.REQUEST_TIMED_OUT)
+    for partition, last_offset, answer in waiting:
+        if not partition.is_committed(last_offset):
+            _fail(answer, ErrorCode.REQUEST_TIMED_OUT)
     return response
 
 

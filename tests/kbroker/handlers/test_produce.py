@@ -370,3 +370,25 @@ def test_min_isr_is_asked_of_acks_all_only_and_capped_at_the_replicas(path: Data
     assert send(path, request(batch(b"a"), acks=1)).error_code == 0
     path.add("alone", config=config)
     assert send(path, request(batch(b"a"), topic="alone", acks=-1)).error_code == 0
+
+
+async def test_what_commits_in_time_is_told_beside_what_does_not(
+    path: DataPath, autojump_clock: trio.testing.MockClock
+) -> None:
+    partition = path.add("a", config=LogConfig(flush_messages=1))
+    for topic in ("b", "c"):
+        path.add(topic, config=LogConfig(flush_messages=1))
+    both = request(batch(b"a"), topic="a", acks=-1)
+    for topic in ("b", "c"):
+        both.topic_data += request(batch(b"a"), topic=topic, acks=-1).topic_data
+    pending = waiting(path, both)
+    plan = partition.log.begin_flush()
+    plan.run()
+    partition.log.finish_flush(plan)
+    partition.flushed(plan.end_offset)
+    response = await pending
+    assert [topic.partition_responses[0].error_code for topic in response.responses] == [
+        ErrorCode.NONE,
+        ErrorCode.REQUEST_TIMED_OUT,
+        ErrorCode.REQUEST_TIMED_OUT,
+    ]
