@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from .arguments import UserError
 
 TIME_FORMS = "ISO 8601 (local without a zone), ms since 1970, 10m for ten minutes ago, or now"
+TIME_MS_MAX = (1 << 63) - 1
 
 _UNITS_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|[smhdw])")
@@ -24,33 +25,47 @@ def now_ms() -> int:
 
 
 def parse_time_ms(text: str, option: str, now: int | None = None) -> int:
-    """Milliseconds since 1970. UserError."""
+    """Milliseconds since 1970, from 0 to TIME_MS_MAX. UserError."""
     current = now_ms() if now is None else now
-    if text == "now":
-        return current
-    if text.isascii() and text.isdigit():
-        return int(text)
-    ago = _duration_ms(text)
-    if ago is not None:
-        return current - ago
     try:
-        return int(datetime.fromisoformat(text).timestamp() * 1000)
+        time_ms = _time_ms(text, current)
     except (ValueError, OverflowError):
         raise UserError(
             f"{option} {text}: it must be a time as 2026-01-31T12:00:00, milliseconds since 1970, "
             "or how long ago, as 10m."
         ) from None
+    if time_ms < 0:
+        raise UserError(f"{option} {text}: it must not be before 1970.")
+    if time_ms > TIME_MS_MAX:
+        raise UserError(f"{option} {text}: it must be at most {TIME_MS_MAX} ms after 1970.")
+    return time_ms
+
+
+def _time_ms(text: str, now: int) -> int:
+    """ValueError, OverflowError."""
+    if text == "now":
+        return now
+    if text.isascii() and text.isdigit():
+        return int(text)
+    ago = _duration_ms(text)
+    if ago is not None:
+        return now - ago
+    return int(datetime.fromisoformat(text).timestamp() * 1000)
 
 
 def parse_duration_ms(text: str, option: str) -> int:
     """10m, 1.5h, or ISO 8601 as PT10M. UserError."""
-    found = _duration_ms(text)
+    try:
+        found = _duration_ms(text)
+    except OverflowError:
+        found = None
     if found is None:
         raise UserError(f"{option} {text}: it must be a duration, as 10m or P1DT2H.")
     return found
 
 
 def _duration_ms(text: str) -> int | None:
+    """None where it is no duration. OverflowError."""
     match = _DURATION.fullmatch(text)
     if match is not None:
         return int(float(match[1]) * _UNITS_MS[match[2]])

@@ -230,7 +230,25 @@ def test_times(text: str, expected: int) -> None:
     assert parse_time_ms(text, "--since", NOW_MS) == expected
 
 
-@pytest.mark.parametrize("text", ["", "10", "10x", "P", "PT", "P1", "1h30m", "-10m"])
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("yesterday", "it must be a time as"),
+        ("9" * 400 + "d", "it must be a time as"),
+        ("9223372036854775808", "it must be at most 9223372036854775807 ms after 1970"),
+        ("-P99999999999999D", "it must be at most"),
+        ("3000w", "it must not be before 1970"),
+        ("1969-12-31T00:00:00Z", "it must not be before 1970"),
+    ],
+)
+def test_times_that_cannot_be(text: str, sentence: str) -> None:
+    with pytest.raises(UserError, match=sentence):
+        parse_time_ms(text, "--since", NOW_MS)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "10", "10x", "P", "PT", "P1", "1h30m", "-10m", "9" * 400 + "d"]
+)
 def test_durations_that_cannot_be(text: str) -> None:
     with pytest.raises(UserError, match="it must be a duration"):
         parse_duration_ms(text, "--by-duration")
