@@ -24,7 +24,7 @@ from .client_metrics import (
 from .errors import ConfigError
 from .key import PER_BROKER, READ_ONLY, Key
 from .topic import GROUP_KEYS, TOPIC_KEYS, GroupConfig, TopicConfig, check_topic
-from .values import ConfigType, Value, text_of
+from .values import ConfigType, Value, java_integer, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping
@@ -144,9 +144,10 @@ class ConfigSchema:
 
     def _check_broker(self, name: str, values: Mapping[str, str]) -> ConfigProblem | None:
         if name != CLUSTER_DEFAULT:
-            if not name.removeprefix("-").isdecimal():
+            node_id = java_integer(name)
+            if node_id is None:
                 return _invalid_request("Unable to parse broker name as a base 10 number.")
-            if int(name) < 0:
+            if node_id < 0:
                 return _invalid_request("Invalid negative broker ID.")
         known = [key for key in values if key in BROKER_KEYS]
         fixed = [key for key in known if BROKER_KEYS[key].scope is READ_ONLY]

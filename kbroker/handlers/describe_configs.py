@@ -19,7 +19,7 @@ from kbroker.config.describe import (
     describe_group,
     describe_topic,
 )
-from kbroker.config.values import ConfigType
+from kbroker.config.values import ConfigType, java_integer
 from kbroker.topic_names import name_problem
 from kbroker.wire.codes import ConfigSource, ResourceType
 from kbroker.wire.errors import ErrorCode, RequestError
@@ -157,12 +157,12 @@ _DESCRIBE: Mapping[int, Describe] = {
 
 
 def _node_id(name: str) -> int:
-    try:
-        return int(name)
-    except ValueError:
+    node_id = java_integer(name)
+    if node_id is None:
         raise RequestError(
             ErrorCode.INVALID_REQUEST, f"Broker id must be an integer, but it is: {name}"
-        ) from None
+        )
+    return node_id
 
 
 def _result(

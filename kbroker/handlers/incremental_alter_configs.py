@@ -10,6 +10,7 @@ import logging
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
+from kbroker.config.values import java_integer
 from kbroker.wire.codes import ConfigOperation, ResourceType
 from kbroker.wire.errors import ErrorCode, RequestError
 from kbroker.wire.messages.incremental_alter_configs import (
@@ -102,12 +103,11 @@ def _preprocess(resource: AlterConfigsResource, node_id: int, validate_only: boo
 
 def check_node(name: str, node_id: int, unexpected: str) -> None:
     """RequestError unless the resource of that name is this node's."""
-    try:
-        asked = int(name)
-    except ValueError:
+    asked = java_integer(name)
+    if asked is None:
         raise RequestError(
             ErrorCode.INVALID_REQUEST, f"Node id must be an integer, but it is: {name}"
-        ) from None
+        )
     if asked != node_id:
         raise RequestError(ErrorCode.INVALID_REQUEST, unexpected.format(node_id, name))
 

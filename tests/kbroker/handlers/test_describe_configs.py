@@ -114,6 +114,14 @@ def test_only_the_keys_that_are_asked_for() -> None:
             "Unexpected broker id, expected 1 or empty string, but received 7",
         ),
         (BROKER, "x", ErrorCode.INVALID_REQUEST, "Broker id must be an integer, but it is: x"),
+        (BROKER, "0_1", ErrorCode.INVALID_REQUEST, "Broker id must be an integer, but it is: 0_1"),
+        (LOGGER, " 1", ErrorCode.INVALID_REQUEST, "Broker id must be an integer, but it is:  1"),
+        (
+            BROKER,
+            "4294967297",
+            ErrorCode.INVALID_REQUEST,
+            "Broker id must be an integer, but it is: 4294967297",
+        ),
         (LOGGER, "", ErrorCode.INVALID_REQUEST, "Broker id must not be empty"),
         (
             LOGGER,

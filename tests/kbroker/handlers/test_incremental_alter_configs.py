@@ -61,6 +61,9 @@ async def test_answers_come_in_the_order_of_the_request(logger: logging.Logger) 
             resource(LOGGER, "1", LOGGER_NAME, SET, "DEBUG"),
             resource(BROKER, "1", "log.cleaner.threads", SET, "2"),
             resource(BROKER, "x", "log.cleaner.threads", SET, "2"),
+            resource(BROKER, "+1", "log.cleaner.threads", SET, "2"),
+            resource(BROKER, "0_1", "log.cleaner.threads", SET, "2"),
+            resource(LOGGER, "0_1", LOGGER_NAME, SET, "INFO"),
         )
         invalid = ErrorCode.INVALID_REQUEST
         assert answers == [
@@ -69,6 +72,9 @@ async def test_answers_come_in_the_order_of_the_request(logger: logging.Logger) 
             (0, None),
             (0, None),
             (invalid, "Node id must be an integer, but it is: x"),
+            (0, None),
+            (invalid, "Node id must be an integer, but it is: 0_1"),
+            (invalid, "Node id must be an integer, but it is: 0_1"),
         ]
         assert broker.image.configs[BROKER, "1"] == {"log.cleaner.threads": "2"}
         assert logger.level == logging.DEBUG
