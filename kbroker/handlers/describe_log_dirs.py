@@ -40,10 +40,12 @@ async def handle(request: DescribeLogDirsRequest, ctx: RequestContext) -> Descri
         # A dict, since a partition that is asked for twice is told of once.
         wanted = {(each.topic, index): None for each in request.topics for index in each.partitions}
     services = ctx.services
+    # Before anything is waited for: a directory that fails meanwhile is told once, as it was.
+    offline_paths = services.log_store.offline_paths
     results = [await _describe(each, wanted, services) for each in services.log_store.directories]
     results += [
         DescribeLogDirsResult(error_code=ErrorCode.KAFKA_STORAGE_ERROR, log_dir=path)
-        for path in services.log_store.offline_paths
+        for path in offline_paths
     ]
     return DescribeLogDirsResponse(results=results)
 

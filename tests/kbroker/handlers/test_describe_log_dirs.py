@@ -144,6 +144,17 @@ async def test_a_cordoned_directory(rig: Rig, cordoned: list[bytes] | None, expe
     assert (await rig.ask([])).is_cordoned is expected
 
 
+async def test_a_directory_that_fails_meanwhile_is_told_once(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(path: str) -> tuple[int, int]:
+        rig.services.log_store.fail(rig.directory, DiskError("/data", "gone"))
+        raise DiskError("/data", "gone")
+
+    monkeypatch.setattr(rig.disk, "space", fail)
+    assert (await rig.ask()).error_code == ErrorCode.KAFKA_STORAGE_ERROR
+
+
 async def test_a_failed_log_is_left_out(rig: Rig) -> None:
     rig.disk.fail_next("append")
     partition = rig.table.leader("a", 1)
