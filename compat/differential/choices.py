@@ -208,14 +208,6 @@ CHOICES: tuple[Choice, ...] = (
             "log.cleaner.threads",
         )
     ),
-    # Apache Kafka divides by the number of threads.
-    Choice(
-        "a clear error",
-        "configs.resources: v* 4 '*' log.cleaner.threads=0",
-        "responses.*.error_message",
-        "/ by zero",
-        "log.cleaner.threads must be at least 1",
-    ),
     # What is wrong with a record is said in our own words.
     Choice("own words", "produce.*", "responses.*.record_errors*.batch_index_error_message"),
     Choice("own words", "produce.*", "responses.*.error_message", "?*e*", "records of a batch*"),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from compat.differential.scenarios import scenario
 from kbroker.wire.api_keys import API_TABLE, ApiKey
@@ -19,7 +19,7 @@ from kbroker.wire.messages.api_versions import ApiVersionsRequest
 from kbroker.wire.messages.metadata import MetadataRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from compat.differential.peer import Peer
     from kbroker.wire.message import Message
@@ -88,57 +88,57 @@ def goes_on(peer: Peer, step: str) -> None:
     peer.alive(f"{step}: the connection", "frames")
 
 
-def _of(peer: Peer, keys: range) -> Iterator[tuple[int, range]]:
-    """What is served of these keys; in parts, so that they run side by side."""
+class _Request(NamedTuple):
+    """A small request, and how to send bytes in its name: `send(step, frame)`."""
+
+    name: str
+    key: int
+    version: int
+    header: bytes
+    body: bytes
+    send: Callable[[str, bytes], None]
+
+
+def _requests(peer: Peer, keys: range) -> Iterator[_Request]:
+    """One of each version that is served of these keys; in parts, so that they run side by side."""
     for key, served in peer.versions.items():
-        if key in keys and key not in HARMFUL:
-            yield key, served
-
-
-def damaged(peer: Peer, keys: range) -> None:
-    for key, served in _of(peer, keys):
+        if key not in keys or key in HARMFUL:
+            continue
         for version in served:
             header = request_header(key, version, 7, "frames")
             body = encode(smallest(peer, key, version), version)
-            name = f"{API_TABLE[key].name} v{version}"
-            send = partial(_send, peer, API_TABLE[key].name, version)
-            if len(body) > CUT_AT_MOST:
-                continue
-            send(f"{name} whole", sized(header + body))
-            for size in range(len(body)):
-                send(f"{name} cut at {size}", sized(header + body[:size]))
-            for size in range(KEY_AND_VERSION, len(header)):
-                send(f"{name} header cut at {size}", sized(header[:size]))
-            for tail in (b"\0", b"\0" * 5, b"\xff"):
-                frame = sized(header + body + tail)
-                send(f"{name} and {tail.hex()}", frame)
-            flexible = API_TABLE[key].first_flexible_version
-            if flexible is None or version < flexible:
-                continue
-            for what, tags in TAGS.items():
-                send(f"{name} with {what}", sized(header + body[:-1] + tags))
-                in_header = header[:-1] + tags + body
-                send(f"{name} with {what} in its header", sized(in_header))
+            api = API_TABLE[key].name
+            send = partial(_send, peer, api, version)
+            yield _Request(f"{api} v{version}", key, version, header, body, send)
+
+
+def damaged(peer: Peer, keys: range) -> None:
+    for name, key, version, header, body, send in _requests(peer, keys):
+        if len(body) > CUT_AT_MOST:
+            continue
+        send(f"{name} whole", sized(header + body))
+        for size in range(len(body)):
+            send(f"{name} cut at {size}", sized(header + body[:size]))
+        for size in range(KEY_AND_VERSION, len(header)):
+            send(f"{name} header cut at {size}", sized(header[:size]))
+        for tail in (b"\0", b"\0" * 5, b"\xff"):
+            send(f"{name} and {tail.hex()}", sized(header + body + tail))
+        flexible = API_TABLE[key].first_flexible_version
+        if flexible is None or version < flexible:
+            continue
+        for what, tags in TAGS.items():
+            send(f"{name} with {what}", sized(header + body[:-1] + tags))
+            send(f"{name} with {what} in its header", sized(header[:-1] + tags + body))
 
 
 def overwritten(peer: Peer, keys: range) -> None:
     """Each byte of the body that is no text is ff in its turn: lengths below zero, or of 2 GiB."""
-    for key, served in _of(peer, keys):
-        for version in served:
-            header = request_header(key, version, 7, "frames")
-            body = encode(smallest(peer, key, version), version)
-            name = f"{API_TABLE[key].name} v{version}"
-            for place in range(min(len(body), CUT_AT_MOST)):
-                if chr(body[place]).isprintable():
-                    continue  # text, or the length of a longer one
-                changed = body[:place] + b"\xff" + body[place + 1 :]
-                _send(
-                    peer,
-                    API_TABLE[key].name,
-                    version,
-                    f"{name} ff at {place}",
-                    sized(header + changed),
-                )
+    for name, _, _, header, body, send in _requests(peer, keys):
+        for place in range(min(len(body), CUT_AT_MOST)):
+            if chr(body[place]).isprintable():
+                continue  # text, or the length of a longer one
+            changed = body[:place] + b"\xff" + body[place + 1 :]
+            send(f"{name} ff at {place}", sized(header + changed))
 
 
 @scenario(ApiVersionsRequest)
