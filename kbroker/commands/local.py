@@ -14,12 +14,30 @@ from kbroker.config.providers import resolve
 from .arguments import UserError, address_text, parse_topic
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Iterable, Mapping
 
 
 def start_logging(level: int) -> None:
     logging.basicConfig(
         stream=sys.stderr, level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+
+
+def add_broker_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--topic",
+        metavar="NAME[:PARTITIONS[:KEY=VALUE,...]]",
+        action="append",
+        default=[],
+        help="a topic to create, may be repeated",
+    )
+    parser.add_argument(
+        "--set",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        help="one key of server.properties, may be repeated",
     )
 
 

@@ -18,7 +18,7 @@ import trio
 from kbroker.broker import Broker, BrokerSettings, BrokerStopped
 
 from .arguments import UserError, address_text, parse_settings
-from .local import broker_settings, listener, start_logging
+from .local import add_broker_options, broker_settings, listener, start_logging
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -33,20 +33,7 @@ DEFAULTS = {"group.initial.rebalance.delay.ms": "0"}
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.usage = "kbroker run [--topic ...] [--set KEY=VALUE] -- COMMAND [ARGUMENT...]"
-    parser.add_argument(
-        "--topic",
-        metavar="NAME[:PARTITIONS[:KEY=VALUE,...]]",
-        action="append",
-        default=[],
-        help="a topic to create, may be repeated",
-    )
-    parser.add_argument(
-        "--set",
-        metavar="KEY=VALUE",
-        action="append",
-        default=[],
-        help="one key of server.properties, may be repeated",
-    )
+    add_broker_options(parser)
     parser.add_argument("command", nargs=argparse.REMAINDER, help="what to run, with arguments")
 
 

@@ -21,7 +21,7 @@ from kbroker.config.properties import load_properties
 from kbroker.descriptors import raise_limit
 
 from .arguments import UserError, address_text, parse_address, parse_settings
-from .local import broker_settings, listener, start_logging
+from .local import add_broker_options, broker_settings, listener, start_logging
 
 if TYPE_CHECKING:
     import argparse
@@ -45,20 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data", metavar="DIR", help="where the data lives (default: a temporary directory)"
     )
-    parser.add_argument(
-        "--topic",
-        metavar="NAME[:PARTITIONS[:KEY=VALUE,...]]",
-        action="append",
-        default=[],
-        help="a topic to create, may be repeated",
-    )
-    parser.add_argument(
-        "--set",
-        metavar="KEY=VALUE",
-        action="append",
-        default=[],
-        help="one key of server.properties, may be repeated",
-    )
+    add_broker_options(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

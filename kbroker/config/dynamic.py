@@ -110,12 +110,6 @@ class DynamicConfigs:
                 for listener in self._broker_listeners:
                     listener(changed)
 
-    def reload(self) -> None:
-        """The whole image was replaced."""
-        self._topics.clear()
-        self.changed(ResourceType.BROKER, CLUSTER_DEFAULT)
-        self._tell_topics(None)
-
     @property
     def _node(self) -> str:
         return str(self.broker.node_id)

@@ -15,8 +15,6 @@ from .topic_keys import TopicKeys
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from .values import Value
-
 
 class Overrides(Keyed):
     """A resource's own values over the broker's keys that are their synonyms, over the defaults."""
@@ -100,8 +98,3 @@ def log_config(topic: TopicConfig) -> LogConfig:
         segment_ms=topic.segment_ms,
         unclean_leader_election_enable=topic.unclean_leader_election_enable,
     )
-
-
-def topic_value(topic: TopicConfig, name: str) -> Value:
-    """A topic key's value by Kafka's name."""
-    return topic.resolve(TOPIC_KEYS[name])

@@ -6,7 +6,7 @@ import pytest
 
 from kbroker.config import BrokerConfig, TopicConfig, log_config
 from kbroker.config.broker import BROKER_KEYS
-from kbroker.config.topic import TOPIC_KEYS, topic_value
+from kbroker.config.topic import TOPIC_KEYS
 from kbroker.config.values import text_of
 from kbroker.storage.log_config import LogConfig
 
@@ -32,7 +32,7 @@ from kbroker.storage.log_config import LogConfig
 def test_a_topic_takes_its_default_from_the_broker(
     broker: dict[str, str], key: str, value: object
 ) -> None:
-    assert topic_value(TopicConfig({}, BrokerConfig(broker)), key) == value
+    assert TopicConfig({}, BrokerConfig(broker)).resolve(TOPIC_KEYS[key]) == value
 
 
 def test_an_override_goes_before_the_broker() -> None:
@@ -42,7 +42,7 @@ def test_an_override_goes_before_the_broker() -> None:
 
 @pytest.mark.parametrize("key", TOPIC_KEYS)
 def test_a_broker_without_settings_gives_kafkas_topic_defaults(key: str) -> None:
-    assert topic_value(TopicConfig({}, BrokerConfig()), key) == TOPIC_KEYS[key].default
+    assert TopicConfig({}, BrokerConfig()).resolve(TOPIC_KEYS[key]) == TOPIC_KEYS[key].default
 
 
 @pytest.mark.parametrize("key", [k for k, v in TOPIC_KEYS.items() if v.synonyms])
@@ -54,7 +54,7 @@ def test_every_synonym_reaches_its_topic_key(key: str) -> None:
             text = "zstd"
         elif key.startswith("compression."):
             text = "7"
-        value = topic_value(TopicConfig({}, BrokerConfig({synonym.name: text})), key)
+        value = TopicConfig({}, BrokerConfig({synonym.name: text})).resolve(TOPIC_KEYS[key])
         expected = str(int(text) * synonym.factor) if synonym.factor != 1 else text
         assert text_of(value) == expected
 
