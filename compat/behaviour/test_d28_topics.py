@@ -273,7 +273,7 @@ def test_metadata_creates_what_is_asked_for(raw: RawClient, unique: Callable[[st
         ErrorCode.NONE,
     }
     assert first.error_code in allowed
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 120
     while describe(raw, name).error_code:
         assert time.monotonic() < deadline
         time.sleep(0.05)
