@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
-SHOWN_S = 30.0
+SHOWN_S = 120.0
 POLL_INTERVAL_S = 0.05
 
 

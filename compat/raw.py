@@ -31,7 +31,7 @@ class RawClient:
     # Told the API key and version of each request, of all connections, while a test runs.
     noting: ClassVar[Callable[[int, int], None] | None] = None
 
-    def __init__(self, host: str, port: int, timeout_s: float = 30) -> None:
+    def __init__(self, host: str, port: int, timeout_s: float = 60) -> None:
         self._socket = socket.create_connection((host, port), timeout=timeout_s)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._correlation_id = 0
@@ -94,8 +94,14 @@ class RawClient:
         self.send_bytes(struct.pack(">i", len(frame)) + frame)
 
     def send_bytes(self, data: bytes) -> None:
-        """Send bytes as they are, sizes and all."""
-        self._socket.sendall(data)
+        """Send bytes as they are, sizes and all.
+
+        Raises ConnectionClosed if the broker has closed the connection, and this end knows of it.
+        """
+        try:
+            self._socket.sendall(data)
+        except (BrokenPipeError, ConnectionResetError) as error:
+            raise ConnectionClosed("closed by the broker") from error
 
     def read_frame(self) -> bytes:
         """The next response frame.

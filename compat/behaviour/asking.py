@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
 PRODUCE_VERSION = 12  # the last by topic name
 FETCH_VERSION = 17
-READY_TIMEOUT_S = 30
+READY_TIMEOUT_S = 120
 EARLIEST, LATEST = -2, -1
 
 
@@ -69,20 +69,23 @@ def make_topic(raw: RawClient, name: str, partitions: int = 1, **config: str) ->
     )
     response = raw.ask(CreateTopicsRequest(topics=[topic]), 7, CreateTopicsResponse)
     assert_none(response.topics[0].error_code)
-    await_leaders(raw, name, partitions)
+    await_leaders(raw, name, partitions, response.topics[0].topic_id)
     return response.topics[0].topic_id
 
 
-def await_leaders(raw: RawClient, name: str, partitions: int) -> None:
-    """Wait until the partitions can be used.
+def await_leaders(
+    raw: RawClient, name: str, partitions: int, topic_id: bytes | None = None
+) -> None:
+    """Wait until the partitions can be used, of the topic with that id if one is given.
 
-    Apache Kafka answers a CreateTopics before they have their leaders, and Metadata before the
-    leader knows that it is one.
+    Apache Kafka answers a CreateTopics before they have their leaders and while Metadata may still
+    show a topic of that name that was deleted, and Metadata before the leader knows that it is one.
     """
     deadline = time.monotonic() + READY_TIMEOUT_S
     while True:
         found = describe(raw, name)
-        if not found.error_code and len(found.partitions) == partitions:
+        is_it = topic_id in (None, found.topic_id)
+        if is_it and not found.error_code and len(found.partitions) == partitions:
             answers = [list_offset(raw, name, LATEST, partition=p) for p in range(partitions)]
             if not any(answer.error_code for answer in answers):
                 return

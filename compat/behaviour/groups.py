@@ -45,7 +45,7 @@ from .asking import assert_none
 if TYPE_CHECKING:
     from compat.raw import RawClient
 
-READY_TIMEOUT_S = 30
+READY_TIMEOUT_S = 120
 RETRIABLE = {
     ErrorCode.COORDINATOR_NOT_AVAILABLE,
     ErrorCode.COORDINATOR_LOAD_IN_PROGRESS,
@@ -77,8 +77,8 @@ def join_request(
     instance: str | None = None,
     protocols: tuple[str, ...] = ("range",),
     protocol_type: str = "consumer",
-    session_timeout_ms: int = 10_000,
-    rebalance_timeout_ms: int = 5_000,
+    session_timeout_ms: int = 60_000,
+    rebalance_timeout_ms: int = 60_000,
     topics: tuple[str, ...] = ("t",),
 ) -> JoinGroupRequest:
     return JoinGroupRequest(

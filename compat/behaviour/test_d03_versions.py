@@ -56,7 +56,7 @@ def test_every_advertised_version_is_answered_in_its_shape(broker: Broker) -> No
             for name, value in ASKED[one.api_key].items():
                 setattr(request, name, value)
             header = request_header(one.api_key, version, 3, CLIENT_ID)
-            with RawClient(broker.host, broker.port, timeout_s=10) as raw:
+            with RawClient(broker.host, broker.port) as raw:
                 try:
                     frame = raw.exchange(header + encode(request, version))
                     answered, position = parse_response_header(one.api_key, version, frame)

@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.item(22)]
 
 SESSION_MS = 6000  # the least that brokers take, group.min.session.timeout.ms
 ALMOST_S = SESSION_MS / 1000 - 1
-TIMEOUT_S = 30
+TIMEOUT_S = 120
 JOIN_VERSION, LEAVE_VERSION = 9, 5
 
 

@@ -50,7 +50,7 @@ pytestmark = [pytest.mark.ci, pytest.mark.item(22)]
 def test_d23_the_first_lookup_is_retriable_at_worst(new_broker: NewBroker) -> None:
     broker = new_broker()
     with RawClient(broker.host, broker.port) as raw:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while True:
             request = FindCoordinatorRequest(coordinator_keys=["first"])
             found = raw.ask(request, 4, FindCoordinatorResponse).coordinators[0]
@@ -213,7 +213,7 @@ def sync_request(group: str, joined: JoinGroupResponse):  # type: ignore[no-unty
 
 
 def await_code(
-    raw: RawClient, group: str, joined: JoinGroupResponse, code: ErrorCode, timeout_s: float = 15
+    raw: RawClient, group: str, joined: JoinGroupResponse, code: ErrorCode, timeout_s: float = 60
 ) -> None:
     """Send heartbeats until one is answered so."""
     deadline = time.monotonic() + timeout_s
@@ -230,7 +230,7 @@ def test_who_does_not_rejoin_in_time_is_out(
     sync(raw, group, old, {old.member_id: b""})
     started = time.monotonic()
     new = join(connect(), join_request(group, rebalance_timeout_ms=1_500))
-    assert 1.0 < time.monotonic() - started < 10
+    assert 1.0 < time.monotonic() - started < 30
     assert [m.member_id for m in new.members] == [new.member_id]
     code = heartbeat(raw, group, old.generation_id, old.member_id)
     assert_error(code, ErrorCode.UNKNOWN_MEMBER_ID)
@@ -242,7 +242,7 @@ def test_who_is_silent_is_out_after_its_session(raw: RawClient, group: str) -> N
     assert describe_group(raw, group).group_state == "Stable"
     started = time.monotonic()
     while describe_group(raw, group).group_state != "Empty":
-        assert time.monotonic() - started < 15
+        assert time.monotonic() - started < 60
         time.sleep(0.1)
     assert time.monotonic() - started > 5
     code = heartbeat(raw, group, joined.generation_id, joined.member_id)
@@ -350,6 +350,7 @@ def test_d22_many_groups_form_at_once(
     for group in groups:
         coordinate(raw, group)
     outcomes: dict[tuple[str, int], tuple[str, int, bytes]] = {}
+    deadline = time.monotonic() + 60
 
     def member(group: str, number: int) -> None:
         instance = f"static-{number}" if number % 2 else None
@@ -359,23 +360,22 @@ def test_d22_many_groups_form_at_once(
                 joined = join(own, join_request(group, member_id, instance=instance))
                 assert_none(joined.error_code)
                 member_id = joined.member_id
-                parts = {m.member_id: m.member_id.encode() for m in joined.members}
+                count = len(joined.members)
+                parts = {m.member_id: f"{count} {m.member_id}".encode() for m in joined.members}
                 done = sync(own, group, joined, parts, instance=instance)
                 if done.error_code == ErrorCode.REBALANCE_IN_PROGRESS:
                     continue
                 assert_none(done.error_code)
-                # Stay until all three are in.
-                deadline = time.monotonic() + 2
-                code = 0
-                while time.monotonic() < deadline and not code:
-                    generation = joined.generation_id
-                    code = heartbeat(own, group, generation, member_id, instance)
+                if done.assignment.startswith(b"3 "):
+                    outcomes[group, number] = (member_id, joined.generation_id, done.assignment)
+                    return
+                # Stay until another comes.
+                while not (
+                    code := heartbeat(own, group, joined.generation_id, member_id, instance)
+                ):
+                    assert time.monotonic() < deadline
                     time.sleep(0.05)
-                if code == ErrorCode.REBALANCE_IN_PROGRESS:
-                    continue
-                assert_none(code)
-                outcomes[group, number] = (member_id, joined.generation_id, done.assignment)
-                return
+                assert_error(code, ErrorCode.REBALANCE_IN_PROGRESS)
 
     threads = [
         threading.Thread(target=member, args=(group, i)) for group in groups for i in range(3)
@@ -383,11 +383,11 @@ def test_d22_many_groups_form_at_once(
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(60)
+        thread.join(120)
     assert len(outcomes) == 30
     for group in groups:
         mine = [outcomes[group, i] for i in range(3)]
-        assert all(assignment == member_id.encode() for member_id, _, assignment in mine)
+        assert all(part == f"3 {member_id}".encode() for member_id, _, part in mine)
         assert len({generation for _, generation, _ in mine}) == 1
         assert len({member_id for member_id, _, _ in mine}) == 3
 

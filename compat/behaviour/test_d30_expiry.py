@@ -51,7 +51,7 @@ def hasty(new_broker: NewBroker) -> Iterator[RawClient]:
         yield raw
 
 
-def await_that(condition: Callable[[], bool], timeout_s: float = 20) -> None:
+def await_that(condition: Callable[[], bool], timeout_s: float = 120) -> None:
     deadline = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < deadline

@@ -37,7 +37,7 @@ def _usable(address: str) -> bool:
 
 def assert_served(host: str, port: int) -> None:
     for address in addresses(host, port):
-        with RawClient(address, port, timeout_s=10) as raw:
+        with RawClient(address, port) as raw:
             raw.ask(MetadataRequest(topics=[]), 4, MetadataResponse)
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SESSION_TIMEOUT_MS = 6_000  # the least that a broker allows by default
-_EXIT_TIMEOUT_S = 30
+_EXIT_TIMEOUT_S = 120
 _JAVA_PACKAGE = "org.apache.kafka.clients.consumer"
 _JAVA_ASSIGNORS = {
     "range": f"{_JAVA_PACKAGE}.RangeAssignor",
@@ -155,7 +155,9 @@ class Member:
         self._errors.extend(self._process.stderr)
 
 
-def await_that(condition: Callable[[], bool], members: list[Member], timeout_s: float = 45) -> None:
+def await_that(
+    condition: Callable[[], bool], members: list[Member], timeout_s: float = 120
+) -> None:
     """Wait until it holds; raises AssertionError with every member's events if it never does."""
     deadline = time.monotonic() + timeout_s
     while not condition():

@@ -114,10 +114,12 @@ def _kafka_python(options: Options) -> None:
         auto_offset_reset="earliest",
         enable_auto_commit=False,
     )
-    # kafka-python 3.0.12 forgets a join, its assignment and its heartbeats where the topic's
-    # metadata comes while it waits for the SyncGroup: let the metadata come first.
-    consumer.partitions_for_topic(options.topic)
     consumer.subscribe([options.topic], listener=Listener())
+    # kafka-python 3.0.12 joins again where what it knows of the topics it is subscribed to changes,
+    # and forgets that join, its assignment and its heartbeats, where a poll ends before the join.
+    # So let the metadata come before the first join, and after the subscription: what came earlier
+    # does not count.
+    consumer.partitions_for_topic(options.topic)
     stopping = False
 
     def stop(_number: int, _frame: object) -> None:

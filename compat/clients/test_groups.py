@@ -151,7 +151,7 @@ def test_a_static_member_that_restarts_in_time_disturbs_nobody(
     """KIP-345."""
     topic, group = new_topic(PARTITIONS), unique("group")
     place = (broker.bootstrap, group, topic)
-    options = {"session_timeout_ms": 20_000}
+    options = {"session_timeout_ms": 60_000}
     one = new_member(client, *place, instance="one", **options)
     two = new_member(client, *place, instance="two", **options)
     await_that(lambda: shared_out([one, two], PARTITIONS), [one, two])

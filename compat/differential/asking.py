@@ -14,6 +14,11 @@ from kbroker.wire.messages.create_topics import (
     CreateTopicsRequest,
     CreateTopicsResponse,
 )
+from kbroker.wire.messages.delete_topics import (
+    DeleteTopicsRequest,
+    DeleteTopicsResponse,
+    DeleteTopicState,
+)
 from kbroker.wire.messages.init_producer_id import InitProducerIdRequest, InitProducerIdResponse
 from kbroker.wire.messages.list_offsets import (
     ListOffsetsPartition,
@@ -93,6 +98,36 @@ def usable(peer: Peer, name: str, partitions: int) -> Topic:
         found.topic_id.hex(), f"id {len(peer.topic_ids)} of {name.removeprefix(peer.prefix)}"
     )
     return Topic(name, found.topic_id, partitions)
+
+
+def delete(peer: Peer, topic: Topic) -> None:
+    """Delete a topic and wait until it is gone.
+
+    Apache Kafka answers before the broker has learnt of it, and Metadata forgets a topic before the
+    broker has closed its log.
+    """
+    removal = DeleteTopicsRequest(topics=[DeleteTopicState(name=topic.name)], timeout_ms=30_000)
+    made = peer.quietly(removal, peer.last(DeleteTopicsRequest), DeleteTopicsResponse)
+    assert made.responses[0].error_code == 0, made
+    await_end(peer, topic.name)
+
+
+def await_end(peer: Peer, name: str) -> None:
+    """Wait until a topic that is being deleted is gone."""
+    gone = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+    peer.until(
+        MetadataRequest(topics=[MetadataRequestTopic(name=name)], allow_auto_topic_creation=False),
+        peer.last(MetadataRequest),
+        MetadataResponse,
+        lambda answer: answer.topics[0].error_code == gone,
+    )
+    asked = [ListOffsetsPartition(partition_index=0, timestamp=LATEST)]
+    peer.until(
+        ListOffsetsRequest(replica_id=-1, topics=[ListOffsetsTopic(name=name, partitions=asked)]),
+        peer.last(ListOffsetsRequest),
+        ListOffsetsResponse,
+        lambda answer: answer.topics[0].partitions[0].error_code == gone,
+    )
 
 
 def batch(

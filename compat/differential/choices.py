@@ -94,14 +94,14 @@ CHOICES: tuple[Choice, ...] = (
     Choice("a clear error", "metadata.described: name '' 0", "topics<0>.*"),
     Choice(
         "a clear error",
-        "configs.topic_changes: v* (('retention.ms', *, '5'),)",
+        "configs.unknown_operations: v* (('retention.ms', *, '5'),)",
         "responses.*.error_*",
         "UNKNOWN_SERVER_ERROR",
         "INVALID_REQUEST",
     ),
     Choice(
         "a clear error",
-        "configs.topic_changes: v* (('retention.ms', *, '5'),)",
+        "configs.unknown_operations: v* (('retention.ms', *, '5'),)",
         "responses.*.error_message",
         "None",
         "Unknown operations type *",

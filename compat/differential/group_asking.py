@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kbroker.wire.errors import ErrorCode
+from kbroker.wire.messages.describe_groups import DescribeGroupsRequest, DescribeGroupsResponse
 from kbroker.wire.messages.find_coordinator import FindCoordinatorRequest, FindCoordinatorResponse
 from kbroker.wire.messages.heartbeat import HeartbeatRequest, HeartbeatResponse
 from kbroker.wire.messages.join_group import (
@@ -34,8 +35,8 @@ if TYPE_CHECKING:
 
     from .peer import Peer, Pending
 
-SESSION_MS = 10_000
-REBALANCE_MS = 8_000
+# Nothing waits until these are over but what says so with one of its own.
+SESSION_MS = REBALANCE_MS = 120_000
 CONSUMER = "consumer"
 
 
@@ -170,6 +171,20 @@ def await_coordinator(peer: Peer, *groups: str) -> None:
         )
 
 
+def await_group(peer: Peer, group: str) -> None:
+    """Wait until a group made just now can be seen.
+
+    Apache Kafka answers a join before the new group's first record is committed, and describes and
+    lists what is committed.
+    """
+    peer.until(
+        DescribeGroupsRequest(groups=[group]),
+        peer.last(DescribeGroupsRequest),
+        DescribeGroupsResponse,
+        lambda answer: answer.groups[0].group_state != "Dead",
+    )
+
+
 class Member:
     """A member of a group, on a connection of its own. What it is told is compared."""
 
@@ -183,6 +198,7 @@ class Member:
         version: int | None = None,
         protocols: Mapping[str, bytes] | None = None,
         session_ms: int = SESSION_MS,
+        rebalance_ms: int = REBALANCE_MS,
     ) -> None:
         self.peer = peer
         self.group = group
@@ -191,6 +207,7 @@ class Member:
         self.version = peer.last(JoinGroupRequest) if version is None else version
         self.protocols = protocols
         self.session_ms = session_ms
+        self.rebalance_ms = rebalance_ms
         self.id = ""
         self.generation = -1
         self.answer = JoinGroupResponse()
@@ -212,6 +229,7 @@ class Member:
         if not self.answer.error_code:
             self.id = self.answer.member_id
             self.generation = self.answer.generation_id
+            await_group(self.peer, self.group)
         return self.answer
 
     def join(self, step: str = "joins") -> JoinGroupResponse:
@@ -262,6 +280,7 @@ class Member:
             instance=self.instance if self.version >= 5 else None,
             protocols=self.protocols,
             session_ms=self.session_ms,
+            rebalance_ms=self.rebalance_ms,
         )
         step = f"{self.label} {step}"
         return self.peer.send(step, request, self.version, connection=self.label)

@@ -7,6 +7,7 @@ not answer with a response is an outcome as well: it closed the connection, or s
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
@@ -27,8 +28,10 @@ if TYPE_CHECKING:
 
     R = TypeVar("R", bound=Message)
 
-TIMEOUT_S = 15.0
-PATIENCE_S = 30.0
+# Nothing but a broker that hangs takes as long, on a machine that is busy with other things.
+TIMEOUT_S = 60.0
+PATIENCE_S = 120.0
+SILENCE_S = 5.0  # after which a request is one that is not answered, where that is expected
 POLL_INTERVAL_S = 0.02
 CLIENT_ID = "differential"
 FRAMES, NOTE = "frames", "note"  # in the place of an API, where a step is of none
@@ -129,9 +132,16 @@ class Peer:
         return pending.answer(response)
 
     def probe(
-        self, step: str, request: Message, version: int, *, connection: str = "main"
+        self,
+        step: str,
+        request: Message,
+        version: int,
+        *,
+        connection: str = "main",
+        timeout_s: float = TIMEOUT_S,
     ) -> Message | None:
         """As `ask`, for what may not be answered; None then."""
+        self._client(connection).set_timeout(timeout_s)
         return self.receive(self.send(step, request, version, connection=connection))
 
     def quietly(self, request: Message, version: int, response: type[R]) -> R:
@@ -180,7 +190,9 @@ class Peer:
         """Send without waiting. Answers come in order on one connection."""
         self._correlation_id += 1
         header = request_header(request.API_KEY or 0, version, self._correlation_id, client_id)
-        self._client(connection).send_frame(header + encode(request, version))
+        # What a connection that is closed already comes to is what is read from it.
+        with suppress(ConnectionClosed):
+            self._client(connection).send_frame(header + encode(request, version))
         sent = tree_of(request, version)
         key = request.API_KEY or 0
         return Pending(self, connection, step, key, version, sent, self._correlation_id)
@@ -201,7 +213,7 @@ class Peer:
                 raise ProtocolError(f"an answer to {correlation_id}")
             message = decode(api.response, pending.version, frame, position)
             answer = tree_of(message, pending.version)
-        except (ConnectionClosed, BrokenPipeError):
+        except ConnectionClosed:
             answer = CLOSED
         except TimeoutError:
             answer = SILENT
@@ -246,7 +258,7 @@ class Peer:
         try:
             client.send_bytes(data)
             return client.read_frame()
-        except (ConnectionClosed, BrokenPipeError):
+        except ConnectionClosed:
             answer = CLOSED
         except TimeoutError:
             answer = SILENT

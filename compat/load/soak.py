@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
@@ -42,6 +43,7 @@ TOPICS = {
 GROUP = "soak"
 SETTLE_SHARE = 0.2  # of the run, before retention has begun everywhere and caches are warm
 SAMPLES_MIN = 8
+PATIENCE_S = 120.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,16 +155,19 @@ def run(broker: BrokerProcess, seconds: float, every_s: float) -> SoakReport:
             make_topic(raw, topic, 1 if topic == PROBE else PARTITIONS, **config)
     probe = CitizenProcess(broker, PROBE, 0, pace_s=0.01)
     workers = {
-        "by size": _worker("produce", broker, BY_SIZE, PARTITIONS),
-        "by time": _worker("produce", broker, BY_TIME, PARTITIONS),
-        "size 1": _worker("consume", broker, BY_SIZE, f"{GROUP}-size"),
-        "size 2": _worker("consume", broker, BY_SIZE, f"{GROUP}-size"),
-        "time 1": _worker("consume", broker, BY_TIME, f"{GROUP}-time"),
-        "come-and-go": _worker("come-and-go", broker, BY_SIZE, f"{GROUP}-size"),
-        "topics": _worker("topics", broker),
+        "by size": _Worker("produce", broker, BY_SIZE, PARTITIONS),
+        "by time": _Worker("produce", broker, BY_TIME, PARTITIONS),
+        "size 1": _Worker("consume", broker, BY_SIZE, f"{GROUP}-size"),
+        "size 2": _Worker("consume", broker, BY_SIZE, f"{GROUP}-size"),
+        "time 1": _Worker("consume", broker, BY_TIME, f"{GROUP}-time"),
+        "come-and-go": _Worker("come-and-go", broker, BY_SIZE, f"{GROUP}-size"),
+        "topics": _Worker("topics", broker),
     }
-    started_s = time.monotonic()
     try:
+        for worker in workers.values():
+            worker.has_done("")
+        probe.figures()
+        started_s = time.monotonic()
         for number in range(1, int(seconds / every_s) + 1):
             time.sleep(max(0.0, started_s + number * every_s - time.monotonic()))
             figures = probe.figures()
@@ -173,6 +178,8 @@ def run(broker: BrokerProcess, seconds: float, every_s: float) -> SoakReport:
                 / every_s,
             }
             report.add(look(broker, started_s), figures, rates)
+        workers["topics"].has_done("topics")
+        workers["come-and-go"].has_done("members")
         probe.end()
         report.done = {name: json.loads(worker.end()) for name, worker in workers.items()}
     finally:
@@ -184,14 +191,26 @@ def run(broker: BrokerProcess, seconds: float, every_s: float) -> SoakReport:
 class _Worker(Helper):
     """A `compat.load.workers`."""
 
+    def __init__(self, kind: str, broker: BrokerProcess, *arguments: object) -> None:
+        super().__init__("compat.load.workers", kind, broker.bootstrap, *arguments)
+        self._done: Counter[str] = Counter()
+
     def figures(self) -> dict[str, int]:
+        """Since they were asked for last."""
         self.tell("")
         done: dict[str, int] = json.loads(self.line())
+        self._done.update(done)
         return done
 
-
-def _worker(kind: str, broker: BrokerProcess, *arguments: object) -> _Worker:
-    return _Worker("compat.load.workers", kind, broker.bootstrap, *arguments)
+    def has_done(self, what: str) -> None:
+        """Wait until it has done something, or something of that kind: a client's start and a
+        member's stay take their time. ValueError if that never comes."""
+        deadline = time.monotonic() + PATIENCE_S
+        while not (self._done[what] if what else self._done.total()):
+            if time.monotonic() > deadline:
+                raise ValueError(f"{self._name} has done nothing")
+            time.sleep(0.1)
+            self.figures()
 
 
 def _mb(done: dict[str, dict[str, int]], *names: str) -> float:

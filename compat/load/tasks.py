@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 Figures = dict[str, float]
 
-_END_TIMEOUT_S = 60
+_END_TIMEOUT_S = 300
 
 
 class Helper:

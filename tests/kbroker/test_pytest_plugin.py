@@ -71,7 +71,7 @@ def test_each_test_has_a_broker_of_its_own(tmp_path: Path) -> None:
         ],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         env={
             "PYTHONPATH": ":".join(filter(None, sys.path)),
             "TMPDIR": str(tmp_path / "tmp"),

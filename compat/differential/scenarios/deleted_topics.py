@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from compat.differential.asking import Topic, batch, fill, make_topic, produce_request, usable
+from compat.differential.asking import (
+    Topic,
+    batch,
+    delete,
+    fill,
+    make_topic,
+    produce_request,
+    usable,
+)
 from compat.differential.group_asking import await_coordinator, commit
 from compat.differential.scenarios import scenario
 from compat.differential.scenarios.fetch import fetch, fetch_topic, part
@@ -12,18 +20,9 @@ from compat.differential.scenarios.group_offsets import fetch as fetch_offsets
 from compat.differential.scenarios.offsets import offsets
 from compat.differential.scenarios.topics import create, new
 from kbroker.wire.messages.create_topics import CreateTopicsRequest, CreateTopicsResponse
-from kbroker.wire.messages.delete_topics import (
-    DeleteTopicsRequest,
-    DeleteTopicsResponse,
-    DeleteTopicState,
-)
+from kbroker.wire.messages.delete_topics import DeleteTopicsRequest
 from kbroker.wire.messages.fetch import FetchRequest
 from kbroker.wire.messages.list_offsets import ListOffsetsRequest
-from kbroker.wire.messages.metadata import (
-    MetadataRequest,
-    MetadataRequestTopic,
-    MetadataResponse,
-)
 from kbroker.wire.messages.offset_commit import OffsetCommitRequest
 from kbroker.wire.messages.offset_fetch import OffsetFetchRequest, OffsetFetchResponse
 from kbroker.wire.messages.produce import ProduceRequest
@@ -66,13 +65,7 @@ def used(peer: Peer) -> None:
     topic = make_topic(peer, "used", 2)
     fill(peer, topic, batch(peer, b"a"))
     use(peer, "before", topic, group)
-    deletion = DeleteTopicsRequest(topics=[DeleteTopicState(name=topic.name)], timeout_ms=15_000)
-    peer.quietly(deletion, peer.last(DeleteTopicsRequest), DeleteTopicsResponse)
-    gone = MetadataRequest(
-        topics=[MetadataRequestTopic(name=topic.name)], allow_auto_topic_creation=False
-    )
-    version = peer.last(MetadataRequest)
-    peer.until(gone, version, MetadataResponse, lambda answer: answer.topics[0].error_code == 3)
+    delete(peer, topic)
     # The coordinator forgets its offsets by and by.
     peer.until(
         fetch_offsets(9, group, [(topic, [0])]),

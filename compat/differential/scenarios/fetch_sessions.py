@@ -9,6 +9,7 @@ from compat.differential.asking import (
     NO_SUCH_ID,
     Topic,
     batch,
+    delete,
     fill,
     make_topic,
     usable,
@@ -18,22 +19,13 @@ from compat.differential.scenarios.fetch import fetch, fetch_topic, part
 from compat.differential.scenarios.topics import create, new
 from kbroker.wire.message import ZERO_UUID
 from kbroker.wire.messages.create_topics import CreateTopicsRequest, CreateTopicsResponse
-from kbroker.wire.messages.delete_topics import (
-    DeleteTopicsRequest,
-    DeleteTopicsResponse,
-    DeleteTopicState,
-)
+from kbroker.wire.messages.delete_topics import DeleteTopicsRequest
 from kbroker.wire.messages.fetch import (
     FetchPartition,
     FetchRequest,
     FetchResponse,
     FetchTopic,
     ForgottenTopic,
-)
-from kbroker.wire.messages.metadata import (
-    MetadataRequest,
-    MetadataRequestTopic,
-    MetadataResponse,
 )
 
 if TYPE_CHECKING:
@@ -144,13 +136,7 @@ def topics_come_and_go(peer: Peer) -> None:
         fill(peer, topic, batch(peer, b"old", b"old"))
         session = Session(peer, version, "made", fetch_topic(topic, version, part(0, 2)))
         session.go("nothing new")
-        request = DeleteTopicsRequest(topics=[DeleteTopicState(name=topic.name)], timeout_ms=15_000)
-        peer.quietly(request, peer.last(DeleteTopicsRequest), DeleteTopicsResponse)
-        gone = MetadataRequest(
-            topics=[MetadataRequestTopic(name=topic.name)], allow_auto_topic_creation=False
-        )
-        last = peer.last(MetadataRequest)
-        peer.until(gone, last, MetadataResponse, lambda answer: answer.topics[0].error_code == 3)
+        delete(peer, topic)
         session.go("deleted")
         session.go("deleted, again")
         again = create(new(topic.name))

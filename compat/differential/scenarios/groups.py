@@ -8,6 +8,7 @@ from compat.differential.group_asking import (
     CONSUMER,
     Member,
     await_coordinator,
+    await_group,
     heartbeat,
     join,
     leave,
@@ -15,8 +16,9 @@ from compat.differential.group_asking import (
     sync,
 )
 from compat.differential.scenarios import scenario
-from kbroker.wire.messages.describe_groups import DescribeGroupsRequest, DescribeGroupsResponse
-from kbroker.wire.messages.find_coordinator import FindCoordinatorRequest
+from kbroker.wire.errors import ErrorCode
+from kbroker.wire.messages.describe_groups import DescribeGroupsRequest
+from kbroker.wire.messages.find_coordinator import FindCoordinatorRequest, FindCoordinatorResponse
 from kbroker.wire.messages.heartbeat import HeartbeatRequest
 from kbroker.wire.messages.join_group import JoinGroupRequest, JoinGroupResponse
 from kbroker.wire.messages.leave_group import LeaveGroupRequest
@@ -31,24 +33,17 @@ def describe(peer: Peer, step: str, *groups: str, version: int | None = None) ->
     peer.probe(f"described: {step}", DescribeGroupsRequest(groups=list(groups)), version)
 
 
-def await_group(peer: Peer, group: str) -> None:
-    """Wait until a group made just now can be seen.
-
-    Apache Kafka gives out a member's id before the new group's first record is committed, and
-    describes what is committed.
-    """
-    peer.until(
-        DescribeGroupsRequest(groups=[group]),
-        peer.last(DescribeGroupsRequest),
-        DescribeGroupsResponse,
-        lambda answer: answer.groups[0].group_state != "Dead",
-    )
-
-
 @scenario(FindCoordinatorRequest)
 def coordinators(peer: Peer) -> None:
     group = peer.name("g")
     await_coordinator(peer, group, peer.name("h"))
+    # The first who asks for a coordinator of transactions makes Apache Kafka make its topic.
+    peer.until(
+        FindCoordinatorRequest(coordinator_keys=[group], key_type=1),
+        peer.last(FindCoordinatorRequest),
+        FindCoordinatorResponse,
+        lambda answer: answer.coordinators[0].error_code != ErrorCode.COORDINATOR_NOT_AVAILABLE,
+    )
     for version in peer.shared(FindCoordinatorRequest):
         for kind in (0, 1, 2, 3, -1) if version >= 1 else (0,):
             for key in (group, "", "a b", "g:id:0"):
@@ -83,6 +78,7 @@ def refused_joins(peer: Peer) -> None:
             ("no protocols and a member", join(group, "m", protocols={})),
         ):
             peer.probe(f"v{version} {step}", request, version)
+    await_group(peer, group)
     describe(peer, "what was refused", group)
 
 
@@ -153,10 +149,15 @@ def lone_members(peer: Peer) -> None:
 
 @scenario(JoinGroupRequest, SyncGroupRequest, HeartbeatRequest, LeaveGroupRequest)
 def rebalances(peer: Peer) -> None:
-    """Two members, then three, then two: what each is told in each state."""
+    """Two members, then three, then two: what each is told in each state.
+
+    The leader's last join waits for the other until the rebalance timeout is over.
+    """
     group = peer.name("rebalances")
     await_coordinator(peer, group)
-    one, two, three = (Member(peer, group, name) for name in ("one", "two", "three"))
+    one, two, three = (
+        Member(peer, group, name, rebalance_ms=8_000) for name in ("one", "two", "three")
+    )
     one.join()
     one.sync({one.id: b"all"})
 
@@ -236,6 +237,7 @@ def protocols(peer: Peer) -> None:
     await_coordinator(peer, connect)
     request = join(connect, protocols={"eager": b"m"}, protocol_type="connect")
     answer = peer.ask("connect", request, 3, JoinGroupResponse)
+    await_group(peer, connect)
     wanted = sync(connect, answer.member_id, 1, {answer.member_id: b"w"})
     peer.probe("connect syncs", wanted, 3)
     describe(peer, "connect", connect)

@@ -15,6 +15,7 @@ from compat.differential.asking import (
     make_topic,
     produce_request,
 )
+from compat.differential.peer import SILENCE_S, TIMEOUT_S
 from compat.differential.scenarios import scenario
 from kbroker.storage.batch import (
     ATTRIBUTES_AT,
@@ -213,7 +214,8 @@ def bad_batches(peer: Peer) -> None:
     topic = make_topic(peer, "bad", len(cases))
     for partition, (label, data) in enumerate(cases.items()):
         request = produce_request(topic, data, version=version, partition=partition)
-        peer.probe(label, request, version, connection="odd")
+        patience_s = SILENCE_S if data is None else TIMEOUT_S
+        peer.probe(label, request, version, connection="odd", timeout_s=patience_s)
         ends(peer, label, topic, partition)
         read_back(peer, label, topic, partition)
     for version in peer.shared(ProduceRequest):

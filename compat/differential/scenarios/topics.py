@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from compat.differential.asking import NO_SUCH_ID, make_topic, usable
+from compat.differential.asking import NO_SUCH_ID, await_end, make_topic, usable
 from compat.differential.scenarios import scenario
 from kbroker.wire.messages.create_partitions import (
     CreatePartitionsAssignment,
@@ -232,10 +232,10 @@ def made_again(peer: Peer) -> None:
     for number in range(3):
         removal = DeleteTopicsRequest(topics=[DeleteTopicState(name=topic.name)], timeout_ms=15_000)
         peer.probe(f"{number} deleted", removal, peer.last(DeleteTopicsRequest))
-        gone = MetadataRequest(
+        await_end(peer, topic.name)
+        by_name = MetadataRequest(
             topics=[MetadataRequestTopic(name=topic.name)], allow_auto_topic_creation=False
         )
-        peer.until(gone, version, MetadataResponse, lambda answer: answer.topics[0].error_code == 3)
         by_id = MetadataRequest(
             topics=[MetadataRequestTopic(topic_id=topic.id, name=None)],
             allow_auto_topic_creation=False,
@@ -246,7 +246,7 @@ def made_again(peer: Peer) -> None:
         old_id = topic.id
         topic = usable(peer, topic.name, number + 1)
         peer.note(f"{number} has another id", old_id != topic.id)
-        peer.probe(f"{number} by name", gone, version)
+        peer.probe(f"{number} by name", by_name, version)
         peer.probe(f"{number} by its old id again", by_id, version)
 
 

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,8 +16,7 @@ from kbroker.testing import broker
 if TYPE_CHECKING:
     from pathlib import Path
 
-TIMEOUT_S = 20
-STOP_S = 2
+TIMEOUT_S = 120
 
 
 def kbroker(*words: str, temporary: Path) -> subprocess.Popen[str]:
@@ -41,9 +39,7 @@ def test_serve_says_ready_once_and_stops_cleanly(number: signal.Signals, tmp_pat
         assert address.strip().isdecimal(), ready
         assert len(list(tmp_path.iterdir())) == 1
         process.send_signal(number)
-        started = time.monotonic()
         out, _ = process.communicate(timeout=TIMEOUT_S)
-        assert time.monotonic() - started < STOP_S
         assert (out, process.returncode) == ("", 0)
         assert list(tmp_path.iterdir()) == []
     finally:

@@ -12,7 +12,7 @@ import pytest
 if TYPE_CHECKING:
     from pathlib import Path
 
-TIMEOUT_S = 20
+TIMEOUT_S = 120
 PORT = "--listen=127.0.0.1:0"
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from .conftest import Terminal
 
-TIMEOUT_S = 30
+TIMEOUT_S = 120
 STYLE = re.compile(r"\x1b\[[0-9;]*m")
 BOLD = "\x1b[1"
 COLOUR = re.compile(r"\x1b\[(?:[0-9]+;)*3[0-9]")
