@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING
 from compat.differential.asking import batch, fill, make_topic, new_producer
 from compat.differential.group_asking import await_coordinator
 from compat.differential.scenarios import scenario
-from compat.differential.scenarios.configs import GROUP, SET, TOPIC, Applied, alter, node_id
+from compat.differential.scenarios.configs import (
+    DELETE,
+    GROUP,
+    SET,
+    TOPIC,
+    Applied,
+    alter,
+    node_id,
+)
 from compat.differential.scenarios.produce import ends, read_back
 from compat.differential.scenarios.topics import MISSING_BROKER
 from kbroker.wire.messages.alter_partition_reassignments import (
@@ -218,6 +226,9 @@ def config_resources(peer: Peer) -> None:
             answer = peer.quietly(asked, version, ListConfigResourcesResponse)
             kinds = sorted({one.resource_type for one in answer.config_resources})
             peer.note(f"{step}: kinds", kinds)
+    # It would match the clients of `features.telemetry`.
+    peer.probe("no subscription", alter(16, peer.name("metrics"), ("interval.ms", DELETE, None)), 1)
+    applied.wait()
 
 
 @scenario(UnregisterBrokerRequest)
