@@ -114,10 +114,11 @@ def _kafka_python(options: Options) -> None:
         auto_offset_reset="earliest",
         enable_auto_commit=False,
     )
-    # kafka-python 3.0.12 forgets a join, its assignment and its heartbeats where the topic's
-    # metadata comes while it waits for the SyncGroup: let the metadata come first.
-    consumer.partitions_for_topic(options.topic)
     consumer.subscribe([options.topic], listener=Listener())
+    # kafka-python 3.0.12 joins again at once if the topic's metadata comes after its first join,
+    # and may then forget a join, its assignment and its heartbeats. So let the metadata come first,
+    # and after the subscription: what came before that it does not join for.
+    consumer.partitions_for_topic(options.topic)
     stopping = False
 
     def stop(_number: int, _frame: object) -> None:
