@@ -10,7 +10,7 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Protocol, cast
 
-from kbroker.commands.arguments import Parser, UserError
+from kbroker.commands.arguments import NO_ROOM, Parser, UserError
 
 if TYPE_CHECKING:
     import argparse
@@ -47,12 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command line (sys.argv by default); the exit status."""
     words = list(sys.argv[1:] if argv is None else argv)
     try:
-        if not words or words[0] not in COMMANDS:
-            return _without_command(words)
-        command = cast("Command", import_module(f"kbroker.commands.{words[0].replace('-', '_')}"))
-        parser = Parser(prog=f"kbroker {words[0]}", description=COMMANDS[words[0]] + ".")
-        command.add_arguments(parser)
-        status = command.run(parser.parse_args(words[1:]))
+        known = bool(words) and words[0] in COMMANDS
+        status = _run(words) if known else _without_command(words)
         sys.stdout.flush()  # here a reader that has gone is no surprise yet
         return status
     except UserError as error:
@@ -61,9 +57,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED_STATUS
     except BrokenPipeError:
-        # Whoever read our output has gone, as `head` does: what is left of it goes nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Whoever read our output has gone, as `head` does.
+        _discard_output()
         return ERROR_STATUS
+    except OSError as error:
+        if error.errno not in NO_ROOM:
+            raise
+        print(f"kbroker: Cannot write the output: {error.strerror}.", file=sys.stderr)
+        _discard_output()
+        return ERROR_STATUS
+
+
+def _discard_output() -> None:
+    """What is left of it in buffers goes nowhere, so that the interpreter's end does not fail."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _run(words: list[str]) -> int:
+    command = cast("Command", import_module(f"kbroker.commands.{words[0].replace('-', '_')}"))
+    parser = Parser(prog=f"kbroker {words[0]}", description=COMMANDS[words[0]] + ".")
+    command.add_arguments(parser)
+    return command.run(parser.parse_args(words[1:]))
 
 
 def _without_command(words: list[str]) -> int:

@@ -73,7 +73,8 @@ def test_lists_kafkas_ranges(raw: RawClient, version: int) -> None:
 def test_lists_the_features_of_a_fresh_cluster(raw: RawClient) -> None:
     response = raw.ask(NAMED, 4, ApiVersionsResponse)
     finalized = {one.name: one.max_version_level for one in response.finalized_features}
-    assert finalized == FEATURES
+    # On a broker judged before: the test of Java's `features upgrade` raises it for good.
+    assert finalized in (FEATURES, FEATURES | {"kraft.version": 1})
     supported = {
         one.name: (one.min_version, one.max_version) for one in response.supported_features
     }

@@ -26,6 +26,19 @@ if TYPE_CHECKING:
     from .arguments import PartitionsArgument
     from .output import Json
 
+# GroupState and GroupType of Apache Kafka 4.3's admin client, without its two for "unknown".
+STATES = (
+    "Assigning",
+    "CompletingRebalance",
+    "Dead",
+    "Empty",
+    "NotReady",
+    "PreparingRebalance",
+    "Reconciling",
+    "Stable",
+)
+TYPES = ("classic", "consumer", "share", "streams")
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = add_actions(parser)
@@ -73,7 +86,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     match arguments.action:
         case "list":
-            with_cluster(arguments, lambda cluster: _list(cluster, arguments))
+            states = _chosen("--state", arguments.state, STATES)
+            types = _chosen("--type", arguments.type, TYPES)
+            with_cluster(arguments, lambda cluster: _list(cluster, arguments, states, types))
         case "describe":
             describe_groups.run(arguments)
         case "reset-offsets":
@@ -86,13 +101,23 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-async def _list(cluster: Cluster, arguments: argparse.Namespace) -> None:
-    states = {state.lower() for state in arguments.state or ()}
-    types = {kind.lower() for kind in arguments.type or ()}
+def _chosen(option: str, given: list[str] | None, names: tuple[str, ...]) -> set[str]:
+    """What was given, in small letters. Raises UserError for a name that there is not."""
+    known = {name.lower() for name in names}
+    for name in given or ():
+        if name.lower() not in known:
+            raise UserError(f"{option} {name}: it must be one of {', '.join(names)}.")
+    return {name.lower() for name in given or ()}
+
+
+async def _list(
+    cluster: Cluster, arguments: argparse.Namespace, states: set[str], types: set[str]
+) -> None:
     groups = [
         group
         for group in await list_groups(cluster)
-        if (not states or group.state.lower() in states) and (not types or group.type in types)
+        if (not states or group.state.lower() in states)
+        and (not types or group.type.lower() in types)
     ]
     rows: list[dict[str, Json]] = [
         {

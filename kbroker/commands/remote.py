@@ -53,7 +53,7 @@ def with_cluster(arguments: argparse.Namespace, task: Callable[[Cluster], Awaita
         first = first_of(group)
         if isinstance(first, ClientError):
             raise UserError(str(first)) from group
-        if isinstance(first, (UserError, KeyboardInterrupt, BrokenPipeError)):
+        if isinstance(first, (UserError, KeyboardInterrupt, OSError)):
             raise first from None
         raise
 

@@ -352,7 +352,11 @@ async def _describe(cluster: Cluster, arguments: argparse.Namespace) -> None:
     if arguments.json:
         print_json(shapes)
     elif not shapes:
-        print("No topic is so." if filtered or arguments.overrides else "There are no topics.")
+        print(
+            "There are no such topics."
+            if filtered or arguments.overrides
+            else "There are no topics."
+        )
     else:
         for position, shape in enumerate(shapes):
             if position:

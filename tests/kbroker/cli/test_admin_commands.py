@@ -88,7 +88,10 @@ def test_topics_are_filtered(terminal: Terminal) -> None:
     assert "orders" in names
     for option in ("--under-replicated", "--under-min-isr", "--unavailable"):
         assert terminal.run_json("topics", "describe", option) == []
-    assert terminal.run("topics", "describe", "--unavailable-partitions") == "No topic is so.\n"
+    assert (
+        terminal.run("topics", "describe", "--unavailable-partitions")
+        == "There are no such topics.\n"
+    )
     at_min = terminal.run_json("topics", "describe", "orders", "--at-min-isr")
     assert len(at_min[0]["partitions"]) == 3
     terminal.run("configs", "set", "--topic", "orders", "min.insync.replicas=2")

@@ -163,6 +163,8 @@ def test_advertise() -> None:
         (["configs", "describe", "--broker", "x"], "--broker x: it must be a broker's id."),
         (["configs", "set", "--topic", "t", "x"], "set x: it must be KEY=VALUE."),
         (["configs", "unset", "--topic", "t", "x=1"], "unset x=1: it takes a key without a value."),
+        (["groups", "list", "--state", "full"], "--state full: it must be one of Assigning, "),
+        (["groups", "list", "--type", "old"], "--type old: it must be one of classic, consumer, "),
         (["groups", "describe"], "Name the groups, or give --all-groups."),
         (["groups", "describe", "g", "--watch", "0"], "--watch 0.0: it must be 0.1 or more."),
         (["groups", "reset-offsets", "g", "--topic", "t"], "One of the arguments --to-earliest"),

@@ -140,3 +140,40 @@ def test_a_reader_that_goes_away_ends_the_command_without_a_traceback(tmp_path: 
         assert process.wait(timeout=TIMEOUT_S) == 1
         assert process.stderr.read() == ""
         process.stderr.close()
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full on this system")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_output_that_finds_no_room_is_one_sentence(unbuffered: str, tmp_path: Path) -> None:
+    property_file = tmp_path / "meta.properties"
+    property_file.write_text("version=1\n")
+    commands = [
+        ["topics", "list"],
+        ["topics", "list", "--json"],
+        ["consume", "t", "--from-beginning", "--until-end"],
+        ["dump", str(property_file)],
+        ["--help"],
+    ]
+    with broker(topics=("t:1",)) as kafka, open("/dev/full", "w") as full:
+        environment = {
+            **os.environ,
+            "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap,
+            "PYTHONUNBUFFERED": unbuffered,
+        }
+        words = [sys.executable, "-m", "kbroker"]
+        subprocess.run(
+            [*words, "produce", "t"], input="x\n", text=True, check=True, env=environment
+        )
+        for command in commands:
+            done = subprocess.run(
+                [*words, *command],
+                stdout=full,
+                stderr=subprocess.PIPE,
+                text=True,
+                env=environment,
+                check=False,
+            )
+            assert (done.stderr, done.returncode) == (
+                "kbroker: Cannot write the output: No space left on device.\n",
+                1,
+            ), command
