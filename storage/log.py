@@ -343,6 +343,7 @@ class Log(LogBase):
         self._durability.note_end(offset, active.base_offset)
         self.log_start_offset = min(self.log_start_offset, offset)
         self.log_end_offset = offset
+        self.changed.add(self)
         self.epochs.truncate_from_end(offset)
         # What was cut off must not come back behind what is appended next, be it as bytes of the
         # file or as a segment or snapshot whose removal the disk forgot.
@@ -367,6 +368,7 @@ class Log(LogBase):
             self._is_tail_known = True
             self._disk.fsync_dir(self.directory)
             self._durability.note_start(offset)
+            self.changed.add(self)
         except DiskError as error:
             self.fail(error)
             raise
@@ -384,6 +386,7 @@ class Log(LogBase):
         if offset <= self.log_start_offset:
             return False
         self.log_start_offset = offset
+        self.changed.add(self)
         # The recovery point stays: segments that go have gone for good only after a flush, and if
         # a power loss brings one back, it must be checked.
         self.epochs.truncate_from_start(offset)
@@ -432,7 +435,7 @@ class Log(LogBase):
         if snapshot is not None:
             self._disk.rename(snapshot, snapshot + names.DELETED)
             self._deletions.add(snapshot + names.DELETED, due_ms)
-        self._durability.note_names(self.directory)
+        self._note_names()
 
     # Ends.
 
@@ -461,6 +464,7 @@ class Log(LogBase):
             plan.run()
             self.finish_flush(plan)
             self._durability.closed(self.log_end_offset)
+            self.changed.add(self)
             active.is_written = False
         except DiskError as error:
             self.fail(error)

@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from .table import PartitionTable
 
 DELETION_POLL_S = 1.0
+# Logs that a checkpoint takes up before others have their turn, and how many turns: more than so
+# many logs must have changed while it went on for the rest to come at once.
+CHANGES_A_TURN = 200
+TURNS_MAX = 10_000
 NEVER_S = 10.0 * 365 * 86_400  # an interval longer than this is never reached
 
 log = logging.getLogger("kbroker.maintenance")
@@ -131,13 +135,24 @@ class Maintenance:
             await trio.lowlevel.checkpoint()
 
     async def _checkpoint_offsets(self) -> None:
-        await self._checkpoint(self._store.offset_checkpoints())
+        await self._checkpoint(self._store.note_offsets, self._store.offset_checkpoints)
 
     async def _checkpoint_high_watermarks(self) -> None:
-        await self._checkpoint(self._store.high_watermark_checkpoints())
+        await self._checkpoint(
+            self._store.note_high_watermarks, self._store.high_watermark_checkpoints
+        )
 
-    async def _checkpoint(self, writes: list[Callable[[], None]]) -> None:
-        await self._in_thread(writes, self._store.checkpoint_limiter)
+    async def _checkpoint(
+        self, note: Callable[[int], int], writes: Callable[[], list[Callable[[], None]]]
+    ) -> None:
+        """`note` takes up at most so many changes and tells how many; what comes meanwhile may be
+        left to `writes`, so that a busy broker gets to it.
+        """
+        for _ in range(TURNS_MAX):
+            if note(CHANGES_A_TURN) < CHANGES_A_TURN:
+                break
+            await trio.lowlevel.checkpoint()
+        await self._in_thread(writes(), self._store.checkpoint_limiter)
 
     async def _in_thread(
         self, work: list[Callable[[], None]], limiter: trio.CapacityLimiter | None
