@@ -475,7 +475,8 @@ class Log(LogBase):
     def delete(self, now_ms: int, unique: bytes) -> None:
         """The partition is gone: its directory is set aside and removed after the usual delay.
 
-        `unique`: 16 random bytes. The log is not used any more.
+        `unique`: 16 random bytes. The log is not used any more. It lasts once the log directory is
+        synced, which the caller does, once for all that go.
         """
         name = names.marked_dir(self.topic, self.partition, unique, names.DELETE_DIR)
         path = f"{self.log_dir}/{name}"
@@ -483,7 +484,6 @@ class Log(LogBase):
             segment.release()
         with suppress(FileNotFoundError):  # somebody was faster
             self._disk.rename(self.directory, path)
-            self._disk.fsync_dir(self.log_dir)
             self._deletions.add(path, now_ms + self.config.file_delete_delay_ms, is_dir=True)
         self._offline = DiskError(self.log_dir, f"{self.topic}-{self.partition} was deleted")
 

@@ -316,6 +316,7 @@ class LogDir:
         log = self.futures.pop(key, None)
         if log is not None:
             log.delete(now_ms, self._rng.randbytes(16))
+            self._disk.fsync_dir(self.path)
             self._changed.discard(log)
             return
         old = self._found_futures.pop(key)
@@ -333,11 +334,18 @@ class LogDir:
         self._changed.discard(log)
 
     def delete_log(self, topic: str, partition: int, now_ms: int) -> None:
-        """Remove the partition: set aside now, off the disk after `file.delete.delay.ms`."""
+        """Remove the partition: set aside now, off the disk after `file.delete.delay.ms`.
+
+        A power loss may undo it until `sync_names`. DiskError.
+        """
         log = self.logs.pop((topic, partition))
         self._gone.add((topic, partition))
         self._changed.discard(log)
         log.delete(now_ms, self._rng.randbytes(16))
+
+    def sync_names(self) -> None:
+        """Make what was renamed here last. Blocks; may be run in a thread. DiskError."""
+        self._disk.fsync_dir(self.path)
 
     def set_aside(self, topic: str, partition: int, mark: str) -> str:
         """Rename the directory of a partition that is not open; where it lies now."""

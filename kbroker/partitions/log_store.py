@@ -258,7 +258,10 @@ class LogStore:
         return 0 if directory is None else directory.high_watermark(log.topic, log.partition)
 
     def delete(self, partition: Partition) -> None:
-        """Set its directory aside; it goes after file.delete.delay.ms. DiskError."""
+        """Set its directory aside; it goes after file.delete.delay.ms. DiskError.
+
+        The caller has the log directory sync its names.
+        """
         self.moved.discard(partition)
         directory = self.directory_of(partition.log)
         if directory is not None:

@@ -1,13 +1,17 @@
 """Makes this broker what the metadata image says: opens, leads, configures and deletes its
 partitions (Kafka's BrokerMetadataPublisher).
 
-`apply` runs as the committed records are replayed, before anyone who waits for them is answered.
+`apply` runs as the committed records are replayed, before anyone who waits for them is answered. A
+delta may tell of thousands of partitions: requests have their turn between some and the next. What
+they find meanwhile is what a client of Apache Kafka finds too, metadata that are ahead of the logs.
 """
 
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
+
+import trio
 
 from kbroker.config import log_config
 from kbroker.config.resources import ResourceType
@@ -19,11 +23,12 @@ from .log_store import OfflineLogDir
 from .partition import Partition
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     from kbroker.config import DynamicConfigs
     from kbroker.controller.delta import ImageDelta
     from kbroker.controller.image import MetadataImage, TopicImage
+    from kbroker.storage.log_dir import LogDir
 
     from .assignments import Assignments
     from .log_store import LogStore
@@ -31,6 +36,9 @@ if TYPE_CHECKING:
     from .table import PartitionTable
 
 CONSUMER_OFFSETS = "__consumer_offsets"
+# To make or to remove a partition's log takes half a millisecond or so, more on a slow disk.
+PARTITIONS_A_TURN: Final = 16
+RECONFIGURED_A_TURN: Final = 500
 
 log = logging.getLogger("kbroker.publisher")
 
@@ -69,21 +77,29 @@ class Publisher:
         self._moves = moves
         # Partitions that could not be made for want of room.
         self._cramped: set[tuple[bytes, int]] = set()
-        configs.on_topic_change(self._reconfigure)
+        # Topics whose configuration has changed; None: perhaps that of all.
+        self._reconfigured: dict[str | None, None] = {}
+        configs.on_topic_change(self._note_configuration)
 
-    def apply(self, delta: ImageDelta, image: MetadataImage) -> None:
-        for topic in delta.topics_deleted.values():
-            self._delete(topic)
-        if delta.topics_deleted:
-            self._groups.on_topics_deleted(
-                (t.name, t.topic_id) for t in delta.topics_deleted.values()
-            )
-        if delta.configs_changed:
-            self._configs.apply(delta.configs_changed)
-        for topic_id, indexes in delta.partitions_changed.items():
-            topic = image.topics_by_id[topic_id]
-            for index in sorted(indexes):
-                self._follow(topic, index, image.metadata_version)
+    async def apply(self, delta: ImageDelta, image: MetadataImage) -> None:
+        """One delta at a time, in order. `image` does not change until this returns.
+
+        Done whole even if it is cancelled: what would be left of deleted topics, nobody would
+        remove. What a crash leaves undone the next start does from the metadata log.
+        """
+        with trio.CancelScope(shield=True):
+            if delta.topics_deleted:
+                await self._delete_topics(delta.topics_deleted.values())
+            if delta.configs_changed:
+                self._configs.apply(delta.configs_changed)
+            if self._reconfigured:
+                await self._reconfigure()
+            turn = _Turn(PARTITIONS_A_TURN)
+            for topic_id, indexes in delta.partitions_changed.items():
+                topic = image.topics_by_id[topic_id]
+                for index in sorted(indexes):
+                    await turn.next()
+                    self._follow(topic, index, image.metadata_version)
 
     def open_cramped(self, image: MetadataImage) -> None:
         """Try once more to open what could not be opened on a full disk."""
@@ -146,21 +162,68 @@ class Publisher:
             elif was_leader:
                 self._groups.on_resigned(index)
 
-    def _delete(self, topic: TopicImage) -> None:
-        self._configs.changed(ResourceType.TOPIC, topic.name)
-        for partition in self._table.remove(topic.name, topic.topic_id):
-            if topic.name == CONSUMER_OFFSETS and partition.is_leader:
-                self._groups.on_resigned(partition.index)
-            partition.remove()
-            self._moves.cancel(partition)
+    async def _delete_topics(self, topics: Collection[TopicImage]) -> None:
+        directories: dict[LogDir, None] = {}
+        turn = _Turn(PARTITIONS_A_TURN)
+        for topic in topics:
+            self._configs.changed(ResourceType.TOPIC, topic.name)
+            for partition in self._table.remove(topic.name, topic.topic_id):
+                await turn.next()
+                self._delete(partition, directories)
+        # Before a topic of the same name may come, and once for all that lie in a directory: each
+        # sync waits for the disk.
+        for directory in directories:
             try:
-                self._store.delete(partition)
+                await trio.to_thread.run_sync(directory.sync_names)
             except DiskError as error:
-                # The next start finds a directory of a topic that is no more, and sets it aside.
-                log.error("%s-%d stays on disk: %s", topic.name, partition.index, error)
+                log.error("deleted topics may come back as strays: %s", error)
+                self._store.suspect(directory.path)
+        self._groups.on_topics_deleted((topic.name, topic.topic_id) for topic in topics)
 
-    def _reconfigure(self, topic: str | None) -> None:
-        """The configuration of a topic changed, or (None) perhaps that of all."""
-        for partition in self._table if topic is None else self._table.of_topic(topic):
+    def _delete(self, partition: Partition, directories: dict[LogDir, None]) -> None:
+        """`directories` gets the one whose names have changed."""
+        if partition.topic == CONSUMER_OFFSETS and partition.is_leader:
+            self._groups.on_resigned(partition.index)
+        partition.remove()
+        self._moves.cancel(partition)
+        directory = self._store.directory_of(partition.log)
+        try:
+            self._store.delete(partition)
+        except DiskError as error:
+            # The next start finds a directory of a topic that is no more, and sets it aside.
+            log.error("%s-%d stays on disk: %s", partition.topic, partition.index, error)
+        if directory is not None:
+            directories[directory] = None
+
+    def _note_configuration(self, topic: str | None) -> None:
+        self._reconfigured[topic] = None
+
+    async def _reconfigure(self) -> None:
+        """Tell the logs of the topics whose configuration has changed."""
+        topics, self._reconfigured = self._reconfigured, {}
+        turn = _Turn(RECONFIGURED_A_TURN)
+        for partition in self._partitions_of(topics):
+            await turn.next()
             partition.log.update_config(log_config(self._configs.topic(partition.topic)))
             self._moves.reconfigure(partition)
+
+    def _partitions_of(self, topics: Collection[str | None]) -> Iterable[Partition]:
+        if None in topics:
+            return self._table
+        return (each for name in topics if name is not None for each in self._table.of_topic(name))
+
+
+class _Turn:
+    """Lets others have theirs after so many steps."""
+
+    __slots__ = ("_left", "_steps")
+
+    def __init__(self, steps: int) -> None:
+        self._left = self._steps = steps
+
+    async def next(self) -> None:
+        """Before each step."""
+        if self._left == 0:
+            self._left = self._steps
+            await trio.lowlevel.checkpoint()
+        self._left -= 1

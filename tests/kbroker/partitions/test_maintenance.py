@@ -77,7 +77,6 @@ class Rig:
             assignments,
             Moves(1, self.store, assignments, self.config, configs, self.clock),
         )
-        self.publish(partitions_changed={TOPIC_ID: {0}})
         self.maintenance = Maintenance(
             self.table,
             self.store,
@@ -87,7 +86,7 @@ class Rig:
             lambda: None,
         )
 
-    def publish(self, **changes: object) -> None:
+    async def publish(self, **changes: object) -> None:
         delta = {
             "topics_deleted": {},
             "partitions_changed": {},
@@ -95,7 +94,7 @@ class Rig:
             **changes,
         }
         image = SimpleNamespace(topics_by_id={TOPIC_ID: self.topic}, metadata_version=30)
-        self.publisher.apply(
+        await self.publisher.apply(
             cast("ImageDelta", SimpleNamespace(**delta)), cast("MetadataImage", image)
         )
 
@@ -111,6 +110,12 @@ class Rig:
 
     def files(self, suffix: str) -> list[str]:
         return [name for name in self.disk.list_dir("/data/t-0") if name.endswith(suffix)]
+
+
+async def new_rig(overrides: Mapping[str, str]) -> Rig:
+    rig = Rig(overrides)
+    await rig.publish(partitions_changed={TOPIC_ID: {0}})
+    return rig
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -136,11 +141,11 @@ SMALL_SEGMENTS = {"internal.segment.bytes": "600"}
     ids=["for ever", "by time", "by size", "not deleting"],
 )
 async def test_retention(overrides: dict[str, str], kept: int) -> None:
-    rig = Rig({**SMALL_SEGMENTS, **overrides})
+    rig = await new_rig({**SMALL_SEGMENTS, **overrides})
     if "compact" not in overrides.values():
         rig.append(10)
     else:
-        rig = Rig(SMALL_SEGMENTS)
+        rig = await new_rig(SMALL_SEGMENTS)
         rig.append(10)
         rig.partition.log.update_config(
             type(rig.partition.log.config)(
@@ -156,7 +161,7 @@ async def test_retention(overrides: dict[str, str], kept: int) -> None:
 async def test_deleted_files_go_after_their_delay(
     autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
 ) -> None:
-    rig = Rig({**SMALL_SEGMENTS, "retention.ms": "1000", "file.delete.delay.ms": "60000"})
+    rig = await new_rig({**SMALL_SEGMENTS, "retention.ms": "1000", "file.delete.delay.ms": "60000"})
     rig.append(10)
     rig.clock.now_ms += 5000
     await nursery.start(rig.flusher.run)
@@ -172,9 +177,9 @@ async def test_deleted_files_go_after_their_delay(
 async def test_a_deleted_topic_leaves_the_disk(
     autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
 ) -> None:
-    rig = Rig({})
+    rig = await new_rig({})
     rig.append(1)
-    rig.publish(topics_deleted={TOPIC_ID: rig.topic})
+    await rig.publish(topics_deleted={TOPIC_ID: rig.topic})
     assert rig.table.get("t", 0) is None
     names = [name for name in rig.disk.list_dir("/data") if name.startswith("t-0")]
     assert len(names) == 1
@@ -187,7 +192,7 @@ async def test_a_deleted_topic_leaves_the_disk(
 async def test_flush_ms_flushes_what_has_waited(
     autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
 ) -> None:
-    rig = Rig({"flush.ms": "5000"})
+    rig = await new_rig({"flush.ms": "5000"})
     rig.config = BrokerConfig({"log.flush.scheduler.interval.ms": "1000"})
     maintenance = Maintenance(
         rig.table, rig.store, rig.config, rig.clock, rig.flusher.request, lambda: None
@@ -204,7 +209,7 @@ async def test_flush_ms_flushes_what_has_waited(
 async def test_checkpoints_are_written_when_something_moved(
     autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
 ) -> None:
-    rig = Rig({})
+    rig = await new_rig({})
     await nursery.start(rig.flusher.run)
     await nursery.start(rig.maintenance.run)
     rig.append(3)
@@ -221,7 +226,7 @@ async def test_checkpoints_are_written_when_something_moved(
 
 
 async def test_a_failed_fsync_takes_the_partition_offline(nursery: trio.Nursery) -> None:
-    rig = Rig({"flush.messages": "1"})
+    rig = await new_rig({"flush.messages": "1"})
     await nursery.start(rig.flusher.run)
     rig.disk.fail_next("fsync")
     rig.append(1)
