@@ -21,6 +21,7 @@ from kbroker.wire.errors import ErrorCode
 
 from .log_store import OfflineLogDir
 from .partition import Partition
+from .turns import Turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
@@ -39,6 +40,7 @@ CONSUMER_OFFSETS = "__consumer_offsets"
 # To make or to remove a partition's log takes half a millisecond or so, more on a slow disk.
 PARTITIONS_A_TURN: Final = 16
 RECONFIGURED_A_TURN: Final = 500
+CRAMPED_AGAIN_MAX: Final = 16
 
 log = logging.getLogger("kbroker.publisher")
 
@@ -75,8 +77,8 @@ class Publisher:
         self._request_flush = request_flush
         self._assignments = assignments
         self._moves = moves
-        # Partitions that could not be made for want of room.
-        self._cramped: set[tuple[bytes, int]] = set()
+        # Partitions that could not be made for want of room, whoever waits longest first.
+        self._cramped: dict[tuple[bytes, int], None] = {}
         # Topics whose configuration has changed; None: perhaps that of all.
         self._reconfigured: dict[str | None, None] = {}
         configs.on_topic_change(self._note_configuration)
@@ -94,20 +96,26 @@ class Publisher:
                 self._configs.apply(delta.configs_changed)
             if self._reconfigured:
                 await self._reconfigure()
-            turn = _Turn(PARTITIONS_A_TURN)
+            turn = Turn(PARTITIONS_A_TURN)
             for topic_id, indexes in delta.partitions_changed.items():
                 topic = image.topics_by_id[topic_id]
                 for index in sorted(indexes):
                     await turn.next()
                     self._follow(topic, index, image.metadata_version)
 
-    def open_cramped(self, image: MetadataImage) -> None:
-        """Try once more to open what could not be opened on a full disk."""
-        waiting, self._cramped = self._cramped, set()
-        for topic_id, index in sorted(waiting):
+    async def open_cramped(self, image: MetadataImage) -> None:
+        """Try once more to open what could not be opened on a full disk, until some fail again."""
+        turn = Turn(PARTITIONS_A_TURN)
+        failures = 0
+        for topic_id, index in list(self._cramped):
+            if failures == CRAMPED_AGAIN_MAX:
+                return
+            await turn.next()
+            self._cramped.pop((topic_id, index), None)
             topic = image.topics_by_id.get(topic_id)
             if topic is not None:
                 self._follow(topic, index, image.metadata_version)
+                failures += (topic_id, index) in self._cramped
 
     def _follow(self, topic: TopicImage, index: int, metadata_version: int) -> None:
         state = topic.partitions[index]
@@ -130,7 +138,7 @@ class Publisher:
                     log.error("%s-%d cannot be opened: %s", topic.name, index, error)
                 self._table.mark_unopened(topic.name, index, ErrorCode.KAFKA_STORAGE_ERROR)
                 if isinstance(error, DiskFull):
-                    self._cramped.add((topic.topic_id, index))
+                    self._cramped[topic.topic_id, index] = None
                 elif isinstance(error, DiskError):
                     self._store.suspect_holder(topic.name, index)
                 return
@@ -164,7 +172,7 @@ class Publisher:
 
     async def _delete_topics(self, topics: Collection[TopicImage]) -> None:
         directories: dict[LogDir, None] = {}
-        turn = _Turn(PARTITIONS_A_TURN)
+        turn = Turn(PARTITIONS_A_TURN)
         for topic in topics:
             self._configs.changed(ResourceType.TOPIC, topic.name)
             for partition in self._table.remove(topic.name, topic.topic_id):
@@ -201,7 +209,7 @@ class Publisher:
     async def _reconfigure(self) -> None:
         """Tell the logs of the topics whose configuration has changed."""
         topics, self._reconfigured = self._reconfigured, {}
-        turn = _Turn(RECONFIGURED_A_TURN)
+        turn = Turn(RECONFIGURED_A_TURN)
         for partition in self._partitions_of(topics):
             await turn.next()
             partition.log.update_config(log_config(self._configs.topic(partition.topic)))
@@ -211,19 +219,3 @@ class Publisher:
         if None in topics:
             return self._table
         return (each for name in topics if name is not None for each in self._table.of_topic(name))
-
-
-class _Turn:
-    """Lets others have theirs after so many steps."""
-
-    __slots__ = ("_left", "_steps")
-
-    def __init__(self, steps: int) -> None:
-        self._left = self._steps = steps
-
-    async def next(self) -> None:
-        """Before each step."""
-        if self._left == 0:
-            self._left = self._steps
-            await trio.lowlevel.checkpoint()
-        self._left -= 1

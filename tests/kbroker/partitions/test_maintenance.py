@@ -83,7 +83,7 @@ class Rig:
             self.config,
             self.clock,
             self.flusher.request,
-            lambda: None,
+            trio.lowlevel.checkpoint,
         )
 
     async def publish(self, **changes: object) -> None:
@@ -195,7 +195,7 @@ async def test_flush_ms_flushes_what_has_waited(
     rig = await new_rig({"flush.ms": "5000"})
     rig.config = BrokerConfig({"log.flush.scheduler.interval.ms": "1000"})
     maintenance = Maintenance(
-        rig.table, rig.store, rig.config, rig.clock, rig.flusher.request, lambda: None
+        rig.table, rig.store, rig.config, rig.clock, rig.flusher.request, trio.lowlevel.checkpoint
     )
     await nursery.start(rig.flusher.run)
     await nursery.start(maintenance.run)
