@@ -329,7 +329,7 @@ class LogDir:
     def set_log_aside(self, topic: str, partition: int, now_ms: int) -> None:
         """Another directory's log takes the place of this one. DiskError."""
         log = self.logs.pop((topic, partition))
-        self._gone.add((topic, partition))
+        self._note_gone((topic, partition))
         log.set_aside(now_ms, self._rng.randbytes(16))
         self._changed.discard(log)
 
@@ -339,7 +339,7 @@ class LogDir:
         A power loss may undo it until `sync_names`. DiskError.
         """
         log = self.logs.pop((topic, partition))
-        self._gone.add((topic, partition))
+        self._note_gone((topic, partition))
         self._changed.discard(log)
         log.delete(now_ms, self._rng.randbytes(16))
 
@@ -350,7 +350,7 @@ class LogDir:
     def set_aside(self, topic: str, partition: int, mark: str) -> str:
         """Rename the directory of a partition that is not open; where it lies now."""
         old = self._found.pop((topic, partition))
-        self._gone.add((topic, partition))
+        self._note_gone((topic, partition))
         new = f"{self.path}/{names.marked_dir(topic, partition, self._rng.randbytes(16), mark)}"
         logger.warning("%s belongs to no partition of this broker, moving it to %s", old, new)
         self._disk.rename(old, new)
@@ -432,6 +432,12 @@ class LogDir:
                 self._changes[LOG_START_OFFSET_CHECKPOINT] += 1
         elif self._log_start_offsets.pop(key, None) is not None:
             self._changes[LOG_START_OFFSET_CHECKPOINT] += 1
+
+    def _note_gone(self, key: Partition) -> None:
+        """Its log lies here no more. The next one of that name must not get its high watermark."""
+        self._gone.add(key)
+        if self._high_watermarks.pop(key, None) is not None:
+            self._changes[REPLICATION_OFFSET_CHECKPOINT] += 1
 
     def _forget_gone(self) -> None:
         for key in self._gone:

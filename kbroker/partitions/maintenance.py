@@ -31,8 +31,7 @@ if TYPE_CHECKING:
     from .table import PartitionTable
 
 DELETION_POLL_S = 1.0
-# Logs that a checkpoint takes up before others have their turn, and how many turns: more than so
-# many logs must have changed while it went on for the rest to come at once.
+# Logs that a checkpoint takes up before others have their turn, and its turns at most.
 CHANGES_A_TURN = 200
 TURNS_MAX = 10_000
 # Of those that only have a look taken at them.

@@ -399,3 +399,12 @@ def test_a_checkpoint_that_comes_late_leaves_a_newer_one_alone() -> None:
     for write in late:
         write()
     assert read_offsets(disk, f"/data/{RECOVERY_POINT_CHECKPOINT}") == {}
+
+
+def test_a_log_that_is_made_again_has_not_the_high_watermark_of_the_one_before() -> None:
+    log_dir = start(new_disk())
+    log_dir.open_log("t", 0, PAIRS, now_ms=NOW_MS)
+    log_dir.note_high_watermark("t", 0, 7)
+    log_dir.delete_log("t", 0, NOW_MS)
+    log_dir.open_log("t", 0, PAIRS, now_ms=NOW_MS)
+    assert log_dir.high_watermark("t", 0) == 0
