@@ -134,6 +134,11 @@ class Controller:
         return self._driver.image
 
     @property
+    def applied_offset(self) -> int:
+        """Up to where (inclusive) all listeners have what the image says."""
+        return self._driver.applied_end - 1
+
+    @property
     def is_active(self) -> bool:
         return self._active is not None
 

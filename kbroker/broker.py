@@ -277,7 +277,7 @@ class Broker:
             controller.channel,
             config.node_id,
             lambda: config.broker_heartbeat_interval_ms,
-            lambda: image.offset,
+            lambda: controller.applied_offset,
             cordoned=lambda: node.store.cordoned_ids,
             failure_timeout_ms=config.log_dir_failure_timeout_ms,
         )

@@ -343,6 +343,7 @@ class Log(LogBase):
         self._durability.note_end(offset, active.base_offset)
         self.log_start_offset = min(self.log_start_offset, offset)
         self.log_end_offset = offset
+        self.changed.add(self)
         self.epochs.truncate_from_end(offset)
         # What was cut off must not come back behind what is appended next, be it as bytes of the
         # file or as a segment or snapshot whose removal the disk forgot.
@@ -367,6 +368,7 @@ class Log(LogBase):
             self._is_tail_known = True
             self._disk.fsync_dir(self.directory)
             self._durability.note_start(offset)
+            self.changed.add(self)
         except DiskError as error:
             self.fail(error)
             raise
@@ -384,6 +386,7 @@ class Log(LogBase):
         if offset <= self.log_start_offset:
             return False
         self.log_start_offset = offset
+        self.changed.add(self)
         # The recovery point stays: segments that go have gone for good only after a flush, and if
         # a power loss brings one back, it must be checked.
         self.epochs.truncate_from_start(offset)
@@ -432,7 +435,7 @@ class Log(LogBase):
         if snapshot is not None:
             self._disk.rename(snapshot, snapshot + names.DELETED)
             self._deletions.add(snapshot + names.DELETED, due_ms)
-        self._durability.note_names(self.directory)
+        self._note_names()
 
     # Ends.
 
@@ -461,6 +464,7 @@ class Log(LogBase):
             plan.run()
             self.finish_flush(plan)
             self._durability.closed(self.log_end_offset)
+            self.changed.add(self)
             active.is_written = False
         except DiskError as error:
             self.fail(error)
@@ -471,7 +475,8 @@ class Log(LogBase):
     def delete(self, now_ms: int, unique: bytes) -> None:
         """The partition is gone: its directory is set aside and removed after the usual delay.
 
-        `unique`: 16 random bytes. The log is not used any more.
+        `unique`: 16 random bytes. The log is not used any more. It lasts once the log directory is
+        synced, which the caller does, once for all that go.
         """
         name = names.marked_dir(self.topic, self.partition, unique, names.DELETE_DIR)
         path = f"{self.log_dir}/{name}"
@@ -479,7 +484,6 @@ class Log(LogBase):
             segment.release()
         with suppress(FileNotFoundError):  # somebody was faster
             self._disk.rename(self.directory, path)
-            self._disk.fsync_dir(self.log_dir)
             self._deletions.add(path, now_ms + self.config.file_delete_delay_ms, is_dir=True)
         self._offline = DiskError(self.log_dir, f"{self.topic}-{self.partition} was deleted")
 

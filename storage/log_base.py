@@ -44,6 +44,7 @@ class LogBase:
         "_producers",
         "_rng",
         "_topic_id",
+        "changed",
         "config",
         "directory",
         "last_append_bytes",
@@ -99,6 +100,9 @@ class LogBase:
         self._is_tail_known = is_tail_known
         self._offline: DiskError | None = None
         self._durability = durability
+        # Where it enters itself when what the checkpoints say of it may have changed, so that they
+        # need not ask all logs. Its log directory gives it a set that it looks into.
+        self.changed: set[LogBase] = set()
 
     def __repr__(self) -> str:
         return f"Log({self.directory}, [{self.log_start_offset}, {self.log_end_offset}))"
@@ -121,7 +125,11 @@ class LogBase:
         return self._durability.recovery_point
 
     def checkpoint_offset(self) -> int:
-        """The recovery point for the checkpoint, which the caller now writes."""
+        """The recovery point for the checkpoint, which the caller now writes.
+
+        An append may let it rise by one record. That alone does not count as a change: it waits for
+        the next flush, and recovery looks at one batch more meanwhile.
+        """
         return self._durability.checkpoint_offset(self.segments, self.log_end_offset)
 
     @property
@@ -238,11 +246,15 @@ class LogBase:
         )
         segment.create()
         self.segments.add(segment)
-        self._durability.note_names(self.directory)
+        self._note_names()
 
     def _note_unsynced(self, path: str) -> None:
         self._durability.note_file(path)
+        self._note_names()
+
+    def _note_names(self) -> None:
         self._durability.note_names(self.directory)
+        self.changed.add(self)
 
     # Flushing.
 
@@ -266,6 +278,7 @@ class LogBase:
     def finish_flush(self, plan: FlushPlan, now_ms: int | None = None) -> None:
         """The plan has run: its offsets are safe, unless the log was truncated meanwhile."""
         self._durability.finish(plan)
+        self.changed.add(self)
         self.last_flush_ms = self._now_ms if now_ms is None else now_ms
 
     def flush(self, now_ms: int | None = None) -> None:
@@ -293,6 +306,7 @@ class LogBase:
         if self._producers is not None:
             self._producers.snapshots.update_directory(new)
         self._durability.update_directory(old, new)
+        self.changed.add(self)
 
     def let_go(self) -> bool:
         """Give back the descriptors of its files until it is used again; whether there were any.
@@ -335,6 +349,7 @@ class LogBase:
         self.log_end_offset = end_offset
         self._durability.note_end(end_offset, self.segments.active.base_offset)
         self.log_start_offset = min(self.log_start_offset, end_offset)
+        self.changed.add(self)
         self.epochs.truncate_from_end(end_offset)
 
     def _replay(self, producers: ProducerState) -> None:

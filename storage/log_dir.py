@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
     from .disk import DirectoryLock, Disk
     from .log import Log
+    from .log_base import LogBase
     from .log_config import LogConfig
 
 logger = logging.getLogger(__name__)
@@ -53,6 +54,11 @@ _NAMES_BEFORE_FORMAT = frozenset((LOCK_FILE_NAME, "lost+found", "bootstrap.check
 # Written to see whether the directory still works.
 PROBE_FILE: Final = ".probe"
 PROBE: Final = b"kbroker\n"
+_CHECKPOINTS: Final = (
+    RECOVERY_POINT_CHECKPOINT,
+    LOG_START_OFFSET_CHECKPOINT,
+    REPLICATION_OFFSET_CHECKPOINT,
+)
 # Directories beside the partitions'.
 _OTHER_DIRS = frozenset(("lost+found", "remote-log-index-cache"))
 
@@ -98,12 +104,20 @@ class LogDir:
         self._found_futures = found_futures
         self._recovery_points = self._read_checkpoint(RECOVERY_POINT_CHECKPOINT)
         self._log_start_offsets = self._read_checkpoint(LOG_START_OFFSET_CHECKPOINT)
-        # Checkpoints to write though nothing has changed: the last write failed, or there is none,
-        # which Kafka writes even where nothing stands in it.
-        self._unwritten: set[str] = set()
-        if not disk.exists(f"{path}/{LOG_START_OFFSET_CHECKPOINT}"):
-            self._unwritten.add(LOG_START_OFFSET_CHECKPOINT)
         self._high_watermarks = self._read_checkpoint(REPLICATION_OFFSET_CHECKPOINT)
+        # Of each checkpoint, how often its entries have changed, and the changes its file holds: it
+        # is written where these differ, so that a write that failed or never ran is repeated.
+        self._changes = dict.fromkeys(_CHECKPOINTS, 0)
+        self._written = dict.fromkeys(_CHECKPOINTS, 0)
+        if not disk.exists(f"{path}/{LOG_START_OFFSET_CHECKPOINT}"):
+            # Which Kafka writes even where nothing stands in it.
+            self._changes[LOG_START_OFFSET_CHECKPOINT] = 1
+        # Logs whose entries may have changed, which enter by themselves, and partitions that may
+        # lie here no more: a checkpoint costs what changed since the last one, but for the file.
+        self._changed: set[LogBase] = set()
+        self._gone: set[Partition] = set()
+        for checkpoint in (self._recovery_points, self._log_start_offsets, self._high_watermarks):
+            self._gone.update(key for key in checkpoint if not self._has_directory(key))
 
     def format(self, meta: MetaProperties) -> None:
         """Make a fresh directory this broker's."""
@@ -191,6 +205,7 @@ class LogDir:
             raise
         self.logs[key] = log
         self._found.pop(key, None)
+        self._watch(log)
         self._check_recovery_point(key, log)
         return log
 
@@ -233,6 +248,7 @@ class LogDir:
             raise
         self.futures[key] = log
         self._found_futures.pop(key, None)
+        self._watch(log)
         self._check_recovery_point(key, log)
         return log
 
@@ -264,6 +280,10 @@ class LogDir:
             keeps_synced=keeps_synced,
         )
 
+    def _watch(self, log: Log) -> None:
+        log.changed = self._changed
+        self._changed.add(log)
+
     def _check_recovery_point(self, key: Partition, log: Log) -> None:
         """What is appended from now on must not pass for synced after the next crash."""
         if self._recovery_points.get(key, 0) > log.log_end_offset:
@@ -292,9 +312,12 @@ class LogDir:
     def drop_future(self, topic: str, partition: int, now_ms: int, delay_ms: int) -> None:
         """Remove the copy, opened or not, after so long. DiskError."""
         key = (topic, partition)
+        self._gone.add(key)
         log = self.futures.pop(key, None)
         if log is not None:
             log.delete(now_ms, self._rng.randbytes(16))
+            self._disk.fsync_dir(self.path)
+            self._changed.discard(log)
             return
         old = self._found_futures.pop(key)
         unique = self._rng.randbytes(16)
@@ -306,18 +329,28 @@ class LogDir:
     def set_log_aside(self, topic: str, partition: int, now_ms: int) -> None:
         """Another directory's log takes the place of this one. DiskError."""
         log = self.logs.pop((topic, partition))
-        self._high_watermarks.pop((topic, partition), None)
+        self._note_gone((topic, partition))
         log.set_aside(now_ms, self._rng.randbytes(16))
+        self._changed.discard(log)
 
     def delete_log(self, topic: str, partition: int, now_ms: int) -> None:
-        """Remove the partition: set aside now, off the disk after `file.delete.delay.ms`."""
+        """Remove the partition: set aside now, off the disk after `file.delete.delay.ms`.
+
+        A power loss may undo it until `sync_names`. DiskError.
+        """
         log = self.logs.pop((topic, partition))
-        self._high_watermarks.pop((topic, partition), None)
+        self._note_gone((topic, partition))
+        self._changed.discard(log)
         log.delete(now_ms, self._rng.randbytes(16))
+
+    def sync_names(self) -> None:
+        """Make what was renamed here last. Blocks; may be run in a thread. DiskError."""
+        self._disk.fsync_dir(self.path)
 
     def set_aside(self, topic: str, partition: int, mark: str) -> str:
         """Rename the directory of a partition that is not open; where it lies now."""
         old = self._found.pop((topic, partition))
+        self._note_gone((topic, partition))
         new = f"{self.path}/{names.marked_dir(topic, partition, self._rng.randbytes(16), mark)}"
         logger.warning("%s belongs to no partition of this broker, moving it to %s", old, new)
         self._disk.rename(old, new)
@@ -372,30 +405,67 @@ class LogDir:
         expired = self.deletions.take_expired(now_ms)
         return [partial(deletion.run, self._disk) for deletion in expired]
 
+    def note_offsets(self, most: int) -> int:
+        """Take up the offsets of as many logs at most, of those that may have changed; how many
+        there were. For who writes checkpoints and has much to take up, and others wait.
+        """
+        count = min(most, len(self._changed))
+        for _ in range(count):
+            self._note(self._changed.pop())
+        return count
+
+    def _note(self, log: LogBase) -> None:
+        key = (log.topic, log.partition)
+        if self.logs.get(key) is not log and self.futures.get(key) is not log:
+            return
+        recovery_point = log.checkpoint_offset()
+        if self._recovery_points.get(key) != recovery_point:
+            self._recovery_points[key] = recovery_point
+            self._changes[RECOVERY_POINT_CHECKPOINT] += 1
+        # A log that starts with its first segment needs no telling (as Kafka's has it), once the
+        # segments before that cannot come back.
+        if log.log_start_offset > log.segments.first.base_offset or (
+            key in self._log_start_offsets and log.has_unsynced_names
+        ):
+            if self._log_start_offsets.get(key) != log.log_start_offset:
+                self._log_start_offsets[key] = log.log_start_offset
+                self._changes[LOG_START_OFFSET_CHECKPOINT] += 1
+        elif self._log_start_offsets.pop(key, None) is not None:
+            self._changes[LOG_START_OFFSET_CHECKPOINT] += 1
+
+    def _note_gone(self, key: Partition) -> None:
+        """Its log lies here no more. The next one of that name must not get its high watermark."""
+        self._gone.add(key)
+        if self._high_watermarks.pop(key, None) is not None:
+            self._changes[REPLICATION_OFFSET_CHECKPOINT] += 1
+
+    def _forget_gone(self) -> None:
+        for key in self._gone:
+            if not self._has_directory(key):
+                for name, offsets in (
+                    (RECOVERY_POINT_CHECKPOINT, self._recovery_points),
+                    (LOG_START_OFFSET_CHECKPOINT, self._log_start_offsets),
+                    (REPLICATION_OFFSET_CHECKPOINT, self._high_watermarks),
+                ):
+                    if offsets.pop(key, None) is not None:
+                        self._changes[name] += 1
+        self._gone.clear()
+
+    def _has_directory(self, key: Partition) -> bool:
+        return self.holds(*key) or self.holds_future(*key)
+
     def offset_checkpoints(self) -> list[Callable[[], None]]:
         """Writes of the recovery points and log start offsets, where they have changed.
 
-        Of this moment's offsets: each write blocks and may be run in a thread, one at a time.
+        Of this moment's offsets: each write blocks and may be run in a thread, one at a time. It
+        costs as much as there are partitions, since each file names all of them.
         """
-        found = self._found.keys() | self._found_futures.keys()
-        starts = {key: offset for key, offset in self._log_start_offsets.items() if key in found}
-        points = {key: offset for key, offset in self._recovery_points.items() if key in found}
-        for key, log in (*self.logs.items(), *self.futures.items()):
-            points[key] = log.checkpoint_offset()
-            # A log that starts with its first segment needs no telling (as Kafka's has it), once
-            # the segments before that cannot come back.
-            if log.log_start_offset > log.segments.first.base_offset or (
-                key in self._log_start_offsets and log.has_unsynced_names
-            ):
-                starts[key] = log.log_start_offset
-        writes = []
-        if points != self._recovery_points or self._is_unwritten(RECOVERY_POINT_CHECKPOINT):
-            writes.append(self._checkpoint(RECOVERY_POINT_CHECKPOINT, points))
-            self._recovery_points = points
-        if starts != self._log_start_offsets or self._is_unwritten(LOG_START_OFFSET_CHECKPOINT):
-            writes.append(self._checkpoint(LOG_START_OFFSET_CHECKPOINT, starts))
-            self._log_start_offsets = starts
-        return writes
+        self.note_offsets(len(self._changed))
+        self._forget_gone()
+        return [
+            *self._write_of(RECOVERY_POINT_CHECKPOINT, self._recovery_points),
+            *self._write_of(LOG_START_OFFSET_CHECKPOINT, self._log_start_offsets),
+        ]
 
     def write_offset_checkpoints(self) -> None:
         """Now: after a truncation, before the log is appended to again. DiskError."""
@@ -406,39 +476,29 @@ class LogDir:
         """As checkpointed, 0 where it is not known."""
         return self._high_watermarks.get((topic, partition), 0)
 
-    def high_watermark_checkpoint(
-        self, high_watermarks: Mapping[Partition, int]
-    ) -> list[Callable[[], None]]:
-        """The write of these and the other partitions' high watermarks, as `offset_checkpoints`."""
-        merged = {
-            key: offset
-            for key, offset in self._high_watermarks.items()
-            if key in self.logs or key in self._found
-        }
-        merged.update(high_watermarks)
-        if merged == self._high_watermarks and not self._is_unwritten(
-            REPLICATION_OFFSET_CHECKPOINT
-        ):
+    def note_high_watermark(self, topic: str, partition: int, high_watermark: int) -> None:
+        """For the next checkpoint."""
+        key = (topic, partition)
+        if self._high_watermarks.get(key) != high_watermark:
+            self._high_watermarks[key] = high_watermark
+            self._changes[REPLICATION_OFFSET_CHECKPOINT] += 1
+
+    def high_watermark_checkpoint(self) -> list[Callable[[], None]]:
+        """The write of the high watermarks as noted, as `offset_checkpoints`."""
+        self._forget_gone()
+        return self._write_of(REPLICATION_OFFSET_CHECKPOINT, self._high_watermarks)
+
+    def _write_of(self, name: str, offsets: Mapping[Partition, int]) -> list[Callable[[], None]]:
+        """The write of a checkpoint, if its file does not say what it should."""
+        changes = self._changes[name]
+        if changes == self._written[name]:
             return []
-        self._high_watermarks = merged
-        return [self._checkpoint(REPLICATION_OFFSET_CHECKPOINT, merged)]
+        return [partial(self._write_checkpoint, name, dict(offsets), changes)]
 
-    def _checkpoint(self, name: str, offsets: Mapping[Partition, int]) -> Callable[[], None]:
-        return partial(self._write_checkpoint, name, dict(offsets))
-
-    def _write_checkpoint(self, name: str, offsets: Mapping[Partition, int]) -> None:
-        try:
+    def _write_checkpoint(self, name: str, offsets: Mapping[Partition, int], changes: int) -> None:
+        if changes > self._written[name]:  # else somebody was faster, with newer offsets perhaps
             write_offsets(self._disk, f"{self.path}/{name}", offsets)
-        except DiskError:
-            self._unwritten.add(name)
-            raise
-
-    def _is_unwritten(self, name: str) -> bool:
-        """Asked by who is about to write it."""
-        if name not in self._unwritten:
-            return False
-        self._unwritten.discard(name)
-        return True
+            self._written[name] = max(self._written[name], changes)
 
     def _read_checkpoint(self, name: str) -> dict[Partition, int]:
         path = f"{self.path}/{name}"
@@ -451,9 +511,7 @@ class LogDir:
 
     # The end.
 
-    def close(
-        self, high_watermarks: Mapping[Partition, int] | None = None, *, broker_epoch: int = -1
-    ) -> None:
+    def close(self, *, broker_epoch: int = -1) -> None:
         """Close every log, write the checkpoints, leave the marker, release the lock.
 
         Blocks for the fsyncs of what was written; may be run in a thread. The first DiskError is
@@ -469,10 +527,8 @@ class LogDir:
                     failure = failure or error
             if failure is None and not any(log.is_offline for log in logs):
                 self._disk.fsync_dir(self.path)
-                self.write_offset_checkpoints()
-                if high_watermarks is not None:
-                    for write in self.high_watermark_checkpoint(high_watermarks):
-                        write()
+                for write in self.offset_checkpoints() + self.high_watermark_checkpoint():
+                    write()
                 if self.meta is not None:
                     write_clean_shutdown(self._disk, self.path, broker_epoch)
         finally:

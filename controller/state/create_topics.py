@@ -5,6 +5,7 @@ Source: ReplicationControlManager.createTopics, ControllerApis.createTopics.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 from kbroker.controller.model import collision_key
@@ -33,6 +34,7 @@ from .result import Result
 from .topic_names import CLUSTER_METADATA_TOPIC, invalid_topic_name
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
     from random import Random
 
     from kbroker.controller.image import MetadataImage
@@ -61,6 +63,8 @@ def decide_create_topics(
     refused: list[CreatableTopicResult] = []
     records: list[Message] = []
     wanted, twice = _by_name(request)
+    # A thousand topics in one request mostly set nothing, and their answers say the same.
+    plain = cache(lambda: _described(schema, {}))
     try:
         _check_partition_bound(wanted, settings)
         for topic in wanted:
@@ -74,7 +78,7 @@ def decide_create_topics(
                 )
                 continue
             try:
-                made, result = _create(image, topic, settings, schema, rng)
+                made, result = _create(image, topic, settings, schema, rng, plain)
             except RequestError as error:
                 results.append(_refusal(topic.name, error.code, error.message))
                 continue
@@ -129,8 +133,12 @@ def _create(
     settings: ControllerSettings,
     schema: ConfigSchema,
     rng: Random,
+    plain: Callable[[], list[CreatableTopicConfigs]],
 ) -> tuple[list[Message], CreatableTopicResult]:
-    """The records and the result of one topic. RequestError."""
+    """The records and the result of one topic; `plain` describes one that sets nothing.
+
+    RequestError.
+    """
     _check_name(image, topic.name)
     values = _check_configs(topic, schema)
     assignments = _assign(image, topic, settings, rng)
@@ -154,18 +162,22 @@ def _create(
         topic_config_error_code=ErrorCode.NONE,
         num_partitions=len(assignments),
         replication_factor=len(assignments[0]),
-        configs=[
-            CreatableTopicConfigs(
-                name=each.name,
-                value=None if each.is_sensitive else each.value,
-                read_only=each.is_read_only,
-                config_source=each.source,
-                is_sensitive=each.is_sensitive,
-            )
-            for each in schema.effective_topic(values)
-        ],
+        configs=_described(schema, values) if values else plain(),
     )
     return records, result
+
+
+def _described(schema: ConfigSchema, values: Mapping[str, str]) -> list[CreatableTopicConfigs]:
+    return [
+        CreatableTopicConfigs(
+            name=each.name,
+            value=None if each.is_sensitive else each.value,
+            read_only=each.is_read_only,
+            config_source=each.source,
+            is_sensitive=each.is_sensitive,
+        )
+        for each in schema.effective_topic(values)
+    ]
 
 
 def _check_name(image: MetadataImage, name: str) -> None:

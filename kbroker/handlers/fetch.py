@@ -293,7 +293,10 @@ class _Reader:
                 _to_the_end(session, want, by_id)
         if self.context.may_create:
             response.session_id = self.ctx.services.fetch_sessions.create(
-                wanted, uses_topic_ids=by_id, now_ms=self.ctx.services.clock.wall_ms()
+                wanted,
+                is_follower=self.replica_id >= 0,
+                uses_topic_ids=by_id,
+                now_ms=self.ctx.services.clock.wall_ms(),
             )
         if self.failed and self.ctx.api_version >= 16 and self.replica_id < 0:
             self._add_endpoints(response)

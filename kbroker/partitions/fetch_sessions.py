@@ -1,9 +1,10 @@
 """Incremental fetch sessions (KIP-227): what a client fetches is kept here, so that it sends and
 gets only changes.
 
-Rules as in Kafka's FetchSession.scala: epochs count up per request, a partition is answered when
-something of it changed, one that had data goes to the end of the line, and a full cache evicts
-what is stale or smaller.
+Rules as in Kafka's FetchSession and FetchSessionCacheShard: epochs count up per request, a
+partition is answered when something of it changed, one that had data goes to the end of the line.
+The slots are dealt out to eight shards, and new sessions to the shards in turn; a shard that is
+full evicts what is stale, smaller, or a consumer's where a follower comes.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ EPOCH_INITIAL = 0
 EPOCH_FINAL = -1
 EPOCH_MAX = (1 << 31) - 1
 EVICTION_MS_MIN = 120_000  # Kafka: MIN_INCREMENTAL_FETCH_SESSION_EVICTION_MS
+SHARDS = 8  # Kafka: NumFetchSessionCacheShards
+IDS_A_SHARD = EPOCH_MAX // SHARDS
 
 Key = tuple[str | bytes, int]
 
@@ -68,11 +71,24 @@ class FetchSession:
     """One client's session."""
 
     session_id: int
+    is_follower: bool
     uses_topic_ids: bool
     created_ms: int
     last_used_ms: int
     epoch: int
     partitions: dict[Key, FetchPartition]
+
+    @property
+    def rank(self) -> tuple[bool, int, int]:
+        """The lower, the sooner another session may take its place."""
+        return self.is_follower, len(self.partitions), self.session_id
+
+    def is_evictable(self, *, by_follower: bool) -> bool:
+        """By a session of a higher rank: one that was used when it was no longer new, and before
+        that a consumer's by a follower's.
+        """
+        was_used_when_old = self.last_used_ms - self.created_ms > EVICTION_MS_MIN
+        return was_used_when_old or (by_follower and not self.is_follower)
 
 
 @dataclass(slots=True)
@@ -88,15 +104,19 @@ class FetchContext:
 
 
 class FetchSessionCache:
-    """One broker's sessions, at most `slots_max` (max.incremental.fetch.session.cache.slots)."""
+    """One broker's sessions, at most `slots_max` (max.incremental.fetch.session.cache.slots), and
+    no more than that divided by the shards in each: fewer slots than shards are none.
+    """
 
     def __init__(self, slots_max: int, rng: random.Random) -> None:
-        self._slots_max = slots_max
+        self._slots_a_shard = slots_max // SHARDS
         self._rng = rng
-        self._sessions: OrderedDict[int, FetchSession] = OrderedDict()  # least recently used first
+        # Of each shard, the least recently used first.
+        self._shards: list[OrderedDict[int, FetchSession]] = [OrderedDict() for _ in range(SHARDS)]
+        self._next_shard = 0
 
     def __len__(self) -> int:
-        return len(self._sessions)
+        return sum(map(len, self._shards))
 
     def context(
         self,
@@ -113,9 +133,10 @@ class FetchSessionCache:
         """
         if epoch in (EPOCH_INITIAL, EPOCH_FINAL):
             if session_id != SESSION_ID_NONE:
-                self._sessions.pop(session_id, None)
+                self._shard_of(session_id).pop(session_id, None)
             return FetchContext(wanted.values(), None, epoch == EPOCH_INITIAL, epoch)
-        session = self._sessions.get(session_id)
+        shard = self._shard_of(session_id)
+        session = shard.get(session_id)
         if session is None:
             return ErrorCode.FETCH_SESSION_ID_NOT_FOUND
         if session.epoch != epoch:
@@ -124,42 +145,57 @@ class FetchSessionCache:
             return ErrorCode.FETCH_SESSION_TOPIC_ID_ERROR
         _update(session.partitions, wanted, forgotten)
         if not session.partitions:
-            del self._sessions[session_id]
+            del shard[session_id]
             return FetchContext(wanted.values(), None, False, EPOCH_FINAL)
         session.last_used_ms = now_ms
-        self._sessions.move_to_end(session_id)
+        shard.move_to_end(session_id)
         session.epoch = 1 if epoch == EPOCH_MAX else epoch + 1
         return FetchContext(session.partitions.values(), session, False, session.epoch)
 
     def create(
-        self, partitions: dict[Key, FetchPartition], *, uses_topic_ids: bool, now_ms: int
+        self,
+        partitions: dict[Key, FetchPartition],
+        *,
+        is_follower: bool,
+        uses_topic_ids: bool,
+        now_ms: int,
     ) -> int:
-        """A new session's id, or SESSION_ID_NONE where the cache is full of better ones."""
-        if len(self._sessions) >= self._slots_max and not self._evict(len(partitions), now_ms):
-            return SESSION_ID_NONE
+        """A new session's id, or SESSION_ID_NONE where the shard is full of better ones."""
+        number = self._next_shard
+        self._next_shard = (number + 1) % SHARDS
+        shard = self._shards[number]
+        if len(shard) >= self._slots_a_shard:
+            evicted = _evicted(shard, is_follower, len(partitions), now_ms)
+            if evicted is None:
+                return SESSION_ID_NONE
+            del shard[evicted.session_id]
         session_id = SESSION_ID_NONE
-        while session_id == SESSION_ID_NONE or session_id in self._sessions:
-            session_id = self._rng.randrange(1, EPOCH_MAX)
-        self._sessions[session_id] = FetchSession(
-            session_id, uses_topic_ids, now_ms, now_ms, EPOCH_INITIAL + 1, partitions
+        while session_id == SESSION_ID_NONE or session_id in shard:
+            session_id = self._rng.randrange(
+                max(1, number * IDS_A_SHARD), (number + 1) * IDS_A_SHARD
+            )
+        shard[session_id] = FetchSession(
+            session_id, is_follower, uses_topic_ids, now_ms, now_ms, EPOCH_INITIAL + 1, partitions
         )
         return session_id
 
-    def _evict(self, size: int, now_ms: int) -> bool:
-        if not self._sessions:
-            return False
-        oldest = next(iter(self._sessions.values()))
-        if now_ms - oldest.last_used_ms > EVICTION_MS_MIN:
-            del self._sessions[oldest.session_id]
-            return True
-        # Only consumers make sessions so far, and all of them are evictable by a larger one once
-        # they are old enough.
-        evictable = [s for s in self._sessions.values() if now_ms - s.created_ms > EVICTION_MS_MIN]
-        smallest = min(evictable, key=lambda s: (len(s.partitions), s.session_id), default=None)
-        if smallest is None or (size, 0) < (len(smallest.partitions), smallest.session_id):
-            return False
-        del self._sessions[smallest.session_id]
-        return True
+    def _shard_of(self, session_id: int) -> OrderedDict[int, FetchSession]:
+        """The one that has the session if there is such a session."""
+        return self._shards[max(session_id, 0) // IDS_A_SHARD % SHARDS]
+
+
+def _evicted(
+    shard: OrderedDict[int, FetchSession], is_follower: bool, size: int, now_ms: int
+) -> FetchSession | None:
+    """The session that makes room for another."""
+    if not shard:
+        return None
+    oldest = next(iter(shard.values()))
+    if now_ms - oldest.last_used_ms > EVICTION_MS_MIN:
+        return oldest
+    evictable = [each for each in shard.values() if each.is_evictable(by_follower=is_follower)]
+    least = min(evictable, key=lambda each: each.rank, default=None)
+    return least if least is not None and (is_follower, size, 0) >= least.rank else None
 
 
 def _update(

@@ -1,8 +1,11 @@
 """What happens to logs without a request: retention, removal of deleted files, flush.ms, and the
 checkpoints that a restart begins from. Kafka's LogManager and ReplicaManager schedules.
 
-A pass over the partitions gives way to requests after each one; a file's removal and a checkpoint's
-fsync run in a thread.
+Each look at all partitions is one at a clock, so it costs as much as there are of them, and gives
+way to requests in between: retention (`log.retention.check.interval.ms`, 5 minutes), expiry of
+producers (10 minutes), `flush.ms` (never, unless `log.flush.scheduler.interval.ms` is set). What is
+done every second or few asks nobody: removals wait in a heap, logs and partitions enter themselves
+for the checkpoints. A file's removal and a checkpoint's lines and fsync are made in a thread.
 """
 
 from __future__ import annotations
@@ -15,6 +18,8 @@ import trio
 from kbroker import descriptors
 from kbroker.storage.errors import DiskError, DiskFull
 
+from .turns import Turn
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
@@ -26,6 +31,11 @@ if TYPE_CHECKING:
     from .table import PartitionTable
 
 DELETION_POLL_S = 1.0
+# Logs that a checkpoint takes up before others have their turn, and its turns at most.
+CHANGES_A_TURN = 200
+TURNS_MAX = 10_000
+# Of those that only have a look taken at them.
+LOOKED_AT_A_TURN = 200
 NEVER_S = 10.0 * 365 * 86_400  # an interval longer than this is never reached
 
 log = logging.getLogger("kbroker.maintenance")
@@ -41,7 +51,7 @@ class Maintenance:
         config: BrokerConfig,
         clock: Clock,
         request_flush: Callable[[Partition], None],
-        open_cramped: Callable[[], None],
+        open_cramped: Callable[[], Awaitable[None]],
     ) -> None:
         """`open_cramped` tries once more to open what could not be opened on a full disk."""
         self._table = table
@@ -107,14 +117,16 @@ class Maintenance:
     async def _deletions(self) -> None:
         while True:
             await trio.sleep(DELETION_POLL_S)
-            self._open_cramped()
+            await self._open_cramped()
             if descriptors.is_short():
                 self._store.relieve()
             await self._in_thread(self._store.take_expired_deletions(self._clock.wall_ms()), None)
 
     async def _flush_overdue(self) -> None:
         now_ms = self._clock.wall_ms()
+        turn = Turn(LOOKED_AT_A_TURN)
         for partition in self._table:
+            await turn.next()
             opened = partition.log
             if (
                 not partition.offline
@@ -126,18 +138,31 @@ class Maintenance:
 
     async def _expire_producers(self) -> None:
         now_ms = self._clock.wall_ms()
+        turn = Turn(LOOKED_AT_A_TURN)
         for partition in self._table:
+            await turn.next()
             partition.log.remove_expired_producers(now_ms)
-            await trio.lowlevel.checkpoint()
+        await trio.lowlevel.checkpoint()
 
     async def _checkpoint_offsets(self) -> None:
-        await self._checkpoint(self._store.offset_checkpoints())
+        await self._checkpoint(self._store.note_offsets, self._store.offset_checkpoints)
 
     async def _checkpoint_high_watermarks(self) -> None:
-        await self._checkpoint(self._store.high_watermark_checkpoints())
+        await self._checkpoint(
+            self._store.note_high_watermarks, self._store.high_watermark_checkpoints
+        )
 
-    async def _checkpoint(self, writes: list[Callable[[], None]]) -> None:
-        await self._in_thread(writes, self._store.checkpoint_limiter)
+    async def _checkpoint(
+        self, note: Callable[[int], int], writes: Callable[[], list[Callable[[], None]]]
+    ) -> None:
+        """`note` takes up at most so many changes and tells how many; what comes meanwhile may be
+        left to `writes`, so that a busy broker gets to it.
+        """
+        for _ in range(TURNS_MAX):
+            if note(CHANGES_A_TURN) < CHANGES_A_TURN:
+                break
+            await trio.lowlevel.checkpoint()
+        await self._in_thread(writes(), self._store.checkpoint_limiter)
 
     async def _in_thread(
         self, work: list[Callable[[], None]], limiter: trio.CapacityLimiter | None

@@ -1,13 +1,17 @@
 """Makes this broker what the metadata image says: opens, leads, configures and deletes its
 partitions (Kafka's BrokerMetadataPublisher).
 
-`apply` runs as the committed records are replayed, before anyone who waits for them is answered.
+`apply` runs as the committed records are replayed, before anyone who waits for them is answered. A
+delta may tell of thousands of partitions: requests have their turn between some and the next. What
+they find meanwhile is what a client of Apache Kafka finds too, metadata that are ahead of the logs.
 """
 
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
+
+import trio
 
 from kbroker.config import log_config
 from kbroker.controller.features import DIRECTORY_ASSIGNMENT_SINCE
@@ -17,13 +21,15 @@ from kbroker.wire.errors import ErrorCode
 
 from .log_store import OfflineLogDir
 from .partition import Partition
+from .turns import Turn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     from kbroker.config import DynamicConfigs
     from kbroker.controller.delta import ImageDelta
     from kbroker.controller.image import MetadataImage, TopicImage
+    from kbroker.storage.log_dir import LogDir
 
     from .assignments import Assignments
     from .log_store import LogStore
@@ -31,6 +37,10 @@ if TYPE_CHECKING:
     from .table import PartitionTable
 
 CONSUMER_OFFSETS = "__consumer_offsets"
+# To make or to remove a partition's log takes half a millisecond or so, more on a slow disk.
+PARTITIONS_A_TURN: Final = 16
+RECONFIGURED_A_TURN: Final = 500
+CRAMPED_AGAIN_MAX: Final = 16
 
 log = logging.getLogger("kbroker.publisher")
 
@@ -67,31 +77,45 @@ class Publisher:
         self._request_flush = request_flush
         self._assignments = assignments
         self._moves = moves
-        # Partitions that could not be made for want of room.
-        self._cramped: set[tuple[bytes, int]] = set()
-        configs.on_topic_change(self._reconfigure)
+        # Partitions that could not be made for want of room, whoever waits longest first.
+        self._cramped: dict[tuple[bytes, int], None] = {}
+        # Topics whose configuration has changed; None: perhaps that of all.
+        self._reconfigured: dict[str | None, None] = {}
+        configs.on_topic_change(self._note_configuration)
 
-    def apply(self, delta: ImageDelta, image: MetadataImage) -> None:
-        for topic in delta.topics_deleted.values():
-            self._delete(topic)
-        if delta.topics_deleted:
-            self._groups.on_topics_deleted(
-                (t.name, t.topic_id) for t in delta.topics_deleted.values()
-            )
-        if delta.configs_changed:
-            self._configs.apply(delta.configs_changed)
-        for topic_id, indexes in delta.partitions_changed.items():
-            topic = image.topics_by_id[topic_id]
-            for index in sorted(indexes):
-                self._follow(topic, index, image.metadata_version)
+    async def apply(self, delta: ImageDelta, image: MetadataImage) -> None:
+        """One delta at a time, in order. `image` does not change until this returns.
 
-    def open_cramped(self, image: MetadataImage) -> None:
-        """Try once more to open what could not be opened on a full disk."""
-        waiting, self._cramped = self._cramped, set()
-        for topic_id, index in sorted(waiting):
+        Done whole even if it is cancelled: what would be left of deleted topics, nobody would
+        remove. What a crash leaves undone the next start does from the metadata log.
+        """
+        with trio.CancelScope(shield=True):
+            if delta.topics_deleted:
+                await self._delete_topics(delta.topics_deleted.values())
+            if delta.configs_changed:
+                self._configs.apply(delta.configs_changed)
+            if self._reconfigured:
+                await self._reconfigure()
+            turn = Turn(PARTITIONS_A_TURN)
+            for topic_id, indexes in delta.partitions_changed.items():
+                topic = image.topics_by_id[topic_id]
+                for index in sorted(indexes):
+                    await turn.next()
+                    self._follow(topic, index, image.metadata_version)
+
+    async def open_cramped(self, image: MetadataImage) -> None:
+        """Try once more to open what could not be opened on a full disk, until some fail again."""
+        turn = Turn(PARTITIONS_A_TURN)
+        failures = 0
+        for topic_id, index in list(self._cramped):
+            if failures == CRAMPED_AGAIN_MAX:
+                return
+            await turn.next()
+            self._cramped.pop((topic_id, index), None)
             topic = image.topics_by_id.get(topic_id)
             if topic is not None:
                 self._follow(topic, index, image.metadata_version)
+                failures += (topic_id, index) in self._cramped
 
     def _follow(self, topic: TopicImage, index: int, metadata_version: int) -> None:
         state = topic.partitions[index]
@@ -114,7 +138,7 @@ class Publisher:
                     log.error("%s-%d cannot be opened: %s", topic.name, index, error)
                 self._table.mark_unopened(topic.name, index, ErrorCode.KAFKA_STORAGE_ERROR)
                 if isinstance(error, DiskFull):
-                    self._cramped.add((topic.topic_id, index))
+                    self._cramped[topic.topic_id, index] = None
                 elif isinstance(error, DiskError):
                     self._store.suspect_holder(topic.name, index)
                 return
@@ -146,21 +170,52 @@ class Publisher:
             elif was_leader:
                 self._groups.on_resigned(index)
 
-    def _delete(self, topic: TopicImage) -> None:
-        self._configs.changed(ResourceType.TOPIC, topic.name)
-        for partition in self._table.remove(topic.name, topic.topic_id):
-            if topic.name == CONSUMER_OFFSETS and partition.is_leader:
-                self._groups.on_resigned(partition.index)
-            partition.remove()
-            self._moves.cancel(partition)
+    async def _delete_topics(self, topics: Collection[TopicImage]) -> None:
+        directories: dict[LogDir, None] = {}
+        turn = Turn(PARTITIONS_A_TURN)
+        for topic in topics:
+            self._configs.changed(ResourceType.TOPIC, topic.name)
+            for partition in self._table.remove(topic.name, topic.topic_id):
+                await turn.next()
+                self._delete(partition, directories)
+        # Before a topic of the same name may come, and once for all that lie in a directory: each
+        # sync waits for the disk.
+        for directory in directories:
             try:
-                self._store.delete(partition)
+                await trio.to_thread.run_sync(directory.sync_names)
             except DiskError as error:
-                # The next start finds a directory of a topic that is no more, and sets it aside.
-                log.error("%s-%d stays on disk: %s", topic.name, partition.index, error)
+                log.error("deleted topics may come back as strays: %s", error)
+                self._store.suspect(directory.path)
+        self._groups.on_topics_deleted((topic.name, topic.topic_id) for topic in topics)
 
-    def _reconfigure(self, topic: str | None) -> None:
-        """The configuration of a topic changed, or (None) perhaps that of all."""
-        for partition in self._table if topic is None else self._table.of_topic(topic):
+    def _delete(self, partition: Partition, directories: dict[LogDir, None]) -> None:
+        """`directories` gets the one whose names have changed."""
+        if partition.topic == CONSUMER_OFFSETS and partition.is_leader:
+            self._groups.on_resigned(partition.index)
+        partition.remove()
+        self._moves.cancel(partition)
+        directory = self._store.directory_of(partition.log)
+        try:
+            self._store.delete(partition)
+        except DiskError as error:
+            # The next start finds a directory of a topic that is no more, and sets it aside.
+            log.error("%s-%d stays on disk: %s", partition.topic, partition.index, error)
+        if directory is not None:
+            directories[directory] = None
+
+    def _note_configuration(self, topic: str | None) -> None:
+        self._reconfigured[topic] = None
+
+    async def _reconfigure(self) -> None:
+        """Tell the logs of the topics whose configuration has changed."""
+        topics, self._reconfigured = self._reconfigured, {}
+        turn = Turn(RECONFIGURED_A_TURN)
+        for partition in self._partitions_of(topics):
+            await turn.next()
             partition.log.update_config(log_config(self._configs.topic(partition.topic)))
             self._moves.reconfigure(partition)
+
+    def _partitions_of(self, topics: Collection[str | None]) -> Iterable[Partition]:
+        if None in topics:
+            return self._table
+        return (each for name in topics if name is not None for each in self._table.of_topic(name))

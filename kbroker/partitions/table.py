@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 from kbroker.wire.errors import ErrorCode, RequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from .partition import Partition
 
 ZERO_UUID = bytes(16)
+_NONE: Mapping[int, ErrorCode] = {}
 
 
 class PartitionTable:
@@ -20,7 +21,7 @@ class PartitionTable:
     def __init__(self) -> None:
         self._by_name: dict[str, dict[int, Partition]] = {}
         self._by_id: dict[bytes, dict[int, Partition]] = {}
-        self._unopened: dict[tuple[str, int], ErrorCode] = {}
+        self._unopened: dict[str, dict[int, ErrorCode]] = {}
 
     def __iter__(self) -> Iterator[Partition]:
         for partitions in list(self._by_name.values()):
@@ -32,23 +33,25 @@ class PartitionTable:
     def add(self, partition: Partition) -> None:
         partitions = self._by_name.setdefault(partition.topic, {})
         partitions[partition.index] = partition
-        self._unopened.pop((partition.topic, partition.index), None)
+        if partition.topic in self._unopened:
+            self._unopened[partition.topic].pop(partition.index, None)
         self._by_id[partition.topic_id] = partitions
 
     def remove(self, topic: str, topic_id: bytes) -> list[Partition]:
         """Takes a topic out; its partitions here."""
-        self._unopened = {key: why for key, why in self._unopened.items() if key[0] != topic}
+        self._unopened.pop(topic, None)
         partitions = self._by_name.pop(topic, {})
         self._by_id.pop(topic_id, None)
         return list(partitions.values())
 
     def mark_unopened(self, topic: str, index: int, why: ErrorCode) -> None:
         """The partition belongs here, and its log cannot be opened, or must not be."""
-        self._unopened[topic, index] = why
+        self._unopened.setdefault(topic, {})[index] = why
 
     def why_missing(self, topic: str, index: int) -> ErrorCode:
         """What to tell who asks for a partition that is not in the table."""
-        return self._unopened.get((topic, index), ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
+        unopened = self._unopened.get(topic, _NONE)
+        return unopened.get(index, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
 
     def get(self, topic: str, index: int) -> Partition | None:
         partitions = self._by_name.get(topic)

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import errno
 import os
 from dataclasses import replace
 from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from kbroker.storage import names
 from kbroker.storage.checkpoints import (
@@ -13,6 +16,7 @@ from kbroker.storage.checkpoints import (
     LOG_START_OFFSET_CHECKPOINT,
     META_PROPERTIES,
     RECOVERY_POINT_CHECKPOINT,
+    REPLICATION_OFFSET_CHECKPOINT,
     MetaProperties,
     read_offsets,
 )
@@ -57,7 +61,8 @@ def test_logs_come_back_after_a_clean_stop() -> None:
     for index in range(3):
         fill(log_dir.open_log("t", index, PAIRS, now_ms=NOW_MS, topic_id=ID), index * 2)
     log_dir.logs["t", 2].increment_log_start_offset(1)
-    log_dir.close({("t", 2): 3})
+    log_dir.note_high_watermark("t", 2, 3)
+    log_dir.close()
     assert disk.exists(f"/data/{CLEAN_SHUTDOWN}")
     log_dir = start(disk)
     assert log_dir.is_clean
@@ -169,8 +174,12 @@ def test_checkpoints_are_written_where_they_changed() -> None:
     (write,) = log_dir.offset_checkpoints()
     write()
     assert read_offsets(disk, f"/data/{LOG_START_OFFSET_CHECKPOINT}") == {("t", 0): 1}
-    assert len(log_dir.high_watermark_checkpoint({("t", 0): 2})) == 1
-    assert log_dir.high_watermark_checkpoint({("t", 0): 2}) == []
+    log_dir.note_high_watermark("t", 0, 2)
+    (write,) = log_dir.high_watermark_checkpoint()
+    write()
+    assert read_offsets(disk, f"/data/{REPLICATION_OFFSET_CHECKPOINT}") == {("t", 0): 2}
+    log_dir.note_high_watermark("t", 0, 2)
+    assert log_dir.high_watermark_checkpoint() == []
 
 
 def test_a_deleted_partition_can_be_made_again() -> None:
@@ -299,3 +308,103 @@ def test_an_unreadable_directory_is_an_error(tmp_path: Path) -> None:
         open_log_dir(OsDisk(), f"{tmp_path}/file", rng=Random(1), now_ms=NOW_MS)
     with pytest.raises(DiskError):
         open_log_dir(OsDisk(), f"{tmp_path}/file/below", rng=Random(1), now_ms=NOW_MS)
+
+
+OPERATIONS = ("append", "flush", "roll", "delete_records", "retain", "truncate", "delete", "close")
+
+
+@given(st.lists(st.tuples(st.sampled_from(OPERATIONS), st.integers(0, 2), st.booleans())))
+@settings(deadline=None)
+def test_checkpoints_say_what_the_logs_say_though_only_those_that_changed_are_asked(
+    operations: list[tuple[str, int, bool]],
+) -> None:
+    """After any operations: each log's own offsets, and nothing of those that are gone."""
+    disk = new_disk()
+    log_dir = start(disk)
+    now_ms = NOW_MS
+    for operation, index, is_checkpointed in operations:
+        now_ms += 1
+        if ("t", index) not in log_dir.logs:
+            log_dir.open_log("t", index, PAIRS, now_ms=now_ms, topic_id=ID)
+        log = log_dir.logs["t", index]
+        match operation:
+            case "append":
+                append(log, 2)
+            case "flush":
+                log.flush()
+            case "roll":
+                log.roll(now_ms)
+            case "delete_records":
+                log.increment_log_start_offset((log.log_start_offset + log.log_end_offset + 1) // 2)
+            case "retain":
+                log.delete_old_segments(now_ms)
+            case "truncate":
+                log.truncate_to((log.log_start_offset + log.log_end_offset) // 2, now_ms)
+            case "delete":
+                log_dir.delete_log("t", index, now_ms)
+            case "close":
+                log_dir.close()
+                log_dir = start(disk)
+        if is_checkpointed or operation == "close":
+            log_dir.write_offset_checkpoints()
+            check_offset_checkpoints(disk, log_dir)
+
+
+def check_offset_checkpoints(disk: SimDisk, log_dir: LogDir) -> None:
+    points = read_offsets(disk, f"/data/{RECOVERY_POINT_CHECKPOINT}")
+    starts = read_offsets(disk, f"/data/{LOG_START_OFFSET_CHECKPOINT}")
+    assert points.keys() >= log_dir.logs.keys()
+    assert points.keys() | starts.keys() <= set(log_dir.partitions())
+    for key, log in log_dir.logs.items():
+        # What an append alone lets rise, by its one record, waits for a flush.
+        point = log.checkpoint_offset()
+        assert points[key] == point or points[key] == point - 1 == log.recovery_point - 1
+        if log.log_start_offset > log.segments.first.base_offset:
+            assert starts[key] == log.log_start_offset
+        else:
+            assert starts.get(key, log.log_start_offset) == log.log_start_offset
+
+
+def test_a_checkpoint_that_was_not_written_is_written_the_next_time() -> None:
+    disk = new_disk()
+    log_dir = start(disk)
+    log = log_dir.open_log("t", 0, PAIRS, now_ms=NOW_MS)
+    fill(log, 4)
+    log.flush()
+    log.increment_log_start_offset(1)
+    log_dir.note_high_watermark("t", 0, 4)
+    disk.fail_next("append", errno.ENOSPC, RECOVERY_POINT_CHECKPOINT)
+    with pytest.raises(DiskError):
+        log_dir.write_offset_checkpoints()
+    disk.fail_next("rename", errno.EIO, REPLICATION_OFFSET_CHECKPOINT)
+    (write,) = log_dir.high_watermark_checkpoint()
+    with pytest.raises(DiskError):
+        write()
+    assert len(log_dir.offset_checkpoints()) == 2  # taken, and never run
+    for again in log_dir.offset_checkpoints() + log_dir.high_watermark_checkpoint():
+        again()
+    assert read_offsets(disk, f"/data/{RECOVERY_POINT_CHECKPOINT}") == {("t", 0): 3}
+    assert read_offsets(disk, f"/data/{LOG_START_OFFSET_CHECKPOINT}") == {("t", 0): 1}
+    assert read_offsets(disk, f"/data/{REPLICATION_OFFSET_CHECKPOINT}") == {("t", 0): 4}
+    assert log_dir.offset_checkpoints() + log_dir.high_watermark_checkpoint() == []
+
+
+def test_a_checkpoint_that_comes_late_leaves_a_newer_one_alone() -> None:
+    disk = new_disk()
+    log_dir = start(disk)
+    log_dir.open_log("t", 0, PAIRS, now_ms=NOW_MS)
+    late = log_dir.offset_checkpoints()
+    log_dir.delete_log("t", 0, NOW_MS)
+    log_dir.write_offset_checkpoints()
+    for write in late:
+        write()
+    assert read_offsets(disk, f"/data/{RECOVERY_POINT_CHECKPOINT}") == {}
+
+
+def test_a_log_that_is_made_again_has_not_the_high_watermark_of_the_one_before() -> None:
+    log_dir = start(new_disk())
+    log_dir.open_log("t", 0, PAIRS, now_ms=NOW_MS)
+    log_dir.note_high_watermark("t", 0, 7)
+    log_dir.delete_log("t", 0, NOW_MS)
+    log_dir.open_log("t", 0, PAIRS, now_ms=NOW_MS)
+    assert log_dir.high_watermark("t", 0) == 0

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import random
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
 
@@ -15,7 +17,7 @@ from kbroker.partitions.flusher import Flusher
 from kbroker.partitions.log_store import LogStore
 from kbroker.partitions.maintenance import Maintenance
 from kbroker.partitions.moves import Moves
-from kbroker.partitions.publisher import Publisher
+from kbroker.partitions.publisher import PARTITIONS_A_TURN, Publisher
 from kbroker.partitions.table import PartitionTable
 from kbroker.storage.checkpoints import MetaProperties, read_offsets
 from kbroker.storage.log_dir import open_log_dir
@@ -77,17 +79,16 @@ class Rig:
             assignments,
             Moves(1, self.store, assignments, self.config, configs, self.clock),
         )
-        self.publish(partitions_changed={TOPIC_ID: {0}})
         self.maintenance = Maintenance(
             self.table,
             self.store,
             self.config,
             self.clock,
             self.flusher.request,
-            lambda: None,
+            trio.lowlevel.checkpoint,
         )
 
-    def publish(self, **changes: object) -> None:
+    async def publish(self, **changes: object) -> None:
         delta = {
             "topics_deleted": {},
             "partitions_changed": {},
@@ -95,7 +96,7 @@ class Rig:
             **changes,
         }
         image = SimpleNamespace(topics_by_id={TOPIC_ID: self.topic}, metadata_version=30)
-        self.publisher.apply(
+        await self.publisher.apply(
             cast("ImageDelta", SimpleNamespace(**delta)), cast("MetadataImage", image)
         )
 
@@ -111,6 +112,12 @@ class Rig:
 
     def files(self, suffix: str) -> list[str]:
         return [name for name in self.disk.list_dir("/data/t-0") if name.endswith(suffix)]
+
+
+async def new_rig(overrides: Mapping[str, str]) -> Rig:
+    rig = Rig(overrides)
+    await rig.publish(partitions_changed={TOPIC_ID: {0}})
+    return rig
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -136,11 +143,11 @@ SMALL_SEGMENTS = {"internal.segment.bytes": "600"}
     ids=["for ever", "by time", "by size", "not deleting"],
 )
 async def test_retention(overrides: dict[str, str], kept: int) -> None:
-    rig = Rig({**SMALL_SEGMENTS, **overrides})
+    rig = await new_rig({**SMALL_SEGMENTS, **overrides})
     if "compact" not in overrides.values():
         rig.append(10)
     else:
-        rig = Rig(SMALL_SEGMENTS)
+        rig = await new_rig(SMALL_SEGMENTS)
         rig.append(10)
         rig.partition.log.update_config(
             type(rig.partition.log.config)(
@@ -156,7 +163,7 @@ async def test_retention(overrides: dict[str, str], kept: int) -> None:
 async def test_deleted_files_go_after_their_delay(
     autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
 ) -> None:
-    rig = Rig({**SMALL_SEGMENTS, "retention.ms": "1000", "file.delete.delay.ms": "60000"})
+    rig = await new_rig({**SMALL_SEGMENTS, "retention.ms": "1000", "file.delete.delay.ms": "60000"})
     rig.append(10)
     rig.clock.now_ms += 5000
     await nursery.start(rig.flusher.run)
@@ -172,9 +179,9 @@ async def test_deleted_files_go_after_their_delay(
 async def test_a_deleted_topic_leaves_the_disk(
     autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
 ) -> None:
-    rig = Rig({})
+    rig = await new_rig({})
     rig.append(1)
-    rig.publish(topics_deleted={TOPIC_ID: rig.topic})
+    await rig.publish(topics_deleted={TOPIC_ID: rig.topic})
     assert rig.table.get("t", 0) is None
     names = [name for name in rig.disk.list_dir("/data") if name.startswith("t-0")]
     assert len(names) == 1
@@ -187,10 +194,10 @@ async def test_a_deleted_topic_leaves_the_disk(
 async def test_flush_ms_flushes_what_has_waited(
     autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
 ) -> None:
-    rig = Rig({"flush.ms": "5000"})
+    rig = await new_rig({"flush.ms": "5000"})
     rig.config = BrokerConfig({"log.flush.scheduler.interval.ms": "1000"})
     maintenance = Maintenance(
-        rig.table, rig.store, rig.config, rig.clock, rig.flusher.request, lambda: None
+        rig.table, rig.store, rig.config, rig.clock, rig.flusher.request, trio.lowlevel.checkpoint
     )
     await nursery.start(rig.flusher.run)
     await nursery.start(maintenance.run)
@@ -204,7 +211,7 @@ async def test_flush_ms_flushes_what_has_waited(
 async def test_checkpoints_are_written_when_something_moved(
     autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
 ) -> None:
-    rig = Rig({})
+    rig = await new_rig({})
     await nursery.start(rig.flusher.run)
     await nursery.start(rig.maintenance.run)
     rig.append(3)
@@ -221,7 +228,7 @@ async def test_checkpoints_are_written_when_something_moved(
 
 
 async def test_a_failed_fsync_takes_the_partition_offline(nursery: trio.Nursery) -> None:
-    rig = Rig({"flush.messages": "1"})
+    rig = await new_rig({"flush.messages": "1"})
     await nursery.start(rig.flusher.run)
     rig.disk.fail_next("fsync")
     rig.append(1)
@@ -229,3 +236,96 @@ async def test_a_failed_fsync_takes_the_partition_offline(nursery: trio.Nursery)
         while not rig.partition.offline:
             await trio.lowlevel.checkpoint()
     assert rig.partition.high_watermark == 0
+
+
+def with_partitions(rig: Rig, count: int) -> Rig:
+    rig.topic.partitions.update({index: rig.topic.partitions[0] for index in range(count)})
+    return rig
+
+
+async def test_a_large_delta_lets_others_have_their_turn(nursery: trio.Nursery) -> None:
+    rig = with_partitions(Rig({}), 100)
+    sizes = []
+
+    async def look() -> None:
+        while len(rig.table) < 100:
+            sizes.append(len(rig.table))
+            await trio.lowlevel.checkpoint()
+
+    nursery.start_soon(look)
+    await rig.publish(partitions_changed={TOPIC_ID: set(range(100))})
+    assert len(rig.table) == 100
+    assert sizes == sorted(sizes)
+    # Tasks take turns in any order, so one may have two before the other has its next.
+    steps = [after - before for before, after in pairwise([*sizes, 100])]
+    assert max(steps) <= 2 * PARTITIONS_A_TURN
+
+
+async def test_a_delta_that_was_begun_is_done_whole() -> None:
+    rig = with_partitions(Rig({}), 100)
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await rig.publish(partitions_changed={TOPIC_ID: set(range(100))})
+    assert len(rig.table) == 100
+    with trio.CancelScope() as scope:
+        scope.cancel()
+        await rig.publish(topics_deleted={TOPIC_ID: rig.topic})
+    assert len(rig.table) == 0
+    names = [name for name in rig.disk.list_dir("/data") if name.startswith("t-")]
+    assert len(names) == 100
+    assert all(name.endswith("-delete") for name in names)
+
+
+async def test_deleted_topics_are_synced_before_anyone_is_told() -> None:
+    rig = with_partitions(Rig({}), 100)
+    await rig.publish(partitions_changed={TOPIC_ID: set(range(100))})
+    rig.disk.fsync_dir("/")
+    rig.disk.fsync_dir("/data")
+    calls = rig.disk.calls
+    await rig.publish(topics_deleted={TOPIC_ID: rig.topic})
+    assert rig.disk.calls - calls == 100 + 1  # a rename each, one sync for all
+    rig.disk.power_loss(random.Random(3))
+    names = [name for name in rig.disk.list_dir("/data") if name.startswith("t-")]
+    assert len(names) == 100
+    assert all(name.endswith("-delete") for name in names)
+
+
+async def test_a_sync_of_deleted_topics_that_fails_puts_the_directory_under_suspicion() -> None:
+    rig = await new_rig({})
+    suspects: list[str] = []
+    rig.store.suspect = suspects.append
+    rig.disk.fail_next("fsync_dir", path_part="/data")
+    await rig.publish(topics_deleted={TOPIC_ID: rig.topic})
+    assert suspects == ["/data"]
+    assert rig.table.get("t", 0) is None
+
+
+async def test_a_high_watermark_that_was_not_written_is_written_though_it_moves_no_more(
+    autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
+) -> None:
+    rig = await new_rig({})
+    await nursery.start(rig.maintenance.run)
+    rig.append(3)
+    rig.disk.fail_next("append", errno.ENOSPC, "replication-offset-checkpoint")
+    path = "/data/replication-offset-checkpoint"
+    await until(lambda: read_offsets(rig.disk, path) == {("t", 0): 3})
+
+
+async def test_what_found_no_room_is_opened_when_there_is_some(
+    autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
+) -> None:
+    rig = with_partitions(Rig({}), 100)
+    rig.disk.capacity = 0
+    await rig.publish(partitions_changed={TOPIC_ID: set(range(100))})
+    assert len(rig.table) == 0
+    image = cast(
+        "MetadataImage", SimpleNamespace(topics_by_id={TOPIC_ID: rig.topic}, metadata_version=30)
+    )
+    calls = rig.disk.calls
+    await rig.publisher.open_cramped(image)
+    some = rig.disk.calls - calls
+    assert len(rig.table) == 0
+    rig.disk.capacity = None
+    await rig.publisher.open_cramped(image)
+    assert len(rig.table) == 100
+    assert some < (rig.disk.calls - calls) / 3  # it was soon clear that there was none
