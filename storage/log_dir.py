@@ -9,6 +9,7 @@ at the very end of `close`, when everything it vouches for is synced.
 from __future__ import annotations
 
 import logging
+import threading
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -109,6 +110,8 @@ class LogDir:
         # is written where these differ, so that a write that failed or never ran is repeated.
         self._changes = dict.fromkeys(_CHECKPOINTS, 0)
         self._written = dict.fromkeys(_CHECKPOINTS, 0)
+        # A write in a thread may be overtaken by one in line, with the same temporary file.
+        self._writing = threading.Lock()
         if not disk.exists(f"{path}/{LOG_START_OFFSET_CHECKPOINT}"):
             # Which Kafka writes even where nothing stands in it.
             self._changes[LOG_START_OFFSET_CHECKPOINT] = 1
@@ -457,8 +460,8 @@ class LogDir:
     def offset_checkpoints(self) -> list[Callable[[], None]]:
         """Writes of the recovery points and log start offsets, where they have changed.
 
-        Of this moment's offsets: each write blocks and may be run in a thread, one at a time. It
-        costs as much as there are partitions, since each file names all of them.
+        Of this moment's offsets: each write blocks and may be run in a thread. It costs as much as
+        there are partitions, since each file names all of them.
         """
         self.note_offsets(len(self._changed))
         self._forget_gone()
@@ -496,9 +499,12 @@ class LogDir:
         return [partial(self._write_checkpoint, name, dict(offsets), changes)]
 
     def _write_checkpoint(self, name: str, offsets: Mapping[Partition, int], changes: int) -> None:
-        if changes > self._written[name]:  # else somebody was faster, with newer offsets perhaps
-            write_offsets(self._disk, f"{self.path}/{name}", offsets)
-            self._written[name] = max(self._written[name], changes)
+        with self._writing:
+            if (
+                changes > self._written[name]
+            ):  # else somebody was faster, with newer offsets perhaps
+                write_offsets(self._disk, f"{self.path}/{name}", offsets)
+                self._written[name] = changes
 
     def _read_checkpoint(self, name: str) -> dict[Partition, int]:
         path = f"{self.path}/{name}"

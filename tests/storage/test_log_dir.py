@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import errno
 import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from random import Random
 from typing import TYPE_CHECKING
@@ -20,7 +22,7 @@ from kbroker.storage.checkpoints import (
     MetaProperties,
     read_offsets,
 )
-from kbroker.storage.disk import OsDisk
+from kbroker.storage.disk import TEMPORARY_SUFFIX, OsDisk
 from kbroker.storage.errors import CorruptFile, DiskError, LogDirLocked
 from kbroker.storage.log_dir import ForeignLogDir, LogDir, open_log_dir
 from tests.storage.logs import NOW_MS, SMALL, append, base_offsets, batch_of, fill, new_disk
@@ -179,6 +181,42 @@ def test_checkpoints_are_written_where_they_changed() -> None:
     write()
     assert read_offsets(disk, f"/data/{REPLICATION_OFFSET_CHECKPOINT}") == {("t", 0): 2}
     log_dir.note_high_watermark("t", 0, 2)
+    assert log_dir.high_watermark_checkpoint() == []
+
+
+def test_two_writes_of_one_checkpoint_take_turns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One in a thread and one in line have the same temporary file, and the newer one stays."""
+    log_dir = open_log_dir(OsDisk(), str(tmp_path), rng=Random(1), now_ms=NOW_MS)
+    log_dir.format(META)
+    log_dir.open_log("t", 0, PAIRS, now_ms=NOW_MS)
+    begun, go_on = threading.Event(), threading.Event()
+    write_file = OsDisk.write_file_atomic
+
+    def slowly(self: OsDisk, path: str, content: bytes, *, sync: bool = True) -> None:
+        if not begun.is_set():
+            begun.set()
+            go_on.wait(60)
+        assert not self.exists(path + TEMPORARY_SUFFIX)
+        write_file(self, path, content, sync=sync)
+
+    monkeypatch.setattr(OsDisk, "write_file_atomic", slowly)
+    with ThreadPoolExecutor() as pool:
+        log_dir.note_high_watermark("t", 0, 1)
+        (older,) = log_dir.high_watermark_checkpoint()
+        log_dir.note_high_watermark("t", 0, 2)
+        (newer,) = log_dir.high_watermark_checkpoint()
+        first = pool.submit(older)
+        assert begun.wait(60)
+        second = pool.submit(newer)
+        with pytest.raises(TimeoutError):
+            second.result(0.05)
+        go_on.set()
+        first.result(60)
+        second.result(60)
+    path = f"{tmp_path}/{REPLICATION_OFFSET_CHECKPOINT}"
+    assert read_offsets(OsDisk(), path) == {("t", 0): 2}
     assert log_dir.high_watermark_checkpoint() == []
 
 
