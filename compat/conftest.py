@@ -36,7 +36,9 @@ if TYPE_CHECKING:
 # Their assertions shall say what they compared. Nothing has imported them yet.
 pytest.register_assert_rewrite(
     "compat.behaviour.asking",
+    "compat.behaviour.consumer_groups",
     "compat.behaviour.groups",
+    "compat.behaviour.share_groups",
     "compat.clients.member",
     "compat.clients.records",
     "compat.late",
@@ -79,6 +81,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "client(name): which of the stock clients judges")
     config.addinivalue_line("markers", "java: needs Java and Maven")
     config.addinivalue_line("markers", "own_broker: starts one itself, whichever is judged")
+    config.addinivalue_line("markers", "needs(*requests): not judged where these are not served")
     # Errors are for warnings of ours: at import these come from the clients' own modules.
     config.addinivalue_line("filterwarnings", r"ignore::DeprecationWarning:(aio)?kafka\.")
     bootstrap = config.getoption("bootstrap")
@@ -146,17 +149,30 @@ def _asked(request: pytest.FixtureRequest) -> Iterator[None]:
     """Note which versions of which APIs a test asks frame by frame."""
     asked: set[tuple[int, int]] = set()
     request.node.stash[ASKED] = asked
-    served = request.config.stash.get(SERVED, None)
+    served = request.config.stash.get(SERVED, {})
+    is_theirs = request.config.getoption("bootstrap") and served
 
     def note(key: int, version: int) -> None:
         asked.add((key, version))
-        if served is not None and version not in served.get(key, ()):
+        if is_theirs and version not in served.get(key, ()):
             name = API_TABLE[key].name if key in API_TABLE else key
             pytest.skip(f"{name} v{version} is not served")
 
     RawClient.noting = note
     yield
     RawClient.noting = None
+
+
+@pytest.fixture(autouse=True)
+def _needed(request: pytest.FixtureRequest) -> None:
+    """What whole APIs a test needs, of any broker: one that lacks them is not judged by it."""
+    needed = {one for mark in request.node.iter_markers("needs") for one in mark.args}
+    if needed:
+        request.getfixturevalue("broker")
+        served = request.config.stash[SERVED]
+        missing = sorted(API_TABLE[one.API_KEY].name for one in needed if one.API_KEY not in served)
+        if missing:
+            pytest.skip(f"{missing[0]} is not served")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -167,6 +183,8 @@ def pytest_runtest_makereport(
     report = yield
     if report.when == "call" or not report.passed:
         outcome = {"passed": PASSED, "failed": FAILED}.get(report.outcome, NOT_JUDGED)
+        if report.skipped and hasattr(report, "wasxfail"):
+            outcome = FAILED  # though it is known
         why = ""
         if call.excinfo is not None:
             shown = getattr(call.excinfo.value, "msg", None) or call.excinfo.exconly()
@@ -235,13 +253,9 @@ def broker(request: pytest.FixtureRequest) -> Iterator[Broker]:
     bootstrap = request.config.getoption("bootstrap")
     if bootstrap:
         try:
-            with RawClient(bootstrap.host, bootstrap.port) as raw:
-                answer = raw.ask(ApiVersionsRequest(), 0, ApiVersionsResponse)
+            request.config.stash[SERVED] = _served(bootstrap)
         except (OSError, ValueError) as error:
             pytest.exit(f"no broker at {bootstrap.bootstrap}: {error}", returncode=1)
-        request.config.stash[SERVED] = {
-            one.api_key: range(one.min_version, one.max_version + 1) for one in answer.api_keys
-        }
         yield bootstrap
         return
     start: Callable[[Mapping[str, str]], BrokerProcess] = request.getfixturevalue("start_broker")
@@ -249,6 +263,7 @@ def broker(request: pytest.FixtureRequest) -> Iterator[Broker]:
         process = start({})
     except BrokerError as error:
         pytest.exit(f"no broker to test: {error}", returncode=1)  # not the same error 400 times
+    request.config.stash[SERVED] = _served(process)
     yield process
     died = not process.running
     log = process.log_tail()
@@ -256,6 +271,13 @@ def broker(request: pytest.FixtureRequest) -> Iterator[Broker]:
         process.stop()
     process.wipe()
     assert not died, f"the shared broker died:\n{log}"
+
+
+def _served(broker: Broker) -> dict[int, range]:
+    """The versions of each API that it advertises."""
+    with RawClient(broker.host, broker.port) as raw:
+        answer = raw.ask(ApiVersionsRequest(), 0, ApiVersionsResponse)
+    return {one.api_key: range(one.min_version, one.max_version + 1) for one in answer.api_keys}
 
 
 @pytest.fixture

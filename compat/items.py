@@ -30,8 +30,8 @@ ITEMS = {
     21: "looking up a coordinator disturbs no group, at every version",
     22: "many groups form at once; members lose nothing",
     23: "the first lookup of a coordinator is retriable at worst; groups survive a restart",
-    24: "joins: member ids, static members, timeouts",
-    25: "share groups",
+    24: "joins: member ids, static members, timeouts; the consumer protocol of KIP-848",
+    25: "share groups: assignments, locks, delivery counts, acknowledgements, isolation",
     26: "DescribeConfigs: every key with value, source and synonyms",
     27: "configs change one by one or together; what is unknown is an error",
     28: "topics: good and bad in one request, defaults, validation, auto-creation, deletion",
@@ -44,12 +44,8 @@ AHEAD = {
     18: "transactions are not judged yet",
     19: "transactions are not judged yet",
     20: "transactions are not judged yet",
-    25: "share groups are not judged yet",
 }
 # Items of which a part is not judged yet.
 PARTLY = {
     21: "coordinators of transactions are not judged yet",
-    24: "the consumer protocol of KIP-848 is not judged yet",
-    30: "compaction is not judged yet",
-    31: "leaders that move need several nodes",
 }

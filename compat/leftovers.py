@@ -8,6 +8,14 @@ from compat.raw import RawClient
 from kbroker.wire.api_keys import API_TABLE
 from kbroker.wire.errors import ErrorCode
 from kbroker.wire.messages.api_versions import ApiVersionsRequest, ApiVersionsResponse
+from kbroker.wire.messages.consumer_group_describe import (
+    ConsumerGroupDescribeRequest,
+    ConsumerGroupDescribeResponse,
+)
+from kbroker.wire.messages.consumer_group_heartbeat import (
+    ConsumerGroupHeartbeatRequest,
+    ConsumerGroupHeartbeatResponse,
+)
 from kbroker.wire.messages.delete_groups import DeleteGroupsRequest, DeleteGroupsResponse
 from kbroker.wire.messages.delete_topics import (
     DeleteTopicsRequest,
@@ -18,6 +26,14 @@ from kbroker.wire.messages.describe_groups import DescribeGroupsRequest, Describ
 from kbroker.wire.messages.leave_group import LeaveGroupRequest, LeaveGroupResponse, MemberIdentity
 from kbroker.wire.messages.list_groups import ListGroupsRequest, ListGroupsResponse
 from kbroker.wire.messages.metadata import MetadataRequest, MetadataResponse
+from kbroker.wire.messages.share_group_describe import (
+    ShareGroupDescribeRequest,
+    ShareGroupDescribeResponse,
+)
+from kbroker.wire.messages.share_group_heartbeat import (
+    ShareGroupHeartbeatRequest,
+    ShareGroupHeartbeatResponse,
+)
 
 if TYPE_CHECKING:
     from compat.brokers import Broker
@@ -26,6 +42,7 @@ if TYPE_CHECKING:
 GONE = (ErrorCode.NONE, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, ErrorCode.GROUP_ID_NOT_FOUND)
 NAMES_ONLY = 5  # the last version of DeleteTopics that takes names alone
 LEAVES_FOR_OTHERS = 3  # the first version of LeaveGroup that names several members
+LEAVING = -1  # the epoch of a member of a consumer or share group that leaves
 ONE_LISTING = 4  # the last version of Metadata that has no topic ids to leave out
 
 
@@ -51,12 +68,20 @@ def remove(broker: Broker, session: str) -> list[str]:
             version = newest(MetadataRequest, ONE_LISTING)
             found = raw.ask(MetadataRequest(topics=None), version, MetadataResponse).topics
             names = [topic.name for topic in found if topic.name and mark in topic.name]
-            left = _topics(raw, names, newest(DeleteTopicsRequest, NAMES_ONLY))
             listed = raw.ask(ListGroupsRequest(), newest(ListGroupsRequest), ListGroupsResponse)
-            groups = [group.group_id for group in listed.groups if mark in group.group_id]
-            for group in groups:
-                _empty(raw, group, newest(DescribeGroupsRequest), newest(LeaveGroupRequest))
-            return left + _groups(raw, groups, newest(DeleteGroupsRequest))
+            ours = [group for group in listed.groups if mark in group.group_id]
+            groups = [group.group_id for group in ours]
+            for group in ours:
+                if group.group_type == "consumer":
+                    _empty_consumer_group(raw, group.group_id)
+                elif group.group_type == "share":
+                    _empty_share_group(raw, group.group_id)
+                else:
+                    versions = newest(DescribeGroupsRequest), newest(LeaveGroupRequest)
+                    _empty(raw, group.group_id, *versions)
+            # Before their topics, of which a share group has state.
+            left = _groups(raw, groups, newest(DeleteGroupsRequest))
+            return left + _topics(raw, names, newest(DeleteTopicsRequest, NAMES_ONLY))
     except (OSError, ValueError, KeyError) as error:
         return [f"whatever has {mark} in its name ({type(error).__name__}: {error})"]
 
@@ -83,6 +108,29 @@ def _empty(raw: RawClient, group: str, describe: int, leave: int) -> None:
         members = [MemberIdentity(member_id=member.member_id) for member in found]
         leaving = LeaveGroupRequest(group_id=group, members=members)
         raw.ask(leaving, leave, LeaveGroupResponse)
+
+
+def _empty_consumer_group(raw: RawClient, group: str) -> None:
+    request = ConsumerGroupDescribeRequest(group_ids=[group])
+    (found,) = raw.ask(request, 0, ConsumerGroupDescribeResponse).groups
+    for member in found.members:
+        leaving = ConsumerGroupHeartbeatRequest(
+            group_id=group,
+            member_id=member.member_id,
+            instance_id=member.instance_id,
+            member_epoch=LEAVING,
+        )
+        raw.ask(leaving, 0, ConsumerGroupHeartbeatResponse)
+
+
+def _empty_share_group(raw: RawClient, group: str) -> None:
+    request = ShareGroupDescribeRequest(group_ids=[group])
+    (found,) = raw.ask(request, 1, ShareGroupDescribeResponse).groups
+    for member in found.members:
+        leaving = ShareGroupHeartbeatRequest(
+            group_id=group, member_id=member.member_id, member_epoch=LEAVING
+        )
+        raw.ask(leaving, 1, ShareGroupHeartbeatResponse)
 
 
 def _groups(raw: RawClient, groups: list[str], version: int) -> list[str]:
