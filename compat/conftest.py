@@ -25,7 +25,7 @@ from compat.brokers import Address, ApacheKafka, Broker, BrokerError, BrokerProc
 from compat.leftovers import made_by, remove
 from compat.raw import RawClient
 from compat.verdict import FAILED, NOT_JUDGED, PASSED, Verdict
-from kbroker.wire.api_keys import API_TABLE
+from kbroker.wire.api_keys import API_TABLE, ApiKey
 from kbroker.wire.messages.api_versions import ApiVersionsRequest, ApiVersionsResponse
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 pytest.register_assert_rewrite(
     "compat.behaviour.asking",
     "compat.behaviour.groups",
+    "compat.behaviour.transactions",
     "compat.clients.member",
     "compat.clients.records",
     "compat.late",
@@ -49,6 +50,12 @@ FOREIGN_WARNINGS = ("default", "ignore::DeprecationWarning", "ignore::ResourceWa
 JUDGES = ("behaviour", "clients")
 KINDS: Mapping[str, type[Kbroker | ApacheKafka]] = {"kbroker": Kbroker, "apache": ApacheKafka}
 CLIENTS = ("kafka-python", "aiokafka", "librdkafka", "java")
+OF_TRANSACTIONS = (
+    ApiKey.ADD_PARTITIONS_TO_TXN,
+    ApiKey.ADD_OFFSETS_TO_TXN,
+    ApiKey.END_TXN,
+    ApiKey.TXN_OFFSET_COMMIT,
+)
 VERDICT = pytest.StashKey[Verdict]()
 SESSION = pytest.StashKey[str]()  # what the names of this session's topics and groups have in them
 SERVED = pytest.StashKey[dict[int, range]]()
@@ -256,6 +263,20 @@ def broker(request: pytest.FixtureRequest) -> Iterator[Broker]:
         process.stop()
     process.wipe()
     assert not died, f"the shared broker died:\n{log}"
+
+
+@pytest.fixture(scope="session")
+def transactions(broker: Broker) -> int:
+    """The finalized transaction.version; a broker without transactions is not judged."""
+    with RawClient(broker.host, broker.port) as raw:
+        request = ApiVersionsRequest(client_software_name="compat", client_software_version="1")
+        answer = raw.ask(request, 3, ApiVersionsResponse)
+    served = {one.api_key for one in answer.api_keys}
+    for key in OF_TRANSACTIONS:
+        if key not in served:
+            pytest.skip(f"{API_TABLE[key].name} is not served")
+    features = {one.name: one.max_version_level for one in answer.finalized_features}
+    return features.get("transaction.version", 0)
 
 
 @pytest.fixture

@@ -40,15 +40,10 @@ ITEMS = {
     31: "leaders and addresses: hints, IPv6 and IPv4 where a name has both",
 }
 AHEAD = {
-    17: "transactions are not judged yet",
-    18: "transactions are not judged yet",
-    19: "transactions are not judged yet",
-    20: "transactions are not judged yet",
     25: "share groups are not judged yet",
 }
 # Items of which a part is not judged yet.
 PARTLY = {
-    21: "coordinators of transactions are not judged yet",
     24: "the consumer protocol of KIP-848 is not judged yet",
     30: "compaction is not judged yet",
     31: "leaders that move need several nodes",
