@@ -25,11 +25,11 @@ from compat.brokers import Address, ApacheKafka, Broker, BrokerError, BrokerProc
 from compat.leftovers import made_by, remove
 from compat.raw import RawClient
 from compat.verdict import FAILED, NOT_JUDGED, PASSED, Verdict
-from kbroker.wire.api_keys import API_TABLE
+from kbroker.wire.api_keys import API_TABLE, ApiKey
 from kbroker.wire.messages.api_versions import ApiVersionsRequest, ApiVersionsResponse
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Mapping
+    from collections.abc import Callable, Collection, Generator, Iterator, Mapping
 
     NewBroker = Callable[..., BrokerProcess]
 
@@ -39,6 +39,7 @@ pytest.register_assert_rewrite(
     "compat.behaviour.consumer_groups",
     "compat.behaviour.groups",
     "compat.behaviour.share_groups",
+    "compat.behaviour.transactions",
     "compat.clients.member",
     "compat.clients.records",
     "compat.late",
@@ -51,6 +52,12 @@ FOREIGN_WARNINGS = ("default", "ignore::DeprecationWarning", "ignore::ResourceWa
 JUDGES = ("behaviour", "clients")
 KINDS: Mapping[str, type[Kbroker | ApacheKafka]] = {"kbroker": Kbroker, "apache": ApacheKafka}
 CLIENTS = ("kafka-python", "aiokafka", "librdkafka", "java")
+OF_TRANSACTIONS = (
+    ApiKey.ADD_PARTITIONS_TO_TXN,
+    ApiKey.ADD_OFFSETS_TO_TXN,
+    ApiKey.END_TXN,
+    ApiKey.TXN_OFFSET_COMMIT,
+)
 VERDICT = pytest.StashKey[Verdict]()
 SESSION = pytest.StashKey[str]()  # what the names of this session's topics and groups have in them
 SERVED = pytest.StashKey[dict[int, range]]()
@@ -166,13 +173,10 @@ def _asked(request: pytest.FixtureRequest) -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _needed(request: pytest.FixtureRequest) -> None:
     """What whole APIs a test needs, of any broker: one that lacks them is not judged by it."""
-    needed = {one for mark in request.node.iter_markers("needs") for one in mark.args}
+    needed = {one.API_KEY for mark in request.node.iter_markers("needs") for one in mark.args}
     if needed:
         request.getfixturevalue("broker")
-        served = request.config.stash[SERVED]
-        missing = sorted(API_TABLE[one.API_KEY].name for one in needed if one.API_KEY not in served)
-        if missing:
-            pytest.skip(f"{missing[0]} is not served")
+        _skip_unless_served(request.config, needed)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -273,11 +277,28 @@ def broker(request: pytest.FixtureRequest) -> Iterator[Broker]:
     assert not died, f"the shared broker died:\n{log}"
 
 
+def _skip_unless_served(config: pytest.Config, keys: Collection[int]) -> None:
+    missing = sorted(API_TABLE[key].name for key in keys if key not in config.stash[SERVED])
+    if missing:
+        pytest.skip(f"{missing[0]} is not served")
+
+
 def _served(broker: Broker) -> dict[int, range]:
     """The versions of each API that it advertises."""
     with RawClient(broker.host, broker.port) as raw:
         answer = raw.ask(ApiVersionsRequest(), 0, ApiVersionsResponse)
     return {one.api_key: range(one.min_version, one.max_version + 1) for one in answer.api_keys}
+
+
+@pytest.fixture(scope="session")
+def transactions(request: pytest.FixtureRequest, broker: Broker) -> int:
+    """The finalized transaction.version; a broker without transactions is not judged."""
+    _skip_unless_served(request.config, OF_TRANSACTIONS)
+    with RawClient(broker.host, broker.port) as raw:
+        asked = ApiVersionsRequest(client_software_name="compat", client_software_version="1")
+        answer = raw.ask(asked, 3, ApiVersionsResponse)
+    features = {one.name: one.max_version_level for one in answer.finalized_features}
+    return features.get("transaction.version", 0)
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """What brokers that imitate Kafka get wrong, item by item: what the suite's verdict speaks of.
 
-A test says with `@pytest.mark.item(5)` which of them it judges. `AHEAD` are those that no test
-judges yet, and why.
+A test says with `@pytest.mark.item(5)` which of them it judges.
 """
 
 from __future__ import annotations
@@ -38,14 +37,4 @@ ITEMS = {
     29: "the cluster, authorized operations, reassignments",
     30: "retention, compaction, offsets that expire",
     31: "leaders and addresses: hints, IPv6 and IPv4 where a name has both",
-}
-AHEAD = {
-    17: "transactions are not judged yet",
-    18: "transactions are not judged yet",
-    19: "transactions are not judged yet",
-    20: "transactions are not judged yet",
-}
-# Items of which a part is not judged yet.
-PARTLY = {
-    21: "coordinators of transactions are not judged yet",
 }

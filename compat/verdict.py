@@ -4,7 +4,7 @@ At the end in the terminal, and in a file by `--matrix FILE` (.json, .html or .m
 
     format    1
     broker    its address or kind
-    items     [{item, title, verdict, passed, failed, not_judged, why: [sentences], partly}]
+    items     [{item, title, verdict, passed, failed, not_judged, why: [sentences]}]
     apis      [{api, version, verdict, passed, failed}] of requests that tests sent frame by frame
     clients   [{client, verdict, passed, failed, not_judged, why: [sentences]}]
     others    {verdict, passed, failed, not_judged, why} of tests that judge no item by no client
@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from compat.items import AHEAD, ITEMS, PARTLY
+from compat.items import ITEMS
 from kbroker.wire.api_keys import API_TABLE
 
 FORMAT = 1
@@ -107,7 +107,7 @@ class Verdict:
         lines = [f"verdict on {self.broker}"]
         for item, row in self.items.items():
             lines.append(f"{item:>3} {_mark(row)} {ITEMS[item]}: {_said(row)}")
-            lines += [f"        {why}" for why in _why(item, row)]
+            lines += [f"        {why}" for why in row.why]
         if self.clients:
             lines.append("stock clients")
             for client, row in sorted(self.clients.items()):
@@ -141,8 +141,7 @@ class Verdict:
                     "title": ITEMS[item],
                     **_counts(row),
                     "not_judged": row.not_judged,
-                    "why": _why(item, row),
-                    "partly": PARTLY.get(item),
+                    "why": row.why,
                 }
                 for item, row in self.items.items()
             ],
@@ -174,11 +173,6 @@ class Verdict:
         if path.suffix not in makers:
             raise ValueError(f"{path} must end in {', '.join(makers)}")
         path.write_text(makers[path.suffix](self))
-
-
-def _why(item: int, row: Row) -> list[str]:
-    ahead = [AHEAD[item]] if item in AHEAD and not row.passed + row.failed else []
-    return [*row.why, *ahead, *([PARTLY[item]] if item in PARTLY else [])]
 
 
 def _mark(row: Row) -> str:

@@ -52,6 +52,7 @@ PRODUCE_VERSION = 12  # the last by topic name
 FETCH_VERSION = 17
 READY_TIMEOUT_S = 120
 EARLIEST, LATEST = -2, -1
+READ_UNCOMMITTED, READ_COMMITTED = 0, 1
 
 
 def now_ms() -> int:
@@ -107,6 +108,7 @@ def batch(
     timestamps: Iterable[int] | None = None,
     producer: tuple[int, int, int] = (-1, -1, -1),
     codec: Codec = Codec.NONE,
+    is_transactional: bool = False,
 ) -> bytes:
     """A batch of these values; `producer` is id, epoch and base sequence."""
     stamps = list(timestamps) if timestamps is not None else [now_ms()] * len(values)
@@ -116,14 +118,21 @@ def batch(
         producer_epoch=producer[1],
         base_sequence=producer[2],
         codec=codec,
+        is_transactional=is_transactional,
     )
 
 
 def produce_request(
-    topic: str, records: bytes, *, partition: int = 0, acks: int = -1
+    topic: str,
+    records: bytes,
+    *,
+    partition: int = 0,
+    acks: int = -1,
+    transactional_id: str | None = None,
 ) -> ProduceRequest:
     data = PartitionProduceData(index=partition, records=records)
     return ProduceRequest(
+        transactional_id=transactional_id,
         acks=acks,
         timeout_ms=10_000,
         topic_data=[TopicProduceData(name=topic, partition_data=[data])],
@@ -137,10 +146,13 @@ def produce(
     *,
     partition: int = 0,
     acks: int = -1,
+    transactional_id: str | None = None,
     version: int = PRODUCE_VERSION,
 ) -> PartitionProduceResponse:
     """Produce to one partition; its part of the answer."""
-    request = produce_request(topic, records, partition=partition, acks=acks)
+    request = produce_request(
+        topic, records, partition=partition, acks=acks, transactional_id=transactional_id
+    )
     response = raw.ask(request, version, ProduceResponse)
     return response.responses[0].partition_responses[0]
 
@@ -156,6 +168,7 @@ def fetch_request(
     max_wait_ms: int = 500,
     leader_epoch: int = -1,
     session: tuple[int, int] = (0, -1),
+    isolation_level: int = READ_UNCOMMITTED,
 ) -> FetchRequest:
     """`session` is its id and epoch."""
     one = FetchPartition(
@@ -168,6 +181,7 @@ def fetch_request(
         max_wait_ms=max_wait_ms,
         min_bytes=min_bytes,
         max_bytes=max_bytes,
+        isolation_level=isolation_level,
         session_id=session[0],
         session_epoch=session[1],
         topics=[FetchTopic(topic_id=topic_id, partitions=[one])],
@@ -217,7 +231,7 @@ def list_offset(
     *,
     version: int = 10,
     leader_epoch: int = -1,
-    isolation_level: int = 0,
+    isolation_level: int = READ_UNCOMMITTED,
     partition: int = 0,
 ) -> ListOffsetsPartitionResponse:
     """Ask one partition's offset for a timestamp or special value."""

@@ -177,7 +177,11 @@ def commit(
 
 
 def fetch_offsets(
-    raw: RawClient, group: str, topics: dict[str, list[int]] | None = None
+    raw: RawClient,
+    group: str,
+    topics: dict[str, list[int]] | None = None,
+    *,
+    require_stable: bool = False,
 ) -> OffsetFetchResponseGroup:
     """What the group has committed: of these partitions, or of all (v9)."""
     wanted = (
@@ -188,7 +192,10 @@ def fetch_offsets(
             for name, partitions in topics.items()
         ]
     )
-    request = OffsetFetchRequest(groups=[OffsetFetchRequestGroup(group_id=group, topics=wanted)])
+    request = OffsetFetchRequest(
+        groups=[OffsetFetchRequestGroup(group_id=group, topics=wanted)],
+        require_stable=require_stable,
+    )
     return raw.ask(request, 9, OffsetFetchResponse).groups[0]
 
 
