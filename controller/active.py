@@ -116,6 +116,10 @@ class ActiveController:
         self._rng = rng
         self._incarnation_id = incarnation_id
         self._last_append_ms = driver.now_ms()
+        # A turn comes at least so often, and one that is as late again shows that this process did
+        # not run.
+        self._turn_ms_max = max(settings.broker_session_timeout_ms // 4, 1)
+        self._turn_due_ms = NEVER
 
     def activate(self, bootstrap: Sequence[Message]) -> int:
         """Write what every new leader writes. Returns the offset from which on it serves."""
@@ -187,6 +191,12 @@ class ActiveController:
 
     def on_turn(self, now_ms: int) -> int:
         """Fence the silent, write a no-op into an idle log. Returns when to come again."""
+        late_ms = now_ms - self._turn_due_ms
+        if late_ms > self._turn_ms_max:
+            # It was stopped, starved or had to wait for its disk, and could not hear who spoke: a
+            # node that is broker and controller would fence itself.
+            logger.warning("did not run for %d ms: no broker counts as silent yet", late_ms)
+            self.sessions.renew(now_ms)
         for _ in range(FENCED_A_TURN_MAX):
             result = decide_fence_silent_brokers(
                 self.image, schema=self._schema, sessions=self.sessions, now_ms=now_ms
@@ -197,7 +207,12 @@ class ActiveController:
             self.sessions.forget(result.response)
             self.write(result.records)
         expiry_ms = self.sessions.next_expiry_ms(self.image)
-        return min(NEVER if expiry_ms is None else expiry_ms, self._next_no_op_ms(now_ms))
+        self._turn_due_ms = min(
+            now_ms + self._turn_ms_max,
+            NEVER if expiry_ms is None else expiry_ms,
+            self._next_no_op_ms(now_ms),
+        )
+        return self._turn_due_ms
 
     def _next_no_op_ms(self, now_ms: int) -> int:
         """No-ops show those who follow the log that its leader lives (KIP-835)."""

@@ -59,6 +59,11 @@ class BrokerSessions:
         # At the end: the longest silent stands first.
         self._sessions[broker_id] = session
 
+    def renew(self, now_ms: int) -> None:
+        """Nobody could be heard of until now: every broker has a whole session again."""
+        for session in self._sessions.values():
+            session.last_contact_ms = now_ms
+
     def note_shutdown(self, broker_id: int, offset: int) -> None:
         """The broker's controlled shutdown is in the log, up to `offset`."""
         session = self._sessions.get(broker_id)

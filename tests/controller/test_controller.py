@@ -212,14 +212,34 @@ async def test_a_silent_broker_is_fenced_when_its_session_ends(
     machine = Machine()
     async with machine.running() as controller:
         await create(controller, "t")
-        for _ in range(20):  # the clock moves, and what it has set off happens
-            mock_clock.jump(1)
-            await trio.testing.wait_all_tasks_blocked()
-            with trio.move_on_after(0):
-                await trio.to_thread.run_sync(int)
+        await pass_time(mock_clock, 20)
         while not controller.image.brokers[1].fenced:
             await trio.to_thread.run_sync(int)
         assert controller.image.topics["t"].partitions[0].leader == -1
+
+
+async def test_a_controller_that_did_not_run_takes_nobody_for_silent(
+    mock_clock: trio.testing.MockClock,
+) -> None:
+    """A node that was stopped for a while would fence itself, before it can beat again."""
+    machine = Machine()
+    async with machine.running() as controller:
+        await create(controller, "t")
+        mock_clock.jump(60)
+        await pass_time(mock_clock, 8)
+        assert not controller.image.brokers[1].fenced
+        await pass_time(mock_clock, 2)  # nobody beats here
+        while not controller.image.brokers[1].fenced:
+            await trio.to_thread.run_sync(int)
+
+
+async def pass_time(clock: trio.testing.MockClock, seconds: int) -> None:
+    """The clock moves, and what it has set off happens."""
+    for _ in range(seconds):
+        clock.jump(1)
+        await trio.testing.wait_all_tasks_blocked()
+        with trio.move_on_after(0):
+            await trio.to_thread.run_sync(int)
 
 
 async def test_a_quorum_of_several_voters_is_refused_by_name() -> None:
