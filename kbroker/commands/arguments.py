@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import errno
 import math
-import re
 from typing import TYPE_CHECKING, NamedTuple, NoReturn, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
 PORT_MAX = 65535
+PARTITION_COUNT_MAX = 2**31 - 1  # what the protocol can say
 PARTITION_MAX = 1_000_000  # far more than a topic can have, and a range is a list in memory
 
 # What a write ends with and a read never does: of a command, that its output has no room.
@@ -62,6 +62,16 @@ def add_action(
     return actions.add_parser(name, description=description, help=help_text, epilog=epilog)
 
 
+def whole_number(text: str, maximum: int) -> int | None:
+    """What the digits say; None where there are others, or where it is more."""
+    if not (text.isascii() and text.isdigit()):
+        return None
+    digits = text.lstrip("0") or "0"
+    # Python reads no number of thousands of digits.
+    number = int(digits) if len(digits) <= len(str(maximum)) else maximum + 1
+    return number if number <= maximum else None
+
+
 def at_least(minimum: int) -> Callable[[str], int]:
     """For `type=`: a whole number, not below the minimum."""
 
@@ -104,9 +114,10 @@ def parse_partitions(text: str, option: str) -> PartitionsArgument:
         return PartitionsArgument(topic, None)
     partitions: list[int] = []
     for part in listed.split(","):
-        match = re.fullmatch(r"(\d+)(?:-(\d+))?", part, re.ASCII)
-        first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
-        if not first <= last <= PARTITION_MAX:
+        begin, dash, end = part.partition("-")
+        first = whole_number(begin, PARTITION_MAX)
+        last = whole_number(end, PARTITION_MAX) if dash else first
+        if first is None or last is None or first > last:
             raise UserError(f"{option} {text}: {part!r} is no partition, nor a range as 2-4.")
         partitions += range(first, last + 1)
     return PartitionsArgument(topic, tuple(dict.fromkeys(partitions)))
@@ -128,9 +139,9 @@ def parse_topic(text: str, where: str = "--topic") -> TopicArgument:
         raise UserError(f"{where}: a topic needs a name, as in NAME:PARTITIONS.")
     partitions = None
     if count:
-        if not (count.isascii() and count.isdigit() and int(count) > 0):
+        partitions = whole_number(count, PARTITION_COUNT_MAX)
+        if not partitions:
             raise UserError(f"{where}: {count!r} is no number of partitions.")
-        partitions = int(count)
     return TopicArgument(name, partitions, parse_configs(settings, where))
 
 
@@ -168,9 +179,10 @@ def parse_address(text: str, option: str) -> tuple[str, int]:
         host = host[1:-1]
     elif ":" in host:
         raise UserError(f"{option} {text}: write an IPv6 address in brackets, as in [::1]:9092.")
-    if not colon or not (port.isascii() and port.isdigit()) or int(port) > PORT_MAX:
+    number = whole_number(port, PORT_MAX) if colon else None
+    if number is None:
         raise UserError(f"{option} {text}: it must be HOST:PORT.")
-    return host, int(port)
+    return host, number
 
 
 def address_text(host: str, port: int) -> str:

@@ -9,7 +9,7 @@ from kbroker.controller.features import METADATA_VERSION
 from kbroker.controller.releases import METADATA_LEVEL_NAMES, metadata_level, release_levels
 from kbroker.wire.codes import UpgradeType
 
-from .arguments import UserError, add_action, add_actions, parse_settings
+from .arguments import UserError, add_action, add_actions, parse_settings, whole_number
 from .output import FAINT, GOOD, Column, add_json, print_json, print_table
 from .remote import add_bootstrap, with_cluster
 
@@ -101,12 +101,12 @@ def _levels(arguments: argparse.Namespace) -> dict[str, int]:
         ((name, text),) = parse_settings([pair], arguments.feature_action).items()
         if name in levels:
             raise UserError(f"{arguments.feature_action} {pair}: {name} is there twice.")
-        if text.isascii() and text.isdigit():
-            levels[name] = int(text)
-        elif name == METADATA_VERSION:
-            levels[name] = _metadata_level(text, pair)
-        if levels.get(name, LEVEL_MAX + 1) > LEVEL_MAX:
+        level = whole_number(text, LEVEL_MAX)
+        if level is None and name == METADATA_VERSION and not text.isdigit():
+            level = _metadata_level(text, pair)
+        if level is None:
             raise UserError(f"{pair}: {text!r} is no level.")
+        levels[name] = level
     return levels
 
 

@@ -55,7 +55,7 @@ def parse_record_line(line: bytes, number: int) -> GivenRecord:
     """UserError that names the line."""
     try:
         record = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"Line {number} is no JSON: {error}.") from error
     if not isinstance(record, dict) or "value" not in record:
         raise UserError(f'Line {number} is no record: it must be an object with a "value".')

@@ -25,7 +25,14 @@ from kbroker.client.offset_reset import (
 )
 from kbroker.client.records import BEGINNING, END
 
-from .arguments import PARTITION_MAX, PartitionsArgument, UserError, at_least, parse_partitions
+from .arguments import (
+    PARTITION_MAX,
+    PartitionsArgument,
+    UserError,
+    at_least,
+    parse_partitions,
+    whole_number,
+)
 from .output import GOOD, WARNING, Column, print_json, print_table
 from .remote import partitions_of, with_cluster
 from .times import TIME_FORMS, now_ms, parse_duration_ms, parse_time_ms
@@ -135,9 +142,10 @@ def _read_file(path: str) -> GivenOffsets:
 
 
 def _number(text: str, where: str, maximum: int) -> int:
-    if not (text.isascii() and text.isdigit() and int(text) <= maximum):
+    number = whole_number(text, maximum)
+    if number is None:
         raise UserError(f"{where}: {text!r} is no partition or offset.")
-    return int(text)
+    return number
 
 
 async def _reset(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from .errors import ConfigError
-from .values import INT_MAX
+from .values import java_integer
 
 OVERRIDES = "max.connections.per.ip.overrides"
 _HOST = r"[0-9a-zA-Z\-%._:]+"  # Utils.validHostPattern
@@ -22,7 +22,8 @@ def host_limits(text: str) -> dict[str, int]:
         host, _, limit = (part.strip() for part in entry.rpartition(":"))
         if not re.fullmatch(_HOST, host):
             raise ConfigError(f"{OVERRIDES} contains invalid addresses : {host or entry}")
-        if not (limit.isascii() and limit.isdigit() and int(limit) <= INT_MAX):
+        number = java_integer(limit) if limit.isascii() and limit.isdigit() else None
+        if number is None:
             raise ConfigError(f"{OVERRIDES}: {limit!r} of {host} is no number of connections")
-        limits[host] = int(limit)
+        limits[host] = number
     return limits

@@ -9,6 +9,7 @@ import socket
 from typing import TYPE_CHECKING, NamedTuple
 
 from .errors import ConfigError
+from .values import java_integer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -143,8 +144,9 @@ def _endpoints(config: BrokerConfig, key: str, entries: tuple[str, ...]) -> list
 def _endpoint(entry: str, key: str, protocols: Mapping[str, str]) -> Endpoint:
     name, separator, address = entry.partition("://")
     host, colon, port = address.rpartition(":")
-    number = port.removeprefix("-")
-    if not (separator and colon and number.isascii() and number.isdigit() and int(port) < 65536):
+    digits = port.removeprefix("-")
+    number = java_integer(port) if digits.isascii() and digits.isdigit() else None
+    if not (separator and colon and number is not None and number < 65536):
         raise ConfigError(f"Unable to parse {entry} to a broker endpoint in {key}")
     name = name.upper()
     if host.startswith("[") and host.endswith("]"):

@@ -178,8 +178,11 @@ def _is_duration(text: str) -> bool:
         return False
     total = 0
     for part, seconds in zip(match.group(2, 4, 5, 6), (86_400, 3600, 60, 1), strict=True):
-        total += int(part or 0) * seconds
-        if not (_is_long(int(part or 0) * seconds) and _is_long(total)):
+        number = java_integer(part or "0", 63)
+        if number is None:
+            return False
+        total += number * seconds
+        if not (_is_long(number * seconds) and _is_long(total)):
             return False
     nanos = int(f"{match[7] or 0:0<9}") * (-1 if (match[6] or "").startswith("-") else 1)
     total = total * 1_000_000_000 + nanos
@@ -224,6 +227,7 @@ def _is_endpoint(text: str) -> bool:
     match = re.fullmatch(_HOST_PORT, text)
     if match is None:
         return False
-    if int(match[2]) > PORT_MAX:
+    port = java_integer(match[2])
+    if port is None or port > PORT_MAX:
         raise ConfigError(f"port out of range:{match[2]}")
     return True

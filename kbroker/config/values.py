@@ -78,7 +78,10 @@ def java_integer(text: str, bits: int = _BITS[ConfigType.INT]) -> int | None:
     digits = text[1:] if text[:1] in ("+", "-") else text
     if not digits.isdecimal():  # of any script, as in Java
         return None
-    number = int(text)
+    try:
+        number = int(text)
+    except ValueError:
+        return None  # more digits than Python reads
     return number if -(1 << bits) <= number < 1 << bits else None
 
 

@@ -19,6 +19,8 @@ from kbroker.commands.arguments import (
 )
 from kbroker.commands.times import parse_duration_ms, parse_time_ms, time_text
 
+DIGITS = "9" * 5000  # more than int() takes
+
 
 @pytest.mark.parametrize(
     ("text", "expected"),
@@ -44,6 +46,8 @@ def test_topics(text: str, expected: TopicArgument) -> None:
         (":3", "--topic :3: a topic needs a name"),
         ("a:x", "'x' is no number of partitions"),
         ("a:0", "'0' is no number of partitions"),
+        ("a:2147483648", "'2147483648' is no number of partitions"),
+        (f"a:{DIGITS}", "is no number of partitions"),
         ("a:1:compact", "'compact' is not of the form KEY=VALUE"),
         ("a:1:=x", "'=x' is not of the form KEY=VALUE"),
     ],
@@ -68,7 +72,9 @@ def test_addresses(text: str, host: str, port: int) -> None:
     assert address_text(host, port) == text
 
 
-@pytest.mark.parametrize("text", ["", "a", "a:", "a:x", "a:65536", "a:-1", "::1:9092"])
+@pytest.mark.parametrize(
+    "text", ["", "a", "a:", "a:x", "a:65536", "a:-1", "::1:9092", f"a:{DIGITS}"]
+)
 def test_addresses_that_cannot_be(text: str) -> None:
     with pytest.raises(UserError, match="--listen"):
         parse_address(text, "--listen")
@@ -154,6 +160,7 @@ def test_advertise() -> None:
         (["produce", "t", "--timestamp", "x"], "--timestamp x: it must be a time"),
         (["topics", "offsets", "t:x"], "'x' is no partition, nor a range as 2-4."),
         (["topics", "offsets", "t:4-2"], "'4-2' is no partition, nor a range as 2-4."),
+        (["topics", "offsets", f"t:0-{DIGITS}"], "is no partition, nor a range as 2-4."),
         (["topics", "offsets", ":1"], "it must be TOPIC or TOPIC:PARTITIONS"),
         (["topics", "delete-records", "--all"], "The topics are missing"),
         (["topics", "delete-records", "t"], "One of the arguments --before-offset"),
@@ -178,6 +185,9 @@ def test_advertise() -> None:
         (["log-dirs", "move", "t", "--broker", "1", "--to", "x"], "it must be an absolute path."),
         (["cluster", "elect-leaders", "--type", "preferred"], "either partitions or --all."),
         (["cluster", "features", "upgrade", "x=y"], "x=y: 'y' is no level."),
+        (["cluster", "features", "upgrade", f"x={DIGITS}"], "is no level."),
+        (["cluster", "features", "upgrade", f"metadata.version={DIGITS}"], "is no level."),
+        (["serve", "--set", f"log.retention.ms={DIGITS}"], "Not a number of type LONG"),
         (["dump", "/nope"], "/nope: No such file or directory."),
         (["dump", "/etc/passwd"], "/etc/passwd: by its name this is no file of Kafka's."),
         (["dump", "/usr"], "/usr: there is no file of Kafka's in it."),

@@ -91,3 +91,21 @@ def test_repeated_entries_of_a_list_count_once() -> None:
 def test_an_empty_entry_of_a_list_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"'config\.providers' values must not be empty"):
         BROKER_KEYS["config.providers"].parse("a,,b")
+
+
+DIGITS = "9" * 5000  # more than int() takes
+
+
+@pytest.mark.parametrize(
+    "text",
+    [DIGITS, f"a:{DIGITS}", f"PLAINTEXT://a:{DIGITS}", f"1@a:{DIGITS}", f"by_duration:P{DIGITS}D"],
+)
+def test_numbers_of_any_length_are_read_or_refused(text: str) -> None:
+    for resource, key in ALL_KEYS:
+        try:
+            value = key.parse(text)
+            if resource == "BROKER":
+                BrokerConfig({key.name: text})
+        except ConfigError:
+            continue
+        assert isinstance(value, str | tuple | float | None), key.name

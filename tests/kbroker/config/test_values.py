@@ -115,6 +115,13 @@ def test_a_printed_long_reads_back(value: int) -> None:
     assert parse("k", ConfigType.LONG, text_of(value) or "") == value
 
 
+@pytest.mark.parametrize("digits", ["9" * 5000, "-" + "9" * 5000])
+def test_a_number_longer_than_python_reads_is_none(digits: str) -> None:
+    for config_type in (ConfigType.SHORT, ConfigType.INT, ConfigType.LONG):
+        with pytest.raises(ConfigError, match="Not a number of type"):
+            parse("k", config_type, digits)
+
+
 @given(st.text())
 def test_any_text_is_a_value_or_a_config_error(text: str) -> None:
     for config_type in ConfigType:
