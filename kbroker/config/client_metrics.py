@@ -58,7 +58,7 @@ def match_patterns(config: ClientMetricsConfig) -> dict[str, re.Pattern[str]]:
 def _as_python(expression: str) -> str:
     """Java's form of what Python writes otherwise, or has not: named groups, character classes."""
     return (
-        re.sub(r"\\[pP]\{\w+\}", r"\\w", expression)
+        re.sub(r"\\P\{\w+\}", r"\\W", re.sub(r"\\p\{\w+\}", r"\\w", expression))
         .replace("(?<", "(?P<")
         .replace("(?P<=", "(?<=")
         .replace("(?P<!", "(?<!")

@@ -189,6 +189,8 @@ async def test_subscriptions_that_match_are_taken_together(rig: Rig) -> None:
         ("client_instance_id=BwcHBwcHBwcHBwcHBwcHBw", True),
         ("client_software_name=java,client_software_version=4.*", True),
         ("client_software_name=java,client_software_version=3.*", False),
+        (r"client_software_name=\p{Lower}{4}", True),
+        (r"client_software_name=\P{Lower}{4}", False),
         ("client_source_address=10\\.0\\.0\\.1,client_source_port=50000", True),
     ],
 )
