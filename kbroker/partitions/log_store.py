@@ -31,9 +31,8 @@ if TYPE_CHECKING:
     from .partition import Partition
 
 METADATA_TOPIC: Final = "__cluster_metadata"
-# Closing a log waits for the disk several times. Several that wait together take hardly longer:
-# 32 threads took 0.8 of the time of 8, on ext4 and two cores.
-CLOSE_THREADS_MAX: Final = 32
+# Closing a log waits for the disk several times. Several that wait together take hardly longer.
+CLOSE_THREADS_MAX: Final = 8
 LOGS_A_THREAD: Final = 16
 RELIEVED_LOGS_MAX: Final = 100  # each has a descriptor or three
 # Partitions that are not there yet and were given a directory to come to; the oldest is forgotten.
