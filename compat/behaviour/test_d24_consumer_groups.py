@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 from confluent_kafka import Consumer
 
+from compat.late import comes_to
 from kbroker.wire.codec import decode, encode
 from kbroker.wire.errors import ErrorCode
 from kbroker.wire.messages.consumer_group_describe import ConsumerGroupDescribeRequest
@@ -423,10 +424,10 @@ def test_a_group_is_upgraded_and_downgraded_online(
     # With the last of the new members gone it is a classic group again.
     member.leave()
     assert group_type(raw, group) == "classic"
-    deadline = time.monotonic() + 30
-    while heartbeat(raw, group, classic.generation_id, classic.member_id) == 0:
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+    comes_to(
+        lambda: heartbeat(raw, group, classic.generation_id, classic.member_id),
+        ErrorCode.REBALANCE_IN_PROGRESS,
+    )
     classic = classic_join(raw, classic_request(group, topic, classic.member_id))
     assert [one.member_id for one in classic.members] == [classic.member_id]
     request = OffsetFetchRequestGroup(group_id=group, topics=None)

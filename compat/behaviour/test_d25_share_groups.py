@@ -17,6 +17,7 @@ from kbroker.wire.messages.list_groups import ListGroupsRequest, ListGroupsRespo
 from kbroker.wire.messages.share_acknowledge import ShareAcknowledgeRequest
 from kbroker.wire.messages.share_fetch import ShareFetchRequest
 from kbroker.wire.messages.share_group_describe import (
+    DescribedGroup,
     ShareGroupDescribeRequest,
     ShareGroupDescribeResponse,
 )
@@ -139,7 +140,7 @@ def test_the_group_is_described_and_listed(
 ) -> None:
     member = new_member()
 
-    def described(name: str):  # type: ignore[no-untyped-def]
+    def described(name: str) -> DescribedGroup:
         request = ShareGroupDescribeRequest(group_ids=[name])
         return raw.ask(request, 1, ShareGroupDescribeResponse).groups[0]
 

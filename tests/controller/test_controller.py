@@ -213,8 +213,7 @@ async def test_a_silent_broker_is_fenced_when_its_session_ends(
     async with machine.running() as controller:
         await create(controller, "t")
         await pass_time(mock_clock, 20)
-        while not controller.image.brokers[1].fenced:
-            await trio.to_thread.run_sync(int)
+        await await_fenced(controller)
         assert controller.image.topics["t"].partitions[0].leader == -1
 
 
@@ -229,8 +228,12 @@ async def test_a_controller_that_did_not_run_takes_nobody_for_silent(
         await pass_time(mock_clock, 8)
         assert not controller.image.brokers[1].fenced
         await pass_time(mock_clock, 2)  # nobody beats here
-        while not controller.image.brokers[1].fenced:
-            await trio.to_thread.run_sync(int)
+        await await_fenced(controller)
+
+
+async def await_fenced(controller: Controller) -> None:
+    while not controller.image.brokers[1].fenced:
+        await trio.to_thread.run_sync(int)
 
 
 async def pass_time(clock: trio.testing.MockClock, seconds: int) -> None:
