@@ -154,7 +154,7 @@ def test_leader_epochs_fence(raw: RawClient, five: tuple[str, bytes]) -> None:
 
 
 @pytest.mark.item(11)
-def test_d11_an_unknown_topic_id_is_said_at_once(raw: RawClient) -> None:
+def test_an_unknown_topic_id_is_said_at_once(raw: RawClient) -> None:
     started = time.monotonic()
     found = fetch(raw, fetch_request(b"\x07" * 16, 0, max_wait_ms=LONG_MS))
     assert time.monotonic() - started < SOON_S
@@ -162,7 +162,7 @@ def test_d11_an_unknown_topic_id_is_said_at_once(raw: RawClient) -> None:
 
 
 @pytest.mark.item(11)
-def test_d11_an_unknown_name_or_partition_is_said_at_once(
+def test_an_unknown_name_or_partition_is_said_at_once(
     raw: RawClient, five: tuple[str, bytes], unique: Callable[[str], str]
 ) -> None:
     started = time.monotonic()
@@ -181,7 +181,7 @@ def test_d11_an_unknown_name_or_partition_is_said_at_once(
 
 
 @pytest.mark.item(11)
-def test_d11_the_id_of_a_deleted_topic_is_unknown_after_its_name_is_reused(
+def test_the_id_of_a_deleted_topic_is_unknown_after_its_name_is_reused(
     raw: RawClient, unique: Callable[[str], str]
 ) -> None:
     name = unique("again")

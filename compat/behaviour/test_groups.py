@@ -47,7 +47,7 @@ pytestmark = [pytest.mark.ci, pytest.mark.item(22)]
 
 
 @pytest.mark.item(23)
-def test_d23_the_first_lookup_is_retriable_at_worst(new_broker: NewBroker) -> None:
+def test_the_first_lookup_is_retriable_at_worst(new_broker: NewBroker) -> None:
     broker = new_broker()
     with RawClient(broker.host, broker.port) as raw:
         deadline = time.monotonic() + 120
@@ -70,7 +70,7 @@ def test_d23_the_first_lookup_is_retriable_at_worst(new_broker: NewBroker) -> No
 
 @pytest.mark.item(21)
 @pytest.mark.parametrize("version", range(7))
-def test_d21_every_version_finds_the_coordinator(
+def test_every_version_finds_the_coordinator(
     raw: RawClient, broker: Broker, group: str, version: int
 ) -> None:
     if version >= 4:
@@ -85,7 +85,7 @@ def test_d21_every_version_finds_the_coordinator(
 
 
 @pytest.mark.item(21)
-def test_d21_an_unknown_kind_of_coordinator_is_refused(raw: RawClient) -> None:
+def test_an_unknown_kind_of_coordinator_is_refused(raw: RawClient) -> None:
     request = FindCoordinatorRequest(coordinator_keys=["x"], key_type=9)
     (found,) = raw.ask(request, 6, FindCoordinatorResponse).coordinators
     assert_error(found.error_code, ErrorCode.INVALID_REQUEST)
@@ -250,7 +250,7 @@ def test_who_is_silent_is_out_after_its_session(raw: RawClient, group: str) -> N
 
 
 @pytest.mark.item(24)
-def test_d24_a_static_member_needs_no_second_join_and_keeps_its_place(
+def test_a_static_member_needs_no_second_join_and_keeps_its_place(
     raw: RawClient, group: str, connect: Callable[[], RawClient]
 ) -> None:
     first = raw.ask(join_request(group, instance="i"), 9, JoinGroupResponse)
@@ -277,7 +277,7 @@ def test_d24_a_static_member_needs_no_second_join_and_keeps_its_place(
 
 
 @pytest.mark.item(24)
-def test_d24_leaving_by_instance_id(raw: RawClient, group: str) -> None:
+def test_leaving_by_instance_id(raw: RawClient, group: str) -> None:
     stable_member(raw, group, instance="i")
     left = leave(raw, group, ("", "i"), ("", "absent"), ("nobody", None))
     assert_none(left.error_code)
@@ -342,7 +342,7 @@ def test_describe_list_and_delete(raw: RawClient, group: str) -> None:
     assert_error(delete(), ErrorCode.GROUP_ID_NOT_FOUND)
 
 
-def test_d22_many_groups_form_at_once(
+def test_many_groups_form_at_once(
     broker: Broker, unique: Callable[[str], str], raw: RawClient
 ) -> None:
     """Dynamic and static members of ten groups, three a group, all at the same time."""
