@@ -30,9 +30,9 @@ def main() -> int:
     except FileNotFoundError as error:
         print(error, file=sys.stderr)
         return 2
-    if arguments.again is not None:
-        lived = _keys_that_lived(arguments.again)
-        mutants = [mutant for mutant in mutants if mutant.key in lived]
+    known = {} if arguments.json is None else _known(arguments.json)
+    if arguments.again:
+        known = {key: verdict for key, verdict in known.items() if verdict != "passed"}
     with tempfile.TemporaryDirectory(prefix="kbroker-mutants-") as scratch:
         folder = Path(scratch)
         traced = arguments.traced or folder / "traced"
@@ -44,7 +44,9 @@ def main() -> int:
                 return 2
             (traced / "top").write_text(str(checkouts[0].top))
         selection = Selection(traced, Path((traced / "top").read_text()))
-        verdicts = _run(mutants, checkouts, selection, arguments.json)
+        left = [mutant for mutant in mutants if mutant.key not in known]
+        known |= _run(left, checkouts, selection, arguments.json)
+    verdicts = [(mutant, known[mutant.key]) for mutant in mutants]
     print(table(verdicts, EQUIVALENT))
     lived = {m.key for m, verdict in verdicts if verdict == "passed"}
     return 1 if lived - EQUIVALENT.keys() else 0
@@ -56,9 +58,14 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1, help="which sample (1)")
     parser.add_argument("--workers", type=int, default=2, help="runs at a time (2)")
     parser.add_argument("--only", action="append", metavar="PATH", help="a module or folder")
-    parser.add_argument("--json", type=Path, metavar="OUT", help="write each verdict as a line")
     parser.add_argument(
-        "--again", type=Path, metavar="OUT", help="run only those that lived in an earlier --json"
+        "--json",
+        type=Path,
+        metavar="OUT",
+        help="write each verdict as a line; what a file that is there says is not run again",
+    )
+    parser.add_argument(
+        "--again", action="store_true", help="run those again that lived in that file"
     )
     parser.add_argument(
         "--traced", type=Path, metavar="DIR", help="keep what the traced run saw, or take it"
@@ -66,14 +73,16 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _keys_that_lived(path: Path) -> set[str]:
-    rows = [json.loads(line) for line in path.read_text().splitlines()]
-    return {row["key"] for row in rows if row["verdict"] == "passed"}
+def _known(path: Path) -> dict[str, str]:
+    """The last verdict of each mutant in a file of an earlier run; none where there is no file."""
+    lines = path.read_text().splitlines() if path.exists() else []
+    return {row["key"]: row["verdict"] for row in map(json.loads, lines)}
 
 
 def _run(
     mutants: list[Mutant], checkouts: list[Checkout], selection: Selection, out: Path | None
-) -> list[tuple[Mutant, str]]:
+) -> dict[str, str]:
+    """The verdicts, by the mutant's key."""
     idle: SimpleQueue[Checkout] = SimpleQueue()
     for checkout in checkouts:
         idle.put(checkout)
@@ -81,7 +90,7 @@ def _run(
     limits = [_START_S + 5 * selection.seconds(tests) for _, tests in work]
     written = None if out is None else out.open("a")
 
-    def judge(mutant: Mutant, tests: list[str], limit_s: float) -> tuple[Mutant, str]:
+    def judge(mutant: Mutant, tests: list[str], limit_s: float) -> tuple[str, str]:
         checkout = idle.get()
         started = time.monotonic()
         try:
@@ -95,7 +104,7 @@ def _run(
             print(line, file=written, flush=True)
         mark = "LIVES" if verdict == "passed" else "found"
         print(f"{mark} {mutant.key} [{verdict}, {row['seconds']} s]", flush=True)
-        return mutant, verdict
+        return mutant.key, verdict
 
     try:
         with ThreadPoolExecutor(len(checkouts)) as pool:
@@ -103,7 +112,7 @@ def _run(
                 pool.submit(judge, mutant, tests, limit)
                 for (mutant, tests), limit in zip(work, limits, strict=True)
             ]
-            return [future.result() for future in futures]
+            return dict(future.result() for future in futures)
     finally:
         if written is not None:
             written.close()

@@ -27,6 +27,7 @@ _COPIED = (
     "controller",
     "tests",
 )
+_TEST_S_MAX = 60  # no test takes as long, unless it hangs
 _ALL_PASSED, _SOME_FAILED = 0, 1
 _COLLECTION_FAILED, _NO_TESTS = 2, 5
 
@@ -63,7 +64,8 @@ class Checkout:
         chosen.write_text(json.dumps(tests))
         command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "tests.mutation.chosen"]
         command += ["--hypothesis-profile=mutation", "--hypothesis-seed=0", "--no-header"]
-        command += ["-p", "no:cacheprovider", *_files(tests)]
+        command += ["-o", f"faulthandler_timeout={_TEST_S_MAX}", "-p", "no:cacheprovider"]
+        command += _files(tests)
         process = subprocess.Popen(
             command,
             cwd=self.top,
@@ -99,7 +101,7 @@ def _failed_test(output: str) -> str:
     for line in reversed(output.splitlines()):
         if line.startswith(("FAILED ", "ERROR ")):
             return line.split()[1].partition(" - ")[0]
-    return "failed"
+    return "time limit"  # pytest ends the run without a summary
 
 
 def _end(process: subprocess.Popen[str]) -> None:
