@@ -37,7 +37,8 @@ class Mutant:
     """One edit. `before` and `after` are the lines that it changes, without their indentation."""
 
     path: str  # of the module, from the top of the checkout
-    line: int
+    line: int  # first and
+    last_line: int  # last of what it changes
     where: str  # the class and function around it
     operator: str
     occurrence: int
@@ -97,6 +98,7 @@ def _mutant(
     return Mutant(
         path=str(path.relative_to(top)),
         line=position[0][0],
+        last_line=position[1][0],
         where=where,
         operator=operator,
         occurrence=occurrence,

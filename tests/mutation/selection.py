@@ -32,8 +32,10 @@ class Selection:
         For what runs when a module is imported, all tests that run any line of it.
         """
         by_line = self._by_line(mutant.path)
-        covering = by_line.get(mutant.line, set()) - {""}
-        if not covering and "" in by_line.get(mutant.line, set()):
+        lines = range(mutant.line, mutant.last_line + 1)  # `if (` alone is no line that runs
+        running = set().union(*(by_line.get(line, set()) for line in lines))
+        covering = running - {""}
+        if not covering and "" in running:
             covering = set().union(*by_line.values()) - {""}
         own = f"test_{Path(mutant.path).stem}.py::"
         ordered = sorted(
