@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from compat.raw import ConnectionClosed, RawClient
+from kbroker.storage.batch import batch_crc
 from kbroker.storage.compression import Codec
 from kbroker.wire.errors import ErrorCode
 from kbroker.wire.messages.produce import ProduceResponse
@@ -86,6 +87,45 @@ def test_one_bad_batch_does_not_spoil_another_partition(
     request.topic_data[0].partition_data.append(other)
     answer = raw.ask(request, PRODUCE_VERSION, ProduceResponse).responses[0].partition_responses
     assert {one.index: one.error_code for one in answer} == {0: 0, 1: ErrorCode.CORRUPT_MESSAGE}
+
+
+@pytest.mark.parametrize(
+    ("length", "expected"),
+    [
+        # Apache Kafka trips over a length that never ends, and says UNKNOWN_SERVER_ERROR.
+        pytest.param(
+            b"\xff" * 10,
+            (ErrorCode.INVALID_RECORD, ErrorCode.UNKNOWN_SERVER_ERROR),
+            id="never ends",
+        ),
+        pytest.param(b"\xff\xff\xff\xff\x7f", (ErrorCode.INVALID_RECORD,), id="33 bits"),
+        pytest.param(b"\x81\x00", (ErrorCode.INVALID_RECORD,), id="below 0"),
+        pytest.param(b"\xc8\x01", (ErrorCode.INVALID_RECORD,), id="beyond the batch"),
+    ],
+)
+def test_a_record_of_an_impossible_length_spoils_its_partition_alone(
+    raw: RawClient,
+    unique: Callable[[str], str],
+    length: bytes,
+    expected: tuple[ErrorCode, ...],
+) -> None:
+    """The checksum is right: whoever decodes the record finds out."""
+    name = unique("three")
+    make_topic(raw, name, 3)
+    hostile = bytearray(batch(b"value"))
+    hostile[61:62] = length
+    hostile[8:12] = (len(hostile) - 12).to_bytes(4, "big")
+    hostile[17:21] = batch_crc(memoryview(hostile)).to_bytes(4, "big")
+    request = produce_request(name, batch(b"before"))
+    for partition, records in ((1, bytes(hostile)), (2, batch(b"behind"))):
+        other = produce_request(name, records, partition=partition).topic_data[0].partition_data[0]
+        request.topic_data[0].partition_data.append(other)
+    answer = raw.ask(request, PRODUCE_VERSION, ProduceResponse).responses[0].partition_responses
+    found = {one.index: one.error_code for one in answer}
+    assert found.pop(1) in expected
+    assert found == {0: 0, 2: 0}
+    ends = [list_offset(raw, name, LATEST, partition=partition).offset for partition in range(3)]
+    assert ends == [1, 0, 1]
 
 
 def test_a_wrong_checksum_is_corruption(raw: RawClient, topic: str) -> None:

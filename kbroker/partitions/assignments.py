@@ -77,12 +77,19 @@ class Assignments:
             name = ErrorCode(response.error_code).name
             log.warning("directories are not assigned yet: %s", name)
             return False
+        failed = {
+            (topic.topic_id, partition.partition_index)
+            for directory in response.directories
+            for topic in directory.topics
+            for partition in topic.partitions
+            if partition.error_code == ErrorCode.UNKNOWN_SERVER_ERROR
+        }
         # A partition that the controller does not know is gone, or will be told of again.
         for replica, directory_id in assignments.items():
-            if self._wanted.get(replica) == directory_id:
+            if replica not in failed and self._wanted.get(replica) == directory_id:
                 del self._wanted[replica]
                 self._accepted.pop(replica).set()
-        return True
+        return not failed
 
     def _request(self, assignments: Mapping[Replica, bytes]) -> AssignReplicasToDirsRequest:
         by_directory: dict[bytes, dict[bytes, list[int]]] = {}

@@ -476,17 +476,19 @@ async def test_another_nodes_directory_is_refused() -> None:
             pass
 
 
-async def test_a_temporary_directory_is_gone_at_the_end() -> None:
-    import glob
+async def test_a_temporary_directory_is_gone_at_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import stat
-    import tempfile
 
-    before = set(glob.glob(f"{tempfile.gettempdir()}/kbroker-*"))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))  # other brokers have theirs elsewhere
     config = BrokerConfig({"listeners": "PLAINTEXT://127.0.0.1:0"})
     async with Broker(BrokerSettings(config=config)):
-        (path,) = set(glob.glob(f"{tempfile.gettempdir()}/kbroker-*")) - before
-        assert stat.S_IMODE(os.stat(path).st_mode) == 0o700  # nobody else's business
-    assert set(glob.glob(f"{tempfile.gettempdir()}/kbroker-*")) == before
+        (name,) = os.listdir(tmp_path)
+        assert name.startswith("kbroker-")
+        mode = os.stat(f"{tmp_path}/{name}").st_mode
+        assert stat.S_IMODE(mode) == 0o700  # nobody else's business
+    assert not os.listdir(tmp_path)
 
 
 async def test_brokers_of_one_process_know_nothing_of_each_other() -> None:

@@ -177,8 +177,8 @@ GOOD = bytes.fromhex("0c000000010100")  # null key, null value, no header
         (b"\x0a" + GOOD[1:], 1, "its fields take"),
         (b"\x01" + GOOD[1:], 1, "record of -1 bytes"),
         (b"\xff\xff\xff\xff\xff\x01" + GOOD, 1, "varint"),
-        (b"\xff\xff\xff\xff\x7f" + GOOD, 1, "varint"),
-        (bytes.fromhex("1a00ffffffffffffffffff7f00010100"), 1, "varint"),
+        (b"\xff\xff\xff\xff\x7f" + GOOD, 1, "record of -2147483648 bytes"),
+        (bytes.fromhex("2000ffffffffffffffffffff0100010100"), 1, "varint"),
         # A key, a value, headers that pass the end of their record or of the batch.
         (bytes.fromhex("0c0000007e0100"), 1, "ends before"),
         (bytes.fromhex("0c000000020100") + GOOD, 2, "record headers: 6"),
