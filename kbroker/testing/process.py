@@ -66,9 +66,13 @@ class BrokerProcess:
             return
         _live.remove(self)
         with self._lock:
-            self._link.finish()
-            if self._end is None:
-                self._receive()
+            try:
+                self._link.finish()
+                if self._end is None:
+                    self._receive()
+            except BrokerFailed:
+                self._link.close()
+                raise
             self._finish()
 
     def _ask(self, message: Message) -> None:
