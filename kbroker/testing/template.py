@@ -17,6 +17,7 @@ import shutil
 import signal
 import socket
 import sys
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -52,6 +53,11 @@ class _Copy:
     @property
     def channel(self) -> Channel:
         return Channel(self.socket.recv, self.socket.sendall)
+
+    def end(self) -> None:
+        """As if the test had asked for no more: the broker stops."""
+        with suppress(OSError):  # the test has gone
+            self.socket.shutdown(socket.SHUT_RD)
 
 
 def main() -> None:
@@ -131,9 +137,8 @@ class _Template:
     def _start(self, asked: socket.socket) -> _Copy | None:
         """Its work in the copy, None in the template."""
         asked.settimeout(REQUEST_TIMEOUT_S)
-        channel = Channel(asked.recv, asked.sendall)
         try:
-            request = channel.receive()
+            request = Channel(asked.recv, asked.sendall).receive()
         except OSError:
             request = None
         if request is None:  # whoever asked is gone
@@ -143,24 +148,32 @@ class _Template:
         try:
             directory = make_directory(request)
         except OSError as error:
-            sentence = cannot_start(error)
-            with suppress(OSError):
-                channel.send({"failed": sentence, "trace": "", "log": []})
-            asked.close()
+            self._refuse(asked, error)
             return None
         copy = _Copy(asked, request, directory)
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError as error:
+            os.rmdir(directory)
+            self._refuse(asked, error)
+            return None
         if pid:
             self._copies[pid] = copy
             return None
         self._forget()
+        signal.signal(signal.SIGTERM, lambda number, frame: copy.end())
         return copy
+
+    def _refuse(self, asked: socket.socket, error: OSError) -> None:
+        message = {"failed": cannot_start(error), "trace": "", "log": []}
+        with suppress(OSError):
+            Channel(asked.recv, asked.sendall).send(message)
+        asked.close()
 
     def _forget(self) -> None:
         """In the copy: what is the template's alone."""
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         self._selector.close()
         for each in (
             self._control,
@@ -189,13 +202,11 @@ class _Template:
     def _end(self) -> None:
         """Stop the copies as their tests would, and kill those that do not."""
         for copy in self._copies.values():
-            with suppress(OSError):
-                copy.socket.shutdown(socket.SHUT_RD)
+            copy.end()
         self._selector.unregister(self._control)
-        for _ in range(int(STOP_TIMEOUT_S / PARENT_CHECK_S) + 1):
-            self._reap()
-            if not self._copies:
-                return
+        self._warming = None
+        deadline = time.monotonic() + STOP_TIMEOUT_S + PARENT_CHECK_S
+        while self._copies and time.monotonic() < deadline:
             self._wait()
         for pid, copy in self._copies.items():
             os.kill(pid, signal.SIGKILL)

@@ -209,7 +209,8 @@ def test_a_broker_that_crashes_says_where(temporary: Path) -> None:
     def crash() -> None:
         with broker() as kafka:
             assert answers(kafka)
-            os.kill(*brokers_of(os.getpid()), signal.SIGSEGV)
+            (pid,) = brokers_of(os.getpid())
+            os.kill(pid, signal.SIGSEGV)
 
     with pytest.raises(BrokerFailed, match="ended by SIGSEGV") as raised:
         crash()
@@ -247,10 +248,10 @@ def test_the_template_may_be_killed(temporary: Path) -> None:
 
 
 def test_a_template_that_cannot_start_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    (template,) = templates_of(os.getpid()) or [None]
-    if template is not None:
-        os.kill(template, signal.SIGTERM)
-        os.waitpid(template, 0)
+    with broker():
+        (template,) = templates_of(os.getpid())
+    os.kill(template, signal.SIGTERM)
+    os.waitpid(template, 0)  # as those do who wait for every child
     with monkeypatch.context() as patch:
         patch.setenv("PYTHONHOME", "/nowhere")
         with pytest.raises(BrokerFailed, match="without a word") as raised, broker():

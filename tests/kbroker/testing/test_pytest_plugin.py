@@ -183,9 +183,11 @@ def test_the_workers_of_xdist_have_brokers_of_their_own(tmp_path: Path) -> None:
 
 HANGS = """
 import time
+from kbroker.testing import broker
 def test_it(kafka):
-    print("up", flush=True)
-    time.sleep(600)
+    with broker(settings={"log.dirs": "kept"}):
+        print("up", flush=True)
+        time.sleep(600)
 """
 
 
@@ -208,13 +210,17 @@ def test_a_session_that_is_ended_leaves_nothing(
         try:
             while "up" not in (line := process.stdout.readline()):
                 assert line, "it has ended"
-            assert len(session.data_directories()) == 1
+            assert len(session.data_directories()) == 2
             (template,) = templates_of(process.pid)
-            (broker,) = brokers_of(process.pid)
+            brokers = brokers_of(process.pid)
+            assert len(brokers) == 2
             (os.killpg if of_group else os.kill)(process.pid, number)
             process.wait(TIMEOUT_S)
         finally:
             process.kill()
     wait_until_gone(tmp_path)
-    assert {template, broker}.isdisjoint(each.pid for each in processes() if each.state[0] != "Z")
+    alive = {each.pid for each in processes() if each.state[0] != "Z"}
+    assert alive.isdisjoint([template, *brokers])
     assert session.data_directories() == []
+    # They were not killed, they stopped.
+    assert (tmp_path / "kept" / ".kafka_cleanshutdown").exists()
