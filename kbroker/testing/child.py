@@ -17,6 +17,7 @@ import logging
 import os
 import shutil
 import sys
+import threading
 import traceback
 from collections import deque
 from contextlib import suppress
@@ -60,6 +61,7 @@ class _Work:
     def __init__(self, channel: Channel, records: _Records) -> None:
         self._channel = channel
         self._records = records
+        self._lock = threading.Lock()
         self._is_up = False
 
     def run(self, request: Message, directory: str) -> tuple[str | None, str]:
@@ -75,7 +77,8 @@ class _Work:
         return None, ""
 
     def send(self, message: Message) -> None:
-        with suppress(OSError):  # the test's process has ended: nobody is left to be told
+        # A broker that fails says so here while a thread may answer there.
+        with self._lock, suppress(OSError):  # the test's process has ended: nobody is to be told
             self._channel.send({**message, "log": self._records.take()})
 
     async def _serve(self, settings: BrokerSettings) -> None:

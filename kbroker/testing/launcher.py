@@ -4,8 +4,8 @@ The first broker starts a template (`template.py`), which makes one process for 
 there is no fork each broker is started by itself (`alone.py`), which costs its imports every time.
 
 Clocks, sockets and files may be others while a test runs: of freezegun or time-machine, gevent,
-pyfakefs. So what the system gives is taken at import, sockets are those of C, whose timeouts the
-system keeps, and no file is opened.
+pyfakefs. So what the system gives is taken at import, sockets are C's, whose timeouts the system
+keeps, and no file is opened.
 """
 
 from __future__ import annotations
@@ -116,6 +116,8 @@ class _Template:
                 sys.executable,
                 _command("template"),
                 os.environ,
+                # In this order none takes the place of one that is still needed, be it that the
+                # first descriptors were free.
                 file_actions=[
                     (os.POSIX_SPAWN_DUP2, theirs.fileno(), 0),
                     (os.POSIX_SPAWN_DUP2, their_words, 2),

@@ -101,9 +101,15 @@ class BrokerProcess:
     def _finish(self) -> None:
         """The process has said its last: wait until it has gone. BrokerFailed where it failed."""
         assert self._end is not None
-        with suppress(OSError):  # it was killed
-            self._link.receive()
-        self._link.close()
+        try:
+            while self._link.receive() is not None:
+                pass
+        except TimeoutError:
+            raise BrokerFailed("The broker's process does not end.") from None
+        except OSError:  # it was killed
+            pass
+        finally:
+            self._link.close()
         if self._end["failed"] is not None:
             error = BrokerFailed(self._end["failed"])
             note = self._end.get("trace") or self._link.last_words()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import itertools
 import logging
@@ -71,6 +72,17 @@ def test_two_brokers_live_side_by_side_and_end_on_their_own(
     assert list(temporary.iterdir()) == []
     assert brokers_of(os.getpid()) == []
     assert [thread for thread in threading.enumerate() if thread.name == "kbroker"] == []
+
+
+def test_the_older_of_two_brokers_may_end_first(
+    is_thread: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(launcher, "TIMEOUT_S", 20.0)
+    with contextlib.ExitStack() as younger:
+        with broker(in_process=is_thread) as first:
+            second = younger.enter_context(broker(in_process=is_thread))
+        assert not answers(first)
+        assert answers(second)
 
 
 @pytest.mark.parametrize(
