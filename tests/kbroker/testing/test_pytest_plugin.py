@@ -65,9 +65,7 @@ def test_nothing_is_left():
 )
 
 
-@pytest.mark.parametrize(
-    ("ini", "threads"), [("", 0), ("kafka_in_process = false", 0), ("kafka_in_process = true", 1)]
-)
+@pytest.mark.parametrize(("ini", "threads"), [("", 0), ("kafka_in_process = true", 1)])
 def test_each_test_has_a_broker_of_its_own(tmp_path: Path, ini: str, threads: int) -> None:
     session = Session(tmp_path, f"THREADS = {threads}\n{TESTS}", ini)
     out = session.run("-q", "-W", "error", plugins=["trio"])
