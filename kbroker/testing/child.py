@@ -3,7 +3,8 @@
 The first message is what the test asks for:
 
     {"topics": [TEXT], "settings": {KEY: VALUE}, "environment": {NAME: VALUE},
-     "directory": the test's working directory or null, "log_level": NUMBER}
+     "directory": the test's working directory or null, "log_level": NUMBER,
+     "start_timeout_s": NUMBER, "stop_timeout_s": NUMBER}
 
 The answer is {"address": [HOST, PORT]}, and {} to each message after it. When the channel ends the
 broker stops. The last message, also of a broker that did not start, is {"failed": a sentence or
@@ -28,7 +29,7 @@ import trio
 from kbroker.broker import Broker, BrokerStopped
 from kbroker.commands.arguments import UserError
 
-from .kafka import START_TIMEOUT_S, STOP_TIMEOUT_S, cannot_start, has_failed
+from .kafka import cannot_start, has_failed
 from .settings import settings_of
 
 if TYPE_CHECKING:
@@ -48,18 +49,19 @@ def serve(channel: Channel, request: Message, directory: str) -> None:
         os.dup2(output, standard)
     faulthandler.enable(output)
     # Where the broker hangs, a thread of C's ends the process and prints what it was at.
-    faulthandler.dump_traceback_later(START_TIMEOUT_S, exit=True, file=output)
+    faulthandler.dump_traceback_later(request["start_timeout_s"], exit=True, file=output)
     records = _Records()
     logging.basicConfig(level=request["log_level"], handlers=[records])
-    work = _Work(channel, records)
+    work = _Work(channel, records, request["stop_timeout_s"])
     failed, trace = work.run(request, directory)
     shutil.rmtree(directory, ignore_errors=True)
     work.send({"failed": failed, "trace": trace})
 
 
 class _Work:
-    def __init__(self, channel: Channel, records: _Records) -> None:
+    def __init__(self, channel: Channel, records: _Records, stop_timeout_s: float) -> None:
         self._channel = channel
+        self._stop_timeout_s = stop_timeout_s
         self._records = records
         self._lock = threading.Lock()
         self._is_up = False
@@ -96,7 +98,7 @@ class _Work:
         with suppress(OSError):  # as the end: the test's process has gone, and was not read to
             while self._channel.receive() is not None:
                 self.send({})
-        faulthandler.dump_traceback_later(STOP_TIMEOUT_S, exit=True, file=sys.stderr)
+        faulthandler.dump_traceback_later(self._stop_timeout_s, exit=True, file=sys.stderr)
 
 
 def _move(request: Message, directory: str) -> None:

@@ -8,7 +8,7 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from .kafka import BrokerFailed, Kafka
+from .kafka import START_TIMEOUT_S, STOP_TIMEOUT_S, BrokerFailed, Kafka
 from .launcher import launch, working_directory
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ class BrokerProcess:
             "settings": dict(settings),
             "environment": dict(os.environ),
             "directory": working_directory(),
+            "start_timeout_s": START_TIMEOUT_S,
+            "stop_timeout_s": STOP_TIMEOUT_S,
             "log_level": logging.getLogger("kbroker").getEffectiveLevel(),
         }
         self._owner = os.getpid()

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kbroker.testing import BrokerFailed, Kafka, broker, launcher
+from kbroker.testing import BrokerFailed, Kafka, broker, launcher, process
 
 from .inner import TIMEOUT_S, brokers_of, processes, templates_of, wait_until_gone
 
@@ -241,6 +241,22 @@ def test_a_broker_that_hangs_does_not_hang_the_test(monkeypatch: pytest.MonkeyPa
         running.__exit__(None, None, None)
     os.kill(pid, signal.SIGCONT)
     wait_for(pid)
+
+
+def test_a_start_that_hangs_is_ended_and_says_where_it_was(
+    tmp_path: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "START_TIMEOUT_S", 1.0)
+    os.mkfifo(tmp_path / "nobody.writes.here")
+    settings = {
+        "num.partitions": f"${{file:{tmp_path}/nobody.writes.here:key}}",
+        "config.providers": "file",
+        "config.providers.file.class": f"{PROVIDERS}.FileConfigProvider",
+    }
+    with pytest.raises(BrokerFailed, match="not started") as raised, broker(settings=settings):
+        raise AssertionError("it has started")
+    assert "load_properties" in raised.value.__notes__[0]
+    assert list(temporary.iterdir()) == []
 
 
 def test_the_template_may_be_killed(temporary: Path) -> None:
