@@ -72,7 +72,19 @@ def launch() -> Link:
     try:
         return _the_template().launch()
     except OSError:  # it has been killed
-        return _the_template(is_gone=True).launch()
+        template = _the_template(is_gone=True)
+    try:
+        return template.launch()
+    except OSError:
+        raise gone(template.last_words()) from None
+
+
+def gone(words: str) -> BrokerFailed:
+    """What a process is told by that has ended and has not said why."""
+    error = BrokerFailed("The broker's process has ended without a word.")
+    if words:
+        error.add_note(words)
+    return error
 
 
 def prepare() -> None:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from .kafka import START_TIMEOUT_S, STOP_TIMEOUT_S, BrokerFailed, Kafka
-from .launcher import launch, working_directory
+from .launcher import gone, launch, working_directory
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -90,7 +90,7 @@ class BrokerProcess:
         except OSError:
             message = None
         if message is None:
-            message = {"failed": "The broker's process has ended without a word.", "log": []}
+            message = {"failed": None, "log": [], "is_gone": True}
         for each in message["log"]:
             record = logging.makeLogRecord(each)
             logger = logging.getLogger(record.name)
@@ -112,9 +112,10 @@ class BrokerProcess:
             pass
         finally:
             self._link.close()
+        if "is_gone" in self._end:
+            raise gone(self._link.last_words())
         if self._end["failed"] is not None:
             error = BrokerFailed(self._end["failed"])
-            note = self._end.get("trace") or self._link.last_words()
-            if note:
-                error.add_note(note)
+            if self._end["trace"]:
+                error.add_note(self._end["trace"])
             raise error

@@ -274,16 +274,27 @@ def test_the_template_may_be_killed(temporary: Path) -> None:
     assert template not in templates_of(os.getpid())
 
 
-def test_a_template_that_cannot_start_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("executable", "home", "sentence", "note"),
+    [
+        (sys.executable, "/nowhere", "ended without a word", "Python"),
+        ("/bin/false", "", "ended without a word", ""),
+        ("/no/such/python", "", "cannot start: /no/such/python: No such file", ""),
+    ],
+)
+def test_a_template_that_cannot_start_says_why(
+    monkeypatch: pytest.MonkeyPatch, executable: str, home: str, sentence: str, note: str
+) -> None:
     with broker():
         (template,) = templates_of(os.getpid())
     os.kill(template, signal.SIGTERM)
     os.waitpid(template, 0)  # as those do who wait for every child
     with monkeypatch.context() as patch:
-        patch.setenv("PYTHONHOME", "/nowhere")
-        with pytest.raises(BrokerFailed, match="without a word") as raised, broker():
+        patch.setenv("PYTHONHOME", home)
+        patch.setattr(sys, "executable", executable)
+        with pytest.raises(BrokerFailed, match=sentence) as raised, broker():
             raise AssertionError("it has started")
-    assert "Python" in raised.value.__notes__[0]
+    assert note in "".join(getattr(raised.value, "__notes__", []))
     with broker() as kafka:
         assert answers(kafka)
 
