@@ -311,6 +311,7 @@ with broker() as kafka:
     held = os.fork()
     if held == 0:
         os.close(1)
+        signal.alarm(300)  # at the latest
         signal.pause()  # with all descriptors of the test
     own = os.fork()
     if own == 0:
