@@ -217,7 +217,7 @@ class Broker:
         is_set = bool({"log.dirs", "log.dir"} & set(config.set_names))
         is_temporary = self._settings.data_dir is None and not is_set
         if is_temporary:
-            path = f"{_temporary_root()}/kbroker-{self._rng.randbytes(6).hex()}"
+            path = f"{temporary_root(os.environ)}/kbroker-{self._rng.randbytes(6).hex()}"
             _make_private(path)
             stack.callback(self._disk.remove_tree, path)
             paths = [path]
@@ -431,9 +431,9 @@ def _has_replica(image: MetadataImage, node_id: int, topic: str, index: int) -> 
     return partition is not None and node_id in partition.replicas
 
 
-def _temporary_root() -> str:
+def temporary_root(environment: Mapping[str, str]) -> str:
     """Where temporary files go. The tempfile module would cost a start 10 ms of imports."""
-    found = (os.environ.get(name) for name in ("TMPDIR", "TEMP", "TMP"))
+    found = (environment.get(name) for name in ("TMPDIR", "TEMP", "TMP"))
     return next(filter(None, found), "/tmp").rstrip("/")
 
 
