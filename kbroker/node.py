@@ -27,7 +27,7 @@ from kbroker.metadata_log import (
 from kbroker.partitions.log_store import LogStore
 from kbroker.storage.checkpoints import META_PROPERTIES, MetaProperties
 from kbroker.storage.directory_contents import ForeignLogDir
-from kbroker.storage.errors import CorruptBatch, CorruptFile, DiskError
+from kbroker.storage.errors import CorruptFile, DiskError
 from kbroker.storage.log_dir import LogDir, open_log_dir
 from kbroker.wire.errors import ProtocolError
 from kbroker.wire.uuids import random_uuid, uuid_text
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from kbroker.clock import Clock
     from kbroker.config import BrokerConfig
     from kbroker.storage.disk import Disk
-    from kbroker.wire.message import Message
 
 log = logging.getLogger("kbroker.logs")
 
@@ -290,7 +289,7 @@ def _open_controller(
             metadata_log_max_snapshot_interval_ms=config.metadata_log_max_snapshot_interval_ms,
         ),
         ConfigSchema(config),
-        bootstrap=_read_bootstrap(disk, path),
+        bootstrap=read_bootstrap(disk, path, metadata_log.latest_snapshot()),
         voters=VoterSet.of(ReplicaKey(config.node_id)),
         rng=rng,
         wall_ms=clock.wall_ms,
@@ -298,10 +297,3 @@ def _open_controller(
     if meta.directory_id is None:
         _identify(quorum, directory_id)
     return controller, cluster_id
-
-
-def _read_bootstrap(disk: Disk, path: str) -> list[Message]:
-    try:
-        return read_bootstrap(disk, path)
-    except CorruptBatch as error:
-        raise ValueError(f"{path}/bootstrap.checkpoint: {error}") from error
