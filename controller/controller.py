@@ -100,6 +100,7 @@ class Controller:
         self._settings = settings
         self._schema = schema
         self._bootstrap = bootstrap
+        self._lacks_bootstrap = loaded.lacks_bootstrap
         self._rng = rng
         self._wall_ms = wall_ms
         self._incarnation_id = random_uuid(rng)
@@ -167,6 +168,11 @@ class Controller:
             await nursery.start(self._driver.run)
             nursery.start_soon(self._write_snapshots)
             await self.until_active()
+            if self._lacks_bootstrap:
+                # Whoever reads the log from its beginning would find records at no level at first.
+                # The next start takes this snapshot for the beginning, and finds nothing to mend.
+                self._lacks_bootstrap = False
+                await self.write_snapshot()
             task_status.started()
 
     async def until_active(self) -> None:
@@ -234,7 +240,9 @@ class Controller:
             self._active = ActiveController(
                 driver, self._settings, self._schema, self._rng, self._incarnation_id
             )
-            self._ready_offset = self._active.activate(self._bootstrap)
+            self._ready_offset = self._active.activate(
+                self._bootstrap, lacks_bootstrap=self._lacks_bootstrap
+            )
 
     def _on_applied(self) -> None:
         driver = self._driver

@@ -226,11 +226,11 @@ class Broker:
         else:
             assert self._settings.data_dir is not None
             paths = [self._settings.data_dir]
-        if len(set(map(os.path.abspath, paths))) < len(paths):
+        if len(set(map(os.path.realpath, paths))) < len(paths):
             raise StartupError(f"log.dirs={','.join(paths)}: a directory is there twice.")
         metadata_path = config.metadata_log_dir or paths[0]
         for each in paths:
-            if os.path.abspath(each) == os.path.abspath(metadata_path):
+            if os.path.realpath(each) == os.path.realpath(metadata_path):
                 metadata_path = each
         try:
             return open_node(

@@ -33,7 +33,7 @@ from .checkpoints import (
     write_offsets,
 )
 from .deletions import Deletions
-from .disk import LOCK_FILE_NAME, TEMPORARY_SUFFIX
+from .directory_contents import ForeignLogDir, check_contents
 from .errors import CorruptFile, DiskError, DiskFull, StorageError
 from .recovery import open_log
 
@@ -50,8 +50,6 @@ logger = logging.getLogger(__name__)
 
 Partition = tuple[str, int]
 
-# What a directory may hold before it is formatted: from a file system, or a format cut short.
-_NAMES_BEFORE_FORMAT = frozenset((LOCK_FILE_NAME, "lost+found", "bootstrap.checkpoint"))
 # Written to see whether the directory still works.
 PROBE_FILE: Final = ".probe"
 PROBE: Final = b"kbroker\n"
@@ -60,17 +58,6 @@ _CHECKPOINTS: Final = (
     LOG_START_OFFSET_CHECKPOINT,
     REPLICATION_OFFSET_CHECKPOINT,
 )
-# Directories beside the partitions'.
-_OTHER_DIRS = frozenset(("lost+found", "remote-log-index-cache"))
-
-
-class ForeignLogDir(StorageError):
-    """The directory is not one of Kafka's, or not this broker's; nothing in it was touched."""
-
-    def __init__(self, path: str, reason: str) -> None:
-        super().__init__(f"{path} cannot be a log directory: {reason}")
-        self.path = path
-        self.reason = reason
 
 
 class LogDir:
@@ -128,6 +115,13 @@ class LogDir:
         write_meta_properties(self._disk, self.path, meta)
         self.meta = meta
 
+    def identify(self, directory_id: bytes) -> None:
+        """Give an id to a directory of Kafka 3.3 to 3.6, which had none. DiskError."""
+        assert self.meta is not None, f"{self.path} is not formatted"
+        meta = self.meta._replace(directory_id=directory_id)
+        write_meta_properties(self._disk, self.path, meta)
+        self.meta = meta
+
     # Partitions.
 
     @property
@@ -182,7 +176,7 @@ class LogDir:
         assert key not in self.logs, f"{key} is open already"
         is_identified = False
         if topic_id is not None and key in self._found:
-            stored = self._stored_topic_id(topic, partition)
+            stored = self.stored_topic_id(topic, partition)
             is_identified = stored == topic_id
             if stored not in (None, topic_id):
                 self.set_aside(topic, partition, names.STRAY_DIR)
@@ -360,7 +354,10 @@ class LogDir:
         self._disk.fsync_dir(self.path)
         return new
 
-    def _stored_topic_id(self, topic: str, partition: int) -> bytes | None:
+    def stored_topic_id(self, topic: str, partition: int) -> bytes | None:
+        """As `topic_id`, of one that lies here and is not open. After an unclean end None where it
+        makes no sense. CorruptFile.
+        """
         return self._topic_id_in(self._found[topic, partition])
 
     def _topic_id_in(self, path: str) -> bytes | None:
@@ -574,16 +571,21 @@ def open_log_dir(
         if disk.exists(path):
             raise DiskError(path, "it is not a directory")
         disk.make_dir(path)
-    _check_contents(disk, path)
+    check_contents(disk, path)
     lock = disk.lock(path)
     try:
         meta = read_meta_properties(disk, path)
+        contents = disk.list_dir(path)
         if meta is not None:
             _check_owner(path, meta, node_id, cluster_id)
+        elif META_PROPERTIES in contents:
+            raise ForeignLogDir(
+                path, f"its {META_PROPERTIES} is a link to a file that is not there"
+            )
         found: dict[Partition, str] = {}
         found_futures: dict[Partition, str] = {}
         leftovers = []
-        for name in disk.list_dir(path):
+        for name in contents:
             parsed = names.parse_partition_dir(name)
             if parsed is None or not disk.is_dir(f"{path}/{name}"):
                 continue
@@ -616,29 +618,15 @@ def open_log_dir(
     return log_dir
 
 
-def _check_contents(disk: Disk, path: str) -> None:
-    contents = disk.list_dir(path)
-    if META_PROPERTIES not in contents:
-        for name in contents:
-            if name not in _NAMES_BEFORE_FORMAT and not name.endswith(TEMPORARY_SUFFIX):
-                raise ForeignLogDir(
-                    path, f"it has no {META_PROPERTIES} and is not empty (it holds {name!r})"
-                )
-    for name in contents:
-        if (
-            names.parse_partition_dir(name) is None
-            and name not in _OTHER_DIRS
-            and disk.is_dir(f"{path}/{name}")
-        ):
-            raise ForeignLogDir(path, f"its directory {name!r} is not a partition's")
-
-
 def _check_owner(
     path: str, meta: MetaProperties, node_id: int | None, cluster_id: str | None
 ) -> None:
-    if node_id is not None and meta.node_id not in (None, node_id):
+    if meta.node_id is None or meta.cluster_id is None:
+        missing = "cluster.id" if meta.cluster_id is None else "broker.id"
+        raise ForeignLogDir(path, f"its {META_PROPERTIES} has no {missing}")
+    if node_id not in (None, meta.node_id):
         raise ForeignLogDir(path, f"it belongs to node {meta.node_id}, and this is node {node_id}")
-    if cluster_id is not None and meta.cluster_id not in (None, cluster_id):
+    if cluster_id not in (None, meta.cluster_id):
         raise ForeignLogDir(
             path, f"it belongs to cluster {meta.cluster_id}, and this is cluster {cluster_id}"
         )
