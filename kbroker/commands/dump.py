@@ -11,6 +11,7 @@ from itertools import groupby, islice
 from typing import TYPE_CHECKING
 
 from kbroker.storage import checkpoints, names
+from kbroker.storage.batch import MAGIC
 from kbroker.storage.errors import StorageError
 
 from . import dump_files, dump_segments
@@ -277,8 +278,10 @@ def _for_people(row: dict[str, Json]) -> dict[str, Json]:
         flags = [name for name in ("transactional", "control") if row[name]]
         if row["delete_horizon_ms"] is not None:
             flags.append("delete-horizon")
-        if row["timestamp_type"] != "CREATE_TIME":
+        if row["timestamp_type"] == "LOG_APPEND_TIME":
             flags.append("append-time")
+        if row["magic"] != MAGIC:
+            flags.append(f"format-{row['magic']}")
         producer = f"{row['producer_id']}/{row['producer_epoch']}"
         return {
             **row,

@@ -101,7 +101,7 @@ def test_a_torn_end_is_cut_at_the_last_whole_batch(cut: int) -> None:
     assert append(log).first_offset == cut // ONE
 
 
-@pytest.mark.parametrize("at", [0, 9, 16, 18, 22, 26, 58, 100])
+@pytest.mark.parametrize("at", [0, 9, 18, 22, 26, 58, 100])
 def test_a_flipped_byte_ends_the_log_before_its_batch(at: int) -> None:
     disk = closed(7)
     content = disk.read_file(path(2, names.LOG))
@@ -151,18 +151,55 @@ def test_only_segments_from_the_recovery_point_on_are_checked() -> None:
     assert log.recovery_point == 2
 
 
-def test_missing_batches_between_segments_end_the_log() -> None:
+def test_missing_batches_between_segments_take_nothing_else_away() -> None:
+    """Apache Kafka keeps what lies behind them, and so do we."""
     disk = closed(7)
     disk.open(path(2, names.LOG)).truncate(ONE)
     log = open_at(disk, PAIRS)
-    assert log.log_end_offset == 3
-    assert base_offsets(log) == [0, 2]
-    # Compaction takes batches away in good order.
-    disk = closed(7)
-    disk.open(path(2, names.LOG)).truncate(ONE)
-    log = open_at(disk, replace(PAIRS, cleanup_policy=frozenset(("compact",))))
     assert log.log_end_offset == 7
     assert offsets(log.read(3, 10_000)) == [4, 5]
+    assert [BatchHeader(batch).base_offset for batch in log.batches(0)] == [0, 1, 2, 4, 5, 6]
+    assert log.epochs.entries == [(0, 0), (1, 4), (2, 6)]
+    assert append(log, producer_id=7, sequence=7).first_offset == 7
+
+
+@pytest.mark.parametrize("clean", [True, False])
+@pytest.mark.parametrize("missing", [0, 2, 4])
+def test_a_missing_segment_takes_no_other_away(missing: int, clean: bool) -> None:
+    disk = closed(7)
+    for suffix in names.SEGMENT_SUFFIXES:
+        disk.unlink(path(missing, suffix))
+    log = open_at(disk, PAIRS, clean=clean, recovery_point=7 if clean else 0)
+    assert base_offsets(log) == [base for base in (0, 2, 4, 6) if base != missing]
+    there = [offset for offset in range(7) if offset not in (missing, missing + 1)]
+    assert [BatchHeader(batch).base_offset for batch in log.batches(0)] == there
+    assert (log.log_start_offset, log.log_end_offset) == (there[0], 7)
+    assert append(log).first_offset == 7
+
+
+def test_a_log_that_keeps_what_is_synced_ends_where_offsets_are_missing() -> None:
+    """Raft's: records behind missing ones mean nothing."""
+    disk = closed(7)
+    disk.open(path(2, names.LOG)).truncate(ONE)
+    behind = disk.read_file(path(4, names.LOG))
+    log = open_at(disk, PAIRS, recovery_point=3, keeps_synced=True)
+    assert (log.log_end_offset, base_offsets(log)) == (3, [0, 2])
+    assert disk.read_file(f"{DIRECTORY}/aside-1-{names.file_name(4, names.LOG)}-0") == behind
+    disk = closed(7)
+    for suffix in names.SEGMENT_SUFFIXES:
+        disk.unlink(path(2, suffix))
+    with pytest.raises(CorruptFile, match="below the recovery point"):
+        open_at(disk, PAIRS, recovery_point=3, keeps_synced=True)
+    assert disk.read_file(path(4, names.LOG)) == behind
+
+
+def test_segments_that_overlap_are_kept() -> None:
+    disk = closed(7)
+    content = disk.read_file(path(2, names.LOG))
+    disk.open(path(3, names.LOG), create=True).append(content[ONE:])
+    log = open_at(disk, PAIRS)
+    assert base_offsets(log) == [0, 2, 3, 4, 6]
+    assert log.log_end_offset == 7
 
 
 def test_a_gap_behind_a_segment_that_has_gaps_itself_is_no_loss() -> None:
