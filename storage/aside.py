@@ -25,7 +25,9 @@ logger = logging.getLogger(__name__)
 
 KEPT_RECOVERIES = 16
 
-_NAME = re.compile(r"aside-(\d+)-.+")
+ASIDE = "aside-"  # how all of the names begin
+
+_NAME = re.compile(ASIDE + r"(\d+)-.+")
 _COPIED_BYTES = 1 << 20
 _PAGE = 4096
 
@@ -77,7 +79,7 @@ class Aside:
     def _path(self, name: str, position: int) -> str:
         if self._number is None:
             self._number = self._make_room()
-        return f"{self._directory}/aside-{self._number}-{name}-{position}"
+        return f"{self._directory}/{ASIDE}{self._number}-{name}-{position}"
 
     def _make_room(self) -> int:
         """The number of this recovery; what too old ones took goes."""

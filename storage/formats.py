@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 SIZE_MIN = legacy.SIZE_MIN  # the least that a batch of any format takes
 FRAME = MAGIC_AT + 1  # bytes that have the same meaning in all formats
-MAGIC_MAX = 127  # a signed byte
 
 
 def header_of(view: Buffer, position: int = 0) -> BatchHeader:
@@ -45,8 +44,8 @@ def check_header(header: BatchHeader) -> None:
 
 
 def length_min(magic: int) -> int:
-    """The least that the length field of a batch can say."""
-    return HEADER - batch_format.LOG_OVERHEAD if magic >= MAGIC else legacy.LENGTH_MIN
+    """The least that the length field of a batch can say, of a later format too."""
+    return HEADER - batch_format.LOG_OVERHEAD if magic == MAGIC else legacy.LENGTH_MIN
 
 
 def verify_crc(batch: memoryview) -> None:

@@ -7,6 +7,7 @@ format 0 wrote a wrong checksum of the header (KAFKA-3160), which is then not lo
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from .errors import CompressionError
@@ -79,9 +80,15 @@ def _read_header(view: memoryview, checks_checksum: bool) -> tuple[int, int, int
     end = 14 if flags & _CONTENT_SIZE else 6
     if len(view) <= end:
         raise CompressionError("lz4: the stream ends early")
-    if checks_checksum and view[end] != xxh32(view[4:end]) >> 8 & 0xFF:
+    if checks_checksum and view[end] != _header_checksum(bytes(view[4:end])):
         raise CompressionError("lz4: the checksum of the frame's header is wrong")
     return flags, block_bytes_max, end + 1
+
+
+@lru_cache(maxsize=64)
+def _header_checksum(described: bytes) -> int:
+    """Of the two bytes that nearly all headers are, it is asked for again and again."""
+    return xxh32(described) >> 8 & 0xFF
 
 
 def _decompress(block: memoryview, bytes_max: int) -> bytes:

@@ -11,10 +11,10 @@ import struct
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from . import names
+from . import names, walk
 from .batch import HEADER, LAST_OFFSET_DELTA_AT, LOG_OVERHEAD, MAGIC
-from .errors import CorruptBatch, InvalidRecord, UnknownFormat
-from .formats import FRAME, SIZE_MIN, first_offset, header_of, length_min, read_header
+from .errors import CorruptBatch, InvalidRecord
+from .formats import SIZE_MIN, first_offset, header_of, length_min, read_header
 from .offset_index import MAX_RELATIVE_OFFSET, OffsetIndex
 from .time_index import TimeIndex
 from .txn_index import TransactionIndex
@@ -27,16 +27,11 @@ if TYPE_CHECKING:
     from .disk import Disk, File
     from .log_config import LogConfig
 
-# A header read while looking for an offset: small batches come many to a read.
-_SCAN_BYTES = 2048
-_READ_BYTES = 128 * 1024
 
-# Base offset, length, magic; and the last offset delta, which only format 2 has.
-_FRAME = struct.Struct(">qi4xb")
+# Base offset, length, magic, and the last offset delta, which only format 2 has.
 _SEARCHED = struct.Struct(">qi4xb6xi")
 _SEARCHED_BYTES = LAST_OFFSET_DELTA_AT + 4
 _MIN_LENGTH = HEADER - LOG_OVERHEAD
-_UP_TO_HEADER = bytes(HEADER)
 
 
 class LogSegment:
@@ -260,7 +255,7 @@ class LogSegment:
         position = self.offset_index.lookup(offset)[1]
         end = self._size
         while position + _SEARCHED_BYTES <= end:
-            chunk = file.read_at(position, _SCAN_BYTES)
+            chunk = file.read_at(position, walk.SCAN_BYTES)
             at = 0
             limit = min(len(chunk), end - position) - _SEARCHED_BYTES
             while at <= limit:
@@ -268,7 +263,7 @@ class LogSegment:
                 if magic == MAGIC:
                     last_offset += delta
                 elif not 0 <= magic < MAGIC:
-                    raise self._strange(last_offset, length, magic, position + at, end)
+                    walk.check_whole(file, chunk, at, position, end, self.base_offset)
                 if last_offset >= offset:
                     return position + at, LOG_OVERHEAD + length
                 if length < _MIN_LENGTH and length < length_min(magic):
@@ -291,71 +286,14 @@ class LogSegment:
         cannot be cut into batches, UnknownFormat; the batches themselves are not checked.
         """
         file = self._file or self.file
-        end = self._size if end is None else end
-        while position < end:
-            chunk = memoryview(file.read_at(position, min(_READ_BYTES, end - position)))
-            at = 0
-            while len(chunk) - at >= FRAME:
-                size = self._whole_size(chunk, at, position, end)
-                if at + size > len(chunk):
-                    if at:
-                        break
-                    chunk = memoryview(file.read_at(position, size))
-                    if len(chunk) < size:
-                        raise CorruptBatch(f"{file.path}: ends within the batch at {position}")
-                yield position + at, chunk[at : at + size]
-                at += size
-            if not at:
-                raise CorruptBatch(f"{file.path}: {len(chunk)} bytes at {position} of {end}")
-            position += at
+        return walk.batches(file, position, self._size if end is None else end, self.base_offset)
 
     def headers(
         self, position: int = 0, end: int | None = None
     ) -> Iterator[tuple[int, BatchHeader]]:
         """(position, header) of the batches from `position` up to `end`, else as `batches`."""
         file = self._file or self.file
-        end = self._size if end is None else end
-        while position < end:
-            chunk = file.read_at(position, min(_SCAN_BYTES, end - position))
-            limit = len(chunk) - HEADER
-            if position + len(chunk) == end:
-                # The last batch may be smaller than a header of format 2.
-                limit = len(chunk) - SIZE_MIN
-                chunk += _UP_TO_HEADER
-            at = 0
-            while at <= limit:
-                self._whole_size(chunk, at, position, end)
-                header = header_of(chunk, at)
-                yield position + at, header
-                at += header.size_bytes
-            if not at:
-                raise CorruptBatch(f"{file.path}: {end - position} bytes at {position} of {end}")
-            position += at
-
-    def _whole_size(self, chunk: bytes | memoryview, at: int, position: int, end: int) -> int:
-        """The size of the batch `at` bytes into what was read at `position`: it ends before `end`.
-
-        CorruptBatch, UnknownFormat.
-        """
-        offset, length, magic = _FRAME.unpack_from(chunk, at)
-        size: int = LOG_OVERHEAD + length
-        if not 0 <= magic <= MAGIC:
-            raise self._strange(offset, length, magic, position + at, end)
-        if length < length_min(magic) or position + at + size > end:
-            raise CorruptBatch(
-                f"{self.path(names.LOG)}: a batch of {size} bytes at {position + at} of {end}"
-            )
-        return size
-
-    def _strange(
-        self, offset: int, length: int, magic: int, position: int, end: int
-    ) -> CorruptBatch | UnknownFormat:
-        """What a batch of no known format is: damage, unless its offset and length fit in here."""
-        path = self.path(names.LOG)
-        is_whole = length_min(0) <= length <= end - position - LOG_OVERHEAD
-        if magic > MAGIC and is_whole and self.fits(offset):
-            return UnknownFormat(path, position, magic)
-        return CorruptBatch(f"{path}: magic {magic} at {position}")
+        return walk.headers(file, position, self._size if end is None else end, self.base_offset)
 
     def next_offset(self) -> int:
         """One above the last offset in it, or its base. Reads from the last index entry on."""

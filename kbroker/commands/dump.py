@@ -11,6 +11,7 @@ from itertools import groupby, islice
 from typing import TYPE_CHECKING
 
 from kbroker.storage import checkpoints, names
+from kbroker.storage.aside import ASIDE
 from kbroker.storage.batch import MAGIC
 from kbroker.storage.errors import StorageError
 
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 
 PROBLEMS_MAX = 1000  # of one file
 TABLE_ROWS = 1000  # then the headings stand again: a file may have millions
-_LOG = re.compile(r"(\d{20})\.log(\.deleted|\.cleaned|\.swap)?")
+_LOG = re.compile(r"\d{20}\.log(\.deleted|\.cleaned|\.swap)?|aside-\d+-\d{20}\.log-\d+")
 _METADATA_SNAPSHOT = re.compile(r"(\d{20}-\d{10}|bootstrap)\.checkpoint")
 _OFFSET_CHECKPOINTS = (
     checkpoints.RECOVERY_POINT_CHECKPOINT,
@@ -117,7 +118,8 @@ def _files(path: str) -> list[str]:
         if _reader(path) is None:
             raise UserError(f"{path}: by its name this is no file of Kafka's.")
         return [path]
-    found = [os.path.join(path, name) for name in sorted(os.listdir(path))]
+    listed = [name for name in sorted(os.listdir(path)) if not name.startswith(ASIDE)]
+    found = [os.path.join(path, name) for name in listed]
     files = [file for file in found if os.path.isfile(file) and _reader(file) is not None]
     if not files:
         raise UserError(f"{path}: there is no file of Kafka's in it.")

@@ -128,6 +128,21 @@ def test_every_batch_is_dumped_and_right(tmp_path: Path, capfd: pytest.CaptureFi
     assert "append-time" not in out
 
 
+def test_what_was_set_aside_is_dumped_where_it_is_named(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    whole, cut = (
+        tmp_path / "00000000000000000000.log",
+        tmp_path / "aside-1-00000000000000000017.log-0",
+    )
+    whole.write_bytes(SEGMENTS[0].content)
+    cut.write_bytes(SEGMENTS[1].content[:-1])
+    assert {row["file"] for row in rows(capfd, "dump", "--json", str(tmp_path))} == {str(whole)}
+    assert main(["dump", "--verify", str(tmp_path)]) == 0
+    found = rows(capfd, "dump", "--json", str(cut))
+    assert [row["kind"] for row in found] == ["batch"] * (len(SEGMENTS[1].batches) - 1) + ["damage"]
+
+
 @pytest.mark.parametrize("at", [12, 16, 30])
 def test_verify_finds_what_is_wrong(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], at: int

@@ -302,12 +302,15 @@ def test_epochs_of_records_that_are_gone_go() -> None:
 
 
 @pytest.mark.parametrize("damage", [b"", b"x" * 40])
-def test_a_damaged_snapshot_is_replaced_by_an_older_one_and_the_log(damage: bytes) -> None:
+def test_a_damaged_snapshot_is_replaced_by_an_older_one_and_the_log(
+    damage: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
     disk = closed(7)
     for offset in (4, 6, 7):
         disk.write_file_atomic(path(offset, names.SNAPSHOT), damage)
     log = open_at(disk, PAIRS, recovery_point=6)
     assert log.producers.producers[7].last_sequence == 6
+    assert path(6, names.SNAPSHOT) in caplog.text
 
 
 def test_a_damaged_topic_id_goes_after_a_crash_and_is_an_error_after_a_clean_stop() -> None:
