@@ -55,7 +55,7 @@ class Aside:
     def copy_end(self, file: File, position: int, next_offset: int, reason: object) -> None:
         """Keep what the file has from `position` on, which is then the caller's to cut.
 
-        It is safe when this returns. DiskError: nothing is kept, and nothing may be cut.
+        It is safe once the directory is synced. DiskError: nothing is kept, and nothing may be cut.
         """
         cut = f"{file.path}: cutting {file.size - position} bytes at {position}, where offset "
         cut += f"{next_offset} comes next: {reason}"
@@ -73,7 +73,6 @@ class Aside:
             with suppress(DiskError):
                 self._disk.unlink(path)
             raise
-        self._disk.fsync_dir(self._directory)
         logger.warning("%s; they are kept as %s", cut, path)
 
     def _path(self, name: str, position: int) -> str:

@@ -56,6 +56,7 @@ pytestmark = [pytest.mark.java, pytest.mark.own_broker]
 MAX_TIMESTAMP = -3
 SETTINGS = {"log.retention.ms": "-1", "log.initial.task.delay.ms": "3600000"}
 SEGMENTS = old_segments()
+RELEASE = "4.3"  # the levels that both know, whatever the jars are
 END = max(part.first_offset + part.records for parts in SEGMENTS.values() for part in parts)
 BASES = list(SEGMENTS)
 # By topic, the segments it has.
@@ -102,7 +103,7 @@ def maker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Maker]:
 def folders(maker: Maker, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A directory without indexes, and one with those that Apache Kafka made, both left clean."""
     bare = tmp_path_factory.mktemp("bare")
-    broker = ApacheKafka(bare, SETTINGS)
+    broker = ApacheKafka(bare, SETTINGS, release=RELEASE)
     try:
         broker.start()
         with RawClient(broker.host, broker.port) as raw:

@@ -167,6 +167,27 @@ def _holder(offset: int) -> OldBatch:
     return next(batch for batch in BATCHES if batch.last_offset >= offset)
 
 
+def test_a_segment_below_the_log_start_is_looked_into_while_it_is_there() -> None:
+    """As Apache Kafka does: it is new enough, and nothing in it is to be read."""
+    _, log = as_left("clean, with indexes")
+    log.increment_log_start_offset(17)
+    assert log.offset_for_timestamp(STAMP + 170) is None
+    log.update_config(replace(SMALL, retention_ms=-1))
+    assert log.delete_old_segments(NOW_MS) == 1
+    assert log.offset_for_timestamp(STAMP + 170) == (17, STAMP + 170, -1)
+
+
+def test_an_index_that_ends_with_the_smallest_batch_is_sound() -> None:
+    disk = lay_out(SEGMENTS[:1])
+    config = replace(FOREVER, index_interval_bytes=0)
+    open_at(disk, config).close()
+    disk.fail_next("truncate", path_part=names.OFFSET_INDEX)  # as a rebuilding would
+    log = open_at(disk, config, clean=True, recovery_point=17)
+    found = log.read(16, 1).records
+    assert found is not None
+    assert found.read() == SEGMENTS[0].batches[-1].content
+
+
 @pytest.mark.parametrize(
     ("segments", "expected"),
     [
