@@ -100,7 +100,7 @@ def open_log(
             recovery_point = min(recovery_point or 0, loader.suspect_offset)
     if is_new:
         end_offset = recovery_point = log_start_offset
-    elif clean and recovery_point is not None and recovery_point >= loader.last_base_offset:
+    elif clean and recovery_point is not None and loader.may_end_at(recovery_point):
         end_offset = recovery_point
     elif clean:
         end_offset = recovery_point = loader.read_end_offset()
@@ -189,6 +189,11 @@ class _Loader:
         if clean:
             return self.last_base_offset + 1
         return Segments(self.segments).from_offset(recovery_point)[0].base_offset
+
+    def may_end_at(self, offset: int) -> bool:
+        """Whether the log may end there, by what a look at the last segment says."""
+        last = self.segments[-1]
+        return offset > last.base_offset or (offset == last.base_offset and not last.size)
 
     def read_end_offset(self) -> int:
         """One above the last record's offset."""

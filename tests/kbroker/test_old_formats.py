@@ -13,7 +13,7 @@ from kbroker.clock import SystemClock
 from kbroker.storage import formats, names
 from kbroker.storage.batch import CRC_AT, HEADER, LENGTH_AT, LOG_OVERHEAD, batch_crc
 from kbroker.storage.builder import NewRecord, build_batch
-from kbroker.storage.compression import Codec
+from kbroker.storage.compression import Codec, compress
 from kbroker.testing import broker
 from kbroker.wire.errors import ErrorCode
 from kbroker.wire.messages.list_offsets import (
@@ -23,12 +23,11 @@ from kbroker.wire.messages.list_offsets import (
     ListOffsetsTopic,
 )
 from tests.sim.broker import Machine
+from tests.storage.old_batches import OldRecord, old_message
 from tests.storage.old_segments import BATCHES, END, RECORDS, SEGMENTS, STAMP
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from tests.storage.old_batches import OldRecord
 
 SETTINGS = {"log.retention.ms": "-1", "log.index.interval.bytes": "100"}
 STOPS = ("clean", "unclean")
@@ -90,6 +89,25 @@ def test_every_record_is_consumed(
     for segment in SEGMENTS:
         name = names.file_name(segment.base_offset, names.LOG)
         assert (data / "t-0" / name).read_bytes() == segment.content
+
+
+@pytest.mark.parametrize("is_within", [False, True], ids=["of a batch", "within one"])
+def test_what_is_corrupt_is_not_consumed(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], is_within: bool
+) -> None:
+    data = old_directory(tmp_path, "clean")
+    inner = bytearray(old_message(1, OldRecord(0, 5, b"k", b"v")))
+    inner[-1] ^= 1
+    outer = OldRecord(0, 5, None, compress(Codec.GZIP, inner))
+    content = bytearray(old_message(1, outer, Codec.GZIP) if is_within else inner)
+    file = data / "t-0" / names.file_name(0, names.LOG)
+    file.write_bytes(content)
+    for segment in SEGMENTS[1:]:
+        (data / "t-0" / names.file_name(segment.base_offset, names.LOG)).unlink()
+    with broker(settings={**SETTINGS, "log.dirs": str(data)}) as kafka:
+        words = ("consume", "t", "--from-beginning", "--until-end", "--bootstrap", kafka.bootstrap)
+        assert main([*words]) == 1
+    assert "stored crc" in capfd.readouterr().err
 
 
 def test_every_batch_is_dumped_and_right(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -10,6 +10,7 @@ import pytest
 from kbroker.storage import formats, names
 from kbroker.storage.checkpoints import LEADER_EPOCH_CHECKPOINT, write_leader_epochs
 from kbroker.storage.compression import Codec
+from kbroker.storage.errors import UnexpectedAppendOffset
 from kbroker.storage.origin import Origin
 from tests.storage.logs import DIRECTORY, NOW_MS, SMALL, append, base_offsets, new_disk, open_at
 from tests.storage.old_batches import OldRecord, old_message
@@ -277,6 +278,9 @@ def test_a_copy_has_the_same_batches(step: int) -> None:
             copy.update_config(replace(FOREVER, segment_bytes=len(content)))
         copy.append(memoryview(content), leader_epoch=-1, now_ms=NOW_MS, origin=Origin.REPLICATION)
     assert records_of(copy) == RECORDS
+    for segment in copy.segments:
+        _, first = next(segment.batches(0))
+        assert segment.base_offset <= formats.first_offset(first)
     assert b"".join(bytes(batch) for batch in copy.batches(0)) == b"".join(
         batch.content for batch in BATCHES
     )
@@ -286,6 +290,17 @@ def test_a_copy_has_the_same_batches(step: int) -> None:
         found = copy.read(batch.first_offset, 1).records
         assert found is not None
         assert found.read() == batch.content
+
+
+def test_a_batch_that_begins_below_the_end_of_a_copy_is_refused() -> None:
+    copy = open_at(new_disk(), FOREVER)
+    copy.truncate_fully_and_start_at(22, NOW_MS)
+    held = _holder(22)
+    assert held.first_offset < 22
+    with pytest.raises(UnexpectedAppendOffset):
+        copy.append(
+            memoryview(held.content), leader_epoch=-1, now_ms=NOW_MS, origin=Origin.REPLICATION
+        )
 
 
 def test_epochs_that_begin_behind_the_old_batches_are_kept() -> None:

@@ -73,6 +73,13 @@ def test_a_clean_stop_without_a_checkpoint_reads_the_end() -> None:
     assert open_at(closed(7), PAIRS, clean=True).log_end_offset == 7
 
 
+def test_a_segment_that_should_be_empty_and_is_not_is_read() -> None:
+    """Somebody has put it there: its records are seen at once."""
+    disk = closed(1)
+    assert open_at(disk, PAIRS, clean=True, recovery_point=0).log_end_offset == 1
+    assert open_at(closed(7), PAIRS, clean=True, recovery_point=6).log_end_offset == 7
+
+
 @pytest.mark.parametrize("recovery_point", [6, 8, 100])
 def test_an_end_that_is_not_where_the_checkpoint_says_is_found_at_first_use(
     recovery_point: int,
