@@ -16,14 +16,26 @@ from kbroker.storage.builder import NewRecord, build_batch
 from kbroker.storage.compression import Codec, compress
 from kbroker.testing import broker
 from kbroker.wire.errors import ErrorCode
+from kbroker.wire.messages.find_coordinator import FindCoordinatorRequest, FindCoordinatorResponse
 from kbroker.wire.messages.list_offsets import (
     ListOffsetsPartition,
     ListOffsetsRequest,
     ListOffsetsResponse,
     ListOffsetsTopic,
 )
-from tests.sim.broker import Machine
-from tests.storage.old_batches import OldRecord, old_message
+from kbroker.wire.messages.offset_commit import (
+    OffsetCommitRequest,
+    OffsetCommitRequestPartition,
+    OffsetCommitRequestTopic,
+    OffsetCommitResponse,
+)
+from kbroker.wire.messages.offset_fetch import (
+    OffsetFetchRequest,
+    OffsetFetchRequestGroup,
+    OffsetFetchResponse,
+)
+from tests.sim.broker import DATA, Machine
+from tests.storage.old_batches import OldRecord, old_message, wrapped
 from tests.storage.old_segments import BATCHES, END, RECORDS, SEGMENTS, STAMP
 
 if TYPE_CHECKING:
@@ -179,6 +191,45 @@ def test_offsets_are_found_by_time(tmp_path: Path, capfd: pytest.CaptureFixture[
         at = ("--bootstrap", kafka.bootstrap, "--json")
         (newest,) = rows(capfd, "topics", "offsets", "t", "--time", "max-timestamp", *at)
         assert (newest["offset"], newest["timestamp"]) == (83, STAMP + 830)
+
+
+@pytest.mark.parametrize("magic", [0, 1])
+async def test_groups_are_loaded_from_old_formats(magic: int) -> None:
+    """Of __consumer_offsets as a broker of those days has written it."""
+    machine = Machine()
+    partition = OffsetCommitRequestPartition(
+        partition_index=0, committed_offset=42, committed_metadata="note"
+    )
+    commit = OffsetCommitRequest(
+        group_id="g",
+        generation_id_or_member_epoch=-1,
+        topics=[OffsetCommitRequestTopic(name="t", partitions=[partition])],
+    )
+    async with machine.broker(TopicSpec("t", 1)) as client:
+        ask = FindCoordinatorRequest(key_type=0, coordinator_keys=["g"])
+        assert not (await client.call(ask, FindCoordinatorResponse)).coordinators[0].error_code
+        response = await client.call(commit, OffsetCommitResponse, 8)
+        assert response.topics[0].partitions[0].error_code == ErrorCode.NONE
+    logs = [f"{DATA}/__consumer_offsets-{i}/{names.file_name(0, names.LOG)}" for i in range(3)]
+    (log,) = [path for path in logs if machine.disk.exists(path) and machine.disk.size(path)]
+    written = memoryview(machine.disk.read_file(log))
+    old = b""
+    for _, batch in formats.batches(written):
+        found = [
+            OldRecord(one.offset, one.timestamp if magic else -1, one.key, one.value)
+            for one in formats.records(batch)
+        ]
+        old += wrapped(magic, Codec.GZIP, found)
+    file = machine.disk.open(log)
+    file.truncate(0)
+    file.append(old)
+    async with machine.broker() as client:
+        request = OffsetFetchRequest(groups=[OffsetFetchRequestGroup(group_id="g", topics=None)])
+        fetched = await client.call(request, OffsetFetchResponse, 9)
+        (topic,) = fetched.groups[0].topics
+        assert (topic.name, topic.partitions[0].committed_offset) == ("t", 42)
+        assert topic.partitions[0].metadata == "note"
+    assert machine.disk.read_file(log).startswith(old)
 
 
 def padded(batch: bytes, padding: bytes) -> bytes:
