@@ -150,8 +150,8 @@ class BatchHeader:
         ) = _unpack_header(view, position)
 
     def __repr__(self) -> str:
-        fields = ", ".join(f"{name}={getattr(self, name)}" for name in self.__slots__)
-        return f"BatchHeader({fields})"
+        fields = ", ".join(f"{name}={getattr(self, name)}" for name in BatchHeader.__slots__)
+        return f"{type(self).__name__}({fields})"
 
     @property
     def size_bytes(self) -> int:

@@ -6,12 +6,14 @@ producers send is format 2 alone (`batch`). A later format is known by its magic
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from . import batch as batch_format
 from . import legacy
 from .batch import HEADER, MAGIC, MAGIC_AT, BatchHeader
 from .compression import DECOMPRESSED_BYTES_MAX
+from .errors import InvalidRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -109,10 +111,16 @@ def timestamps(batch: memoryview, header: BatchHeader | None = None) -> Iterator
 
 
 def first_offset(batch: memoryview, header: BatchHeader | None = None) -> int:
-    """The offset where `batch` (exactly one) begins. InvalidRecord where only its inside tells."""
+    """The offset where the batch at the beginning of `batch` begins.
+
+    Of a compressed one of an older format only its inside tells; where that is broken, the last.
+    """
     if header is None:
         header = header_of(batch)
-    return legacy.first_offset(batch, header) if _is_legacy(header) else header.base_offset
+    if _is_legacy(header):
+        with suppress(InvalidRecord):
+            return legacy.first_offset(batch, header)
+    return header.base_offset
 
 
 def _is_legacy(header: BatchHeader) -> bool:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from . import names, walk
 from .batch import HEADER, LAST_OFFSET_DELTA_AT, LOG_OVERHEAD, MAGIC
-from .errors import CorruptBatch, InvalidRecord
-from .formats import SIZE_MIN, first_offset, header_of, length_min, read_header
+from .errors import CorruptBatch
+from .formats import SIZE_MIN, first_offset, length_min, read_header
 from .offset_index import MAX_RELATIVE_OFFSET, OffsetIndex
 from .time_index import TimeIndex
 from .txn_index import TransactionIndex
@@ -325,7 +325,8 @@ class LogSegment:
         self.time_index.truncate_to(offset)
         self.txn_index.truncate_to(offset)
         if found is not None:
-            offset = min(offset, self._first_offset(*found))
+            batch = memoryview(self.file.read_at(*found))
+            offset = min(offset, first_offset(batch))
             self.cut(found[0])
         if not self._size:
             self.created_ms = now_ms
@@ -333,14 +334,6 @@ class LogSegment:
         self._bytes_since_index_entry = 0
         self._max_timestamp = self._scanned_max_timestamp()
         return offset
-
-    def _first_offset(self, position: int, size: int) -> int:
-        batch = memoryview(self.file.read_at(position, size))
-        header = header_of(batch)
-        try:
-            return first_offset(batch, header)
-        except InvalidRecord:  # of an older format, whose inside alone tells
-            return header.last_offset
 
     def release(self) -> None:
         """Let go of the files without writing: the disk has failed, or they are to go."""

@@ -41,10 +41,7 @@ class Found(NamedTuple):
     @property
     def base_offset(self) -> int:
         """Of its first record, as far as that can be told."""
-        try:
-            return formats.first_offset(self.batch, self.header)
-        except StorageError:
-            return self.header.base_offset
+        return formats.first_offset(self.batch, self.header)
 
 
 class Damage(NamedTuple):

@@ -244,8 +244,11 @@ def test_a_log_is_cut_where_a_batch_begins(offset: int) -> None:
     assert again.log_end_offset == held.first_offset
 
 
-def test_what_cannot_be_read_within_is_cut_behind_its_offset() -> None:
+def test_what_cannot_be_read_within_is_copied_and_cut() -> None:
     broken = old_message(1, OldRecord(9, 5, None, b"no gzip"), Codec.GZIP)
+    copy = open_at(new_disk(), FOREVER)
+    copy.append(memoryview(broken), leader_epoch=-1, now_ms=NOW_MS, origin=Origin.REPLICATION)
+    assert (copy.log_end_offset, [bytes(batch) for batch in copy.batches(0)]) == (10, [broken])
     segment = OldSegment(0, [OldBatch(5, 9, broken, [], 5)])
     _, log = as_left("clean, without indexes", [segment])
     assert log.truncate_to(7, NOW_MS)
