@@ -43,13 +43,18 @@ class Aside:
         self._number: int | None = None  # of this recovery, once it takes something
 
     def move(self, path: str, reason: object) -> None:
-        """Rename a file that must go. One that is not there is fine. DiskError."""
-        target = self._path(os.path.basename(path), 0)
+        """Rename a file that must go; an empty one just goes. One that is not there is fine.
+        DiskError.
+        """
         try:
             size = self._disk.size(path)
-            self._disk.rename(path, target)
         except FileNotFoundError:
             return
+        if not size:
+            self._disk.unlink(path)
+            return
+        target = self._path(os.path.basename(path), 0)
+        self._disk.rename(path, target)
         logger.warning("%s: %s: its %d bytes are kept as %s", path, reason, size, target)
 
     def copy_end(self, file: File, position: int, next_offset: int, reason: object) -> None:

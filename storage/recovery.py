@@ -471,13 +471,16 @@ class _Loader:
             self._aside.move(path, error.reason)
 
     def _drop(self, segments: list[LogSegment], reason: str) -> None:
-        """Set segments aside, last first. The snapshots taken at their start are of no use."""
+        """Set segments aside, last first; empty ones go, and the snapshots taken at their start."""
         assert self.producers is not None
         for segment in reversed(segments):
             self.segments.remove(segment)
-            segment.release()
-            for kind in names.SEGMENT_SUFFIXES:
-                self._aside.move(segment.path(kind), reason)
+            if segment.size:
+                segment.release()
+                for kind in names.SEGMENT_SUFFIXES:
+                    self._aside.move(segment.path(kind), reason)
+            else:
+                segment.unlink()
             self.producers.snapshots.delete(segment.base_offset)
 
     def drop_all(self, base_offset: int, reason: str) -> None:

@@ -101,10 +101,21 @@ def test_segments_behind_a_damaged_one_are_kept_with_all_their_files() -> None:
     for base in (4, 6):
         for kind in names.SEGMENT_SUFFIXES:
             name = names.file_name(base, kind)
-            if name in before:
+            if before.get(name):
                 expected[f"aside-1-{name}-0"] = before[name]
     assert len(expected) > 5
     assert put_aside(disk) == expected
+
+
+def test_empty_files_are_not_kept() -> None:
+    disk = closed(3)
+    overwrite(disk, path(0, names.LOG), 30, b"damage")
+    disk.open(path(2, names.LOG)).truncate(0)
+    disk.open(path(2, names.OFFSET_INDEX)).truncate(0)
+    disk.open(path(2, names.OFFSET_INDEX)).append(bytes(80))
+    disk.write_file_atomic(f"{DIRECTORY}/{PARTITION_METADATA}", b"")
+    assert open_at(disk, PAIRS).log_end_offset == 0
+    assert list(put_aside(disk)) == [f"aside-1-{names.file_name(0, names.LOG)}-0"]
 
 
 def test_what_is_kept_is_safe_before_anything_is_cut() -> None:

@@ -263,8 +263,8 @@ class World:
         for header, behind in pairwise(headers):
             assert header.next_offset <= behind.base_offset
             assert header.next_offset == behind.base_offset or behind.base_offset in bases
-        last_offset = headers[-1].last_offset if headers else -1
-        assert log.log_end_offset in (last_offset + 1, log.segments.active.base_offset)
+        next_offset = headers[-1].next_offset if headers else log.log_start_offset
+        assert log.log_end_offset in (next_offset, log.segments.active.base_offset)
         assert log.log_start_offset <= log.log_end_offset
         assert log.log_end_offset >= self.flushed
         assert log.log_start_offset <= max(self.start, self.flushed)
