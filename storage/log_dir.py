@@ -15,6 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from . import names
+from .aside import Aside
 from .checkpoints import (
     LOG_START_OFFSET_CHECKPOINT,
     META_PROPERTIES,
@@ -90,6 +91,7 @@ class LogDir:
         self._rng = rng
         self._found = found
         self._found_futures = found_futures
+        self._unreadable: set[str] = set()  # checkpoints that are to be set aside, not overwritten
         self._recovery_points = self._read_checkpoint(RECOVERY_POINT_CHECKPOINT)
         self._log_start_offsets = self._read_checkpoint(LOG_START_OFFSET_CHECKPOINT)
         self._high_watermarks = self._read_checkpoint(REPLICATION_OFFSET_CHECKPOINT)
@@ -500,6 +502,9 @@ class LogDir:
             if (
                 changes > self._written[name]
             ):  # else somebody was faster, with newer offsets perhaps
+                if name in self._unreadable:
+                    Aside(self._disk, self.path).move(f"{self.path}/{name}", "it cannot be read")
+                    self._unreadable.discard(name)
                 write_offsets(self._disk, f"{self.path}/{name}", offsets)
                 self._written[name] = changes
 
@@ -510,6 +515,7 @@ class LogDir:
         except CorruptFile as error:
             # As if it were not there: every log is checked from its beginning.
             logger.warning("%s: going on without it", error)
+            self._unreadable.add(name)
             return {}
 
     # The end.
@@ -528,7 +534,9 @@ class LogDir:
                     log.close(sync_log_dir=False)
                 except DiskError as error:
                     failure = failure or error
-            if failure is None and not any(log.is_offline for log in logs):
+            # What a crash left and could not be opened has still to be recovered.
+            is_whole = self.is_clean or not (self._found or self._found_futures)
+            if failure is None and is_whole and not any(log.is_offline for log in logs):
                 self._disk.fsync_dir(self.path)
                 for write in self.offset_checkpoints() + self.high_watermark_checkpoint():
                     write()

@@ -11,6 +11,8 @@ from itertools import groupby, islice
 from typing import TYPE_CHECKING
 
 from kbroker.storage import checkpoints, names
+from kbroker.storage.aside import ASIDE
+from kbroker.storage.batch import MAGIC
 from kbroker.storage.errors import StorageError
 
 from . import dump_files, dump_segments
@@ -42,7 +44,7 @@ if TYPE_CHECKING:
 
 PROBLEMS_MAX = 1000  # of one file
 TABLE_ROWS = 1000  # then the headings stand again: a file may have millions
-_LOG = re.compile(r"(\d{20})\.log(\.deleted|\.cleaned|\.swap)?")
+_LOG = re.compile(r"\d{20}\.log(\.deleted|\.cleaned|\.swap)?|aside-\d+-\d{20}\.log-\d+")
 _METADATA_SNAPSHOT = re.compile(r"(\d{20}-\d{10}|bootstrap)\.checkpoint")
 _OFFSET_CHECKPOINTS = (
     checkpoints.RECOVERY_POINT_CHECKPOINT,
@@ -116,7 +118,8 @@ def _files(path: str) -> list[str]:
         if _reader(path) is None:
             raise UserError(f"{path}: by its name this is no file of Kafka's.")
         return [path]
-    found = [os.path.join(path, name) for name in sorted(os.listdir(path))]
+    listed = [name for name in sorted(os.listdir(path)) if not name.startswith(ASIDE)]
+    found = [os.path.join(path, name) for name in listed]
     files = [file for file in found if os.path.isfile(file) and _reader(file) is not None]
     if not files:
         raise UserError(f"{path}: there is no file of Kafka's in it.")
@@ -277,8 +280,10 @@ def _for_people(row: dict[str, Json]) -> dict[str, Json]:
         flags = [name for name in ("transactional", "control") if row[name]]
         if row["delete_horizon_ms"] is not None:
             flags.append("delete-horizon")
-        if row["timestamp_type"] != "CREATE_TIME":
+        if row["timestamp_type"] == "LOG_APPEND_TIME":
             flags.append("append-time")
+        if row["magic"] != MAGIC:
+            flags.append(f"format-{row['magic']}")
         producer = f"{row['producer_id']}/{row['producer_epoch']}"
         return {
             **row,

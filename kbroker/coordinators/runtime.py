@@ -17,6 +17,7 @@ import trio
 
 from kbroker.errors import code_of
 from kbroker.storage import batch as record_batch
+from kbroker.storage import formats
 from kbroker.storage.builder import NewRecord, build_batch
 from kbroker.storage.compression import Codec
 from kbroker.storage.errors import InvalidRecord, StorageError
@@ -380,7 +381,7 @@ class GroupRuntime:
         for batch in slot.partition.batches(start_offset, end_offset):
             if self._slots.get(slot.index) is not slot:
                 return
-            header = record_batch.BatchHeader(batch)
+            header = formats.header_of(batch)
             try:
                 _replay_batch(slot.shard, header, batch, skipped)
             except InvalidRecord as error:
@@ -405,13 +406,13 @@ def _replay_batch(
 ) -> None:
     """Raises InvalidRecord. `skipped` counts what is none of ours, by reason: the first few."""
     if header.is_control:
-        for record in record_batch.records(batch, header):
+        for record in formats.records(batch, header):
             kind = record_batch.control_type(record.key)
             if kind in (record_batch.ControlType.COMMIT, record_batch.ControlType.ABORT):
                 is_commit = kind is record_batch.ControlType.COMMIT
                 shard.end_transaction(header.producer_id, is_commit=is_commit)
         return
-    for record in record_batch.records(batch, header):
+    for record in formats.records(batch, header):
         reason = "without a key"
         if record.key is not None:
             try:

@@ -18,7 +18,6 @@ import trio
 
 from kbroker.config.dynamic import MOVE_RATE
 from kbroker.controller.model import MIGRATING_DIRECTORY
-from kbroker.storage.batch import BatchHeader
 from kbroker.storage.errors import (
     CorruptBatch,
     DiskError,
@@ -26,6 +25,7 @@ from kbroker.storage.errors import (
     OutOfDescriptors,
     StorageError,
 )
+from kbroker.storage.formats import first_offset
 from kbroker.storage.origin import Origin
 from kbroker.wire.codes import CLUSTER_DEFAULT, ResourceType
 
@@ -261,7 +261,7 @@ class Moves:
 
     def _append(self, move: Move, content: bytes) -> None:
         future, now_ms = move.future, self._clock.wall_ms()
-        base_offset = BatchHeader(content).base_offset
+        base_offset = first_offset(memoryview(content))
         if base_offset < future.log_end_offset and not future.size:
             # A log may start within a batch; it is copied from that batch on.
             future.truncate_fully_and_start_at(base_offset, now_ms)

@@ -109,6 +109,7 @@ class SimFile:
 
     def truncate(self, size: int) -> None:
         self._call("truncate")
+        self._inode.modified_ms = self._disk.now_ms  # be the size another or not
         self._disk.resize(self._inode, size)
         self.size = size
 

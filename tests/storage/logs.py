@@ -39,6 +39,7 @@ def open_at(
     clean: bool = False,
     recovery_point: int | None = None,
     log_start_offset: int = 0,
+    keeps_synced: bool = False,
 ) -> Log:
     return open_log(
         disk,
@@ -49,6 +50,7 @@ def open_at(
         clean=clean,
         recovery_point=recovery_point,
         log_start_offset=log_start_offset,
+        keeps_synced=keeps_synced,
     )
 
 
