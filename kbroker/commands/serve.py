@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from kbroker.broker import Broker, BrokerSettings, BrokerStopped
+from kbroker.broker import Broker, BrokerSettings, BrokerStopped, leaves
 from kbroker.config import ConfigError
 from kbroker.config.environment import CLUSTER_ID, read_environment
 from kbroker.config.properties import load_properties
@@ -57,8 +57,12 @@ def run(arguments: argparse.Namespace) -> int:
     gc.disable()
     try:
         trio.run(_serve, settings)
-    except* BrokerStopped as group:
-        raise UserError(str(group.exceptions[0])) from None
+    except BaseExceptionGroup as group:
+        # Not `except*`: what is raised in one comes out in a group before Python 3.11.4.
+        stopped, others = group.split(BrokerStopped)
+        if stopped is None or others is not None:
+            raise
+        raise UserError(str(next(leaves(stopped)))) from None
     finally:
         gc.enable()
     return 0
