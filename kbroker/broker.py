@@ -187,7 +187,7 @@ class Broker:
         _check_names(self._config)
         with contextlib.ExitStack() as stack:
             listeners = _listeners(self._config)
-            limits = ConnectionLimits(self._config)
+            limits = ConnectionLimits(self._config, self._network.look_up)
             dispatcher = Dispatcher(APIS, self._config.socket_request_max_bytes)
             server = Server(
                 self._network,
