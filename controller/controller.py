@@ -125,6 +125,7 @@ class Controller:
         self._ready = trio.Event()
         self._ready_offset = -1
         self._snapshot_wanted = trio.Event()
+        self._snapshotting = trio.Lock()
         self._snapshot_due_ms = NEVER
         self._snapshot_end = loaded.image.offset + 1
         self.channel: ControllerChannel = InProcessChannel(self)
@@ -306,6 +307,10 @@ class Controller:
 
         Where there is no room for it, it is tried again later.
         """
+        async with self._snapshotting:
+            await self._write_snapshot()
+
+    async def _write_snapshot(self) -> None:
         driver = self._driver
         if driver.image.in_transaction or driver.image.offset < 0:
             return
@@ -317,7 +322,8 @@ class Controller:
         try:
             await trio.to_thread.run_sync(_write, self._log, image, quorum, timestamp_ms, wall_ms)
             self._snapshot_end = image.offset + 1
-            self._log.clean(wall_ms)
+            for blocking in self._log.clean(wall_ms):
+                await trio.to_thread.run_sync(blocking)
         except NoRoom as error:
             logger.warning("no snapshot of the metadata now: %s", error)
             self._snapshot_due_ms = driver.now_ms() + SNAPSHOT_RETRY_MS

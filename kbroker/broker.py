@@ -144,7 +144,7 @@ class Broker:
         try:
             await self._lifetime.__aenter__()
         except BaseExceptionGroup as group:
-            for each in _leaves(group):
+            for each in leaves(group):
                 if isinstance(each, StartupError):
                     raise each from None
                 if isinstance(each, StorageError):
@@ -166,10 +166,10 @@ class Broker:
         except StorageError as failure:
             raise BrokerStopped(f"{failure}: the next start will look the logs over.") from failure
         except BaseExceptionGroup as group:
-            leaves = list(_leaves(group))
-            if error is not None and all(each is error for each in leaves):
+            causes = list(leaves(group))
+            if error is not None and all(each is error for each in causes):
                 return False  # what the body raised, without the nurseries it came through
-            for each in leaves:
+            for each in causes:
                 if isinstance(each, StorageError):
                     # Of the metadata log, or the last log directory: no broker can go on.
                     raise BrokerStopped(_sentence(each)) from each
@@ -187,7 +187,7 @@ class Broker:
         _check_names(self._config)
         with contextlib.ExitStack() as stack:
             listeners = _listeners(self._config)
-            limits = ConnectionLimits(self._config)
+            limits = ConnectionLimits(self._config, self._network.look_up)
             dispatcher = Dispatcher(APIS, self._config.socket_request_max_bytes)
             server = Server(
                 self._network,
@@ -489,10 +489,10 @@ def _sentence(error: StorageError) -> str:
     return f"{error}."
 
 
-def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+def leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
     """The exceptions in a tree of groups."""
     for each in group.exceptions:
         if isinstance(each, BaseExceptionGroup):
-            yield from _leaves(each)
+            yield from leaves(each)
         else:
             yield each

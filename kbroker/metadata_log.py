@@ -13,6 +13,7 @@ import os
 import re
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from kbroker.controller.bootstrap import (
@@ -44,7 +45,7 @@ from kbroker.wire.errors import ProtocolError
 from kbroker.wire.uuids import METADATA_TOPIC_ID, ZERO_UUID, parse_uuid, random_uuid, uuid_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from random import Random
 
     from kbroker.controller.raft.log import NewBatch
@@ -252,6 +253,11 @@ def _room() -> Iterator[None]:
         raise NoRoom(str(error)) from error
 
 
+def _with_room(write: Callable[[], None]) -> None:
+    with _room():
+        write()
+
+
 def snapshot_name(snapshot: SnapshotId) -> str:
     return f"{snapshot.end_offset:020d}-{snapshot.epoch:010d}.checkpoint"
 
@@ -404,9 +410,11 @@ class MetadataLog:
         with _room():
             return SnapshotFile(self._disk, self._path, snapshot, timestamp_ms)
 
-    def clean(self, now_ms: int) -> None:
+    def clean(self, now_ms: int) -> Iterator[Callable[[], None]]:
         """Also takes in a snapshot that was frozen since. Keeps the latest, and of the others those
         that the retention settings want; the log starts at the oldest kept.
+
+        What it yields blocks, and may be run in a thread before it goes on.
         """
         known = set(self._snapshots)
         for name in self._disk.list_dir(self._path):
@@ -421,8 +429,9 @@ class MetadataLog:
             # First the log: a snapshot may only go when nothing starts at it any more.
             size_before = self._log.size
             self._log.increment_log_start_offset(self._snapshots[0].end_offset)
+            for write in self._log_dir.offset_checkpoints():
+                yield partial(_with_room, write)
             with _room():
-                self._log_dir.write_offset_checkpoints()
                 self._log.delete_old_segments(now_ms)
             self._disk.unlink(self._snapshot_path(oldest))
             total -= sizes[oldest] + size_before - self._log.size

@@ -267,10 +267,11 @@ class LogBase:
             raise self._offline
         end_offset = self.log_end_offset if up_to is None else min(up_to, self.log_end_offset)
         try:
+            plan = self._durability.begin(self.segments, end_offset)
             if self._epochs is not None:
                 # The file may lag behind the log only above the recovery point.
-                self._epochs.flush(end_offset)
-            return self._durability.begin(self.segments, end_offset)
+                plan.write_epochs = self._epochs.begin_flush(end_offset)
+            return plan
         except DiskError as error:
             self.fail(error)
             raise

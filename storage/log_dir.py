@@ -222,7 +222,9 @@ class LogDir:
     ) -> Log:
         """The copy of the partition's log that was begun here, or a new one from `start_offset` on.
 
-        One that belongs to another topic id goes. DiskError, CorruptFile.
+        One that belongs to another topic id goes. The caller writes the offset checkpoints before
+        it appends to a new one: they may tell of a log that lay here before. DiskError,
+        CorruptFile.
         """
         key = (topic, partition)
         assert not self.holds(topic, partition), f"{key} lies in {self.path} itself"
@@ -235,8 +237,7 @@ class LogDir:
         if path is None:
             name = names.marked_dir(topic, partition, self._rng.randbytes(16), names.FUTURE_DIR)
             path = f"{self.path}/{name}"
-            if key in self._recovery_points or key in self._log_start_offsets:
-                self.write_offset_checkpoints()
+            self._forget_gone()
         try:
             log = self._open(
                 path, key, config, now_ms=now_ms, topic_id=topic_id, start_offset=start_offset
@@ -309,20 +310,21 @@ class LogDir:
         del self._found_futures[key]
 
     def drop_future(self, topic: str, partition: int, now_ms: int, delay_ms: int) -> None:
-        """Remove the copy, opened or not, after so long. DiskError."""
+        """Remove the copy, opened or not, after so long.
+
+        A power loss may undo it until `sync_names`. DiskError.
+        """
         key = (topic, partition)
         self._gone.add(key)
         log = self.futures.pop(key, None)
         if log is not None:
             log.delete(now_ms, self._rng.randbytes(16))
-            self._disk.fsync_dir(self.path)
             self._changed.discard(log)
             return
         old = self._found_futures.pop(key)
         unique = self._rng.randbytes(16)
         new = f"{self.path}/{names.marked_dir(topic, partition, unique, names.DELETE_DIR)}"
         self._disk.rename(old, new)
-        self._disk.fsync_dir(self.path)
         self.deletions.add(new, now_ms + delay_ms, is_dir=True)
 
     def set_log_aside(self, topic: str, partition: int, now_ms: int) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from kbroker.broker import Broker, BrokerSettings, BrokerStopped
+from kbroker.broker import Broker, BrokerSettings, BrokerStopped, leaves
 from kbroker.config import ConfigError
 from kbroker.config.environment import CLUSTER_ID, read_environment
 from kbroker.config.properties import load_properties
@@ -26,6 +26,8 @@ from .local import add_broker_options, broker_settings, listener, start_logging
 if TYPE_CHECKING:
     import argparse
     from collections.abc import AsyncIterator
+
+    from kbroker.config.environment import Environment
 
 LISTEN_DEFAULT = "127.0.0.1:9092"
 
@@ -57,8 +59,12 @@ def run(arguments: argparse.Namespace) -> int:
     gc.disable()
     try:
         trio.run(_serve, settings)
-    except* BrokerStopped as group:
-        raise UserError(str(group.exceptions[0])) from None
+    except BaseExceptionGroup as group:
+        # Not `except*`: what is raised in one comes out in a group before Python 3.11.4.
+        stopped, others = group.split(BrokerStopped)
+        if stopped is None or others is not None:
+            raise
+        raise UserError(str(next(leaves(stopped)))) from None
     finally:
         gc.enable()
     return 0
@@ -78,10 +84,16 @@ def _settings(arguments: argparse.Namespace) -> BrokerSettings:
     """The file, the environment, --set, then the options that have a name of their own."""
     try:
         keys = {} if arguments.config is None else load_properties(arguments.config)
-        keys.update(_of_environment())
+        environment = read_environment(os.environ)
     except ConfigError as error:
         raise UserError(str(error)) from error
-    keys.update(parse_settings(arguments.set, "--set"))
+    _tell_of(environment)
+    options = parse_settings(arguments.set, "--set")
+    keys.update(environment.settings)
+    keys.update(options)
+    is_advertised_anew = arguments.advertise is not None or "advertised.listeners" in options
+    if environment.listeners is not None and not is_advertised_anew:
+        keys.setdefault("listeners", environment.listeners)
     if arguments.listen is not None or "listeners" not in keys:
         listen = arguments.listen or LISTEN_DEFAULT
         keys["listeners"] = listener(*parse_address(listen, "--listen"))
@@ -94,9 +106,8 @@ def _settings(arguments: argparse.Namespace) -> BrokerSettings:
     return broker_settings(keys, arguments.data, arguments.topic, os.environ.get(CLUSTER_ID))
 
 
-def _of_environment() -> dict[str, str]:
-    """What the environment sets, and a line that names it: nothing of it is to surprise."""
-    environment = read_environment(os.environ)
+def _tell_of(environment: Environment) -> None:
+    """A line that names what the environment sets: nothing of it is to surprise."""
     log = logging.getLogger("kbroker")
     if environment.variables:
         log.info("set by the environment: %s", ", ".join(environment.variables.values()))
@@ -105,7 +116,6 @@ def _of_environment() -> dict[str, str]:
             "environment variables that name no key are ignored: %s",
             ", ".join(environment.ignored),
         )
-    return environment.settings
 
 
 async def _serve(settings: BrokerSettings) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import trio
 
+from kbroker.complaints import Complaints
 from kbroker.errors import refusal
 from kbroker.wire.errors import ErrorCode, RequestError
 from kbroker.wire.messages.delete_groups import DeletableGroupResult
@@ -91,6 +92,7 @@ class GroupCoordinator:
         self._ensure_topic = ensure_topic
         self._runtime = GroupRuntime(config, clock)
         self._creation = trio.Lock()  # one attempt to create the topic at a time
+        self._complaints = Complaints(trio.current_time)
         self._partition_count = 0  # 0: not known yet
         self._partitions: dict[str, int] = {}  # of groups, computed before
 
@@ -153,7 +155,8 @@ class GroupCoordinator:
                     try:
                         await self._ensure_topic(CONSUMER_OFFSETS)
                     except RequestError as error:
-                        log.warning("%s cannot be created: %s", CONSUMER_OFFSETS, error)
+                        if self._complaints.is_news(str(error)):
+                            log.warning("%s cannot be created: %s", CONSUMER_OFFSETS, error)
                         return ErrorCode.COORDINATOR_NOT_AVAILABLE, NO_LEADER
             index = self.partition_for(group_id)
             topic = self._image.topics.get(CONSUMER_OFFSETS)

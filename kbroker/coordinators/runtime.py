@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import trio
 
+from kbroker.complaints import Complaints
 from kbroker.errors import code_of
 from kbroker.storage import batch as record_batch
 from kbroker.storage import formats
 from kbroker.storage.builder import NewRecord, build_batch
 from kbroker.storage.compression import Codec
-from kbroker.storage.errors import InvalidRecord, StorageError
+from kbroker.storage.errors import DiskError, InvalidRecord, StorageError
 from kbroker.wire.errors import EncodeError, ErrorCode, ProtocolError, RequestError
 
 from .group import records as group_records
@@ -140,6 +141,7 @@ class GroupRuntime:
         self._timers_changed = trio.Event()
         self._sleeps_until_ms = NEVER
         self._nursery: trio.Nursery | None = None
+        self._complaints = Complaints(trio.current_time)
 
     def now(self) -> Now:
         # Rounded: a deadline in whole milliseconds must be over when Trio says so.
@@ -270,7 +272,11 @@ class GroupRuntime:
             batch = bytearray(build_batch(encoded, codec=codec))
             last_offset = slot.partition.append_local(batch, wall_ms)
         except (RequestError, StorageError, EncodeError) as error:
-            log.warning("__consumer_offsets-%d: a decision is not written: %s", slot.index, error)
+            # Of the disk the partition has told.
+            if not isinstance(error, DiskError) and self._complaints.is_news(
+                (slot.index, str(error))
+            ):
+                log.warning("__consumer_offsets-%d: no decision is written: %s", slot.index, error)
             return _coordinator_error(error)
         slot.last_written = last_offset
         for offset, record in enumerate(records, last_offset - len(records) + 1):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
+from kbroker.complaints import Complaints
 from kbroker.wire.errors import ErrorCode, RequestError
 from kbroker.wire.messages.assign_replicas_to_dirs import (
     AssignReplicasToDirsRequest,
@@ -45,6 +46,7 @@ class Assignments:
         self._wanted: dict[Replica, bytes] = {}
         self._accepted: dict[Replica, trio.Event] = {}
         self._changed = trio.Event()
+        self._complaints = Complaints(trio.current_time)
 
     def assign(self, topic_id: bytes, index: int, directory_id: bytes) -> trio.Event:
         """Set once the controller has this, or knows of no such replica."""
@@ -69,13 +71,12 @@ class Assignments:
     async def _tell(self, assignments: Mapping[Replica, bytes]) -> bool:
         try:
             response = await self._controller.send(self._request(assignments))
+            assert isinstance(response, AssignReplicasToDirsResponse)
+            if response.error_code:
+                raise RequestError(ErrorCode(response.error_code))
         except RequestError as error:
-            log.warning("directories are not assigned yet: %s", error)
-            return False
-        assert isinstance(response, AssignReplicasToDirsResponse)
-        if response.error_code:
-            name = ErrorCode(response.error_code).name
-            log.warning("directories are not assigned yet: %s", name)
+            if self._complaints.is_news(str(error)):
+                log.warning("directories are not assigned yet: %s", error)
             return False
         failed = {
             (topic.topic_id, partition.partition_index)

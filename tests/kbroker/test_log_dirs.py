@@ -10,7 +10,11 @@ import pytest
 import trio
 
 from kbroker.broker import BrokerStopped, StartupError, TopicSpec
-from kbroker.storage.checkpoints import read_meta_properties
+from kbroker.storage.checkpoints import (
+    RECOVERY_POINT_CHECKPOINT,
+    read_meta_properties,
+    read_offsets,
+)
 from kbroker.storage.errors import DiskError
 from kbroker.wire.errors import ErrorCode
 from kbroker.wire.messages.find_coordinator import (
@@ -235,6 +239,61 @@ async def test_a_move_shows_and_can_be_taken_back() -> None:
         assert await admin.move(target, "t") is ErrorCode.NONE
         await admin.moved(target, "t")
         assert len(await admin.values("t")) == 20
+
+
+async def is_called(machine: TwoDirs, call: str, since: int) -> bool:
+    return any(line.endswith(call) for line in machine.disk.trace[since:])
+
+
+async def test_a_copy_is_not_taken_for_what_lay_there_before() -> None:
+    """Its directory knows how much of the log was synced that left it: nothing of the copy is."""
+    machine = TwoDirs()
+    async with machine.two(TopicSpec("t", 1)) as admin:
+        for _ in range(20):
+            await admin.produce("t", bytes(1000))
+        home, other = machine.holders("t")[0], elsewhere(machine, "t")
+    checkpoint = f"{home}/{RECOVERY_POINT_CHECKPOINT}"
+    assert read_offsets(machine.disk, checkpoint)["t", 0] > 10
+    async with machine.two() as admin:
+        await admin.move(other, "t")
+        await admin.moved(other, "t")
+        assert read_offsets(machine.disk, checkpoint)["t", 0] > 10
+        await set_rate(admin, 1000)
+        await admin.move(home, "t")
+        await until_async(lambda: has_begun(admin, home))
+        assert read_offsets(machine.disk, checkpoint).get(("t", 0), 0) == 0
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_a_move_that_was_taken_back_does_not_come_back_after_a_power_loss(seed: int) -> None:
+    machine = TwoDirs(seed)
+    home = target = ""
+    reached = False
+
+    async def live() -> None:
+        nonlocal home, target, reached
+        async with machine.two(TopicSpec("t", 1)) as admin:
+            for _ in range(20):
+                await admin.produce("t", bytes(1000))
+            home, target = machine.holders("t")[0], elsewhere(machine, "t")
+            await set_rate(admin, 1000)
+            await admin.move(target, "t")
+            await until_async(lambda: has_begun(admin, target))
+            done = len(machine.disk.trace)
+            assert await admin.move(home, "t") is ErrorCode.NONE
+            await until_async(lambda: is_called(machine, f"fsync_dir {target}", done))
+            reached = True
+            machine.disk.crash_at = machine.disk.calls + 1
+            await admin.client.call(*create("u", 1))
+
+    with pytest.raises((PowerLoss, BaseExceptionGroup)):
+        await live()
+    assert reached
+    machine.disk.power_loss(random.Random(seed))
+    machine.disk.crash_at = None
+    async with machine.two() as admin:
+        assert machine.holders("t", mark="-future") == []
+        assert list(await admin.lies("t")) == [home]
 
 
 async def has_begun(admin: Admin, target: str) -> bool:
