@@ -14,7 +14,7 @@ from kbroker.storage import checkpoints, names
 from kbroker.storage.errors import StorageError
 
 from . import dump_files, dump_segments
-from .arguments import NO_ROOM, UserError, at_least
+from .arguments import UserError, at_least
 from .decoders import DECODERS, TOPIC_DECODERS
 from .dump_segments import Damage
 from .dump_verify import SegmentCheck, offset_index_problems, time_index_problems
@@ -97,11 +97,7 @@ def run(arguments: argparse.Namespace) -> int:
             raise UserError(f"{path}: {error}.") from error
         except UnicodeDecodeError as error:
             raise UserError(f"{path}: it is no text: {error}.") from error
-        except BrokenPipeError:
-            raise
         except OSError as error:
-            if error.errno in NO_ROOM:
-                raise
             raise UserError(f"{error.filename or path}: {error.strerror}.") from error
     if flaws:
         raise UserError(f"{count_text(flaws, 'thing')} wrong in {count_text(len(paths), 'file')}.")
