@@ -74,5 +74,6 @@ def test_versions_are_a_range_that_its_clients_know(broker: Broker) -> None:
     with RawClient(broker.host, broker.port) as raw:
         found = raw.ask(ApiVersionsRequest(), 0, ApiVersionsResponse).api_keys
     keys = [one.api_key for one in found]
+    assert ApiVersionsRequest.API_KEY in keys
     assert len(keys) == len(set(keys))
     assert all(0 <= one.min_version <= one.max_version for one in found)

@@ -96,6 +96,7 @@ def test_apache_kafka_answers_as_it_was_recorded(live: Run) -> None:
     report = compare_played(read(APACHE_KAFKA), "Apache Kafka", live.left).report
     assert not report.differences, f"{AGAIN}\n{as_text(report)}"
     assert not report.lacking, f"{AGAIN}\n{as_text(report)}"
+    assert report.steps > 10_000
 
 
 @pytest.mark.full
@@ -103,6 +104,7 @@ def test_apache_kafka_answers_as_apache_kafka_does(apache: BrokerProcess) -> Non
     """Else the normalisations leave something out."""
     report = compare_brokers(apache, apache, all_scenarios(), at_once=AT_ONCE).report
     assert not report.partings, as_text(report)
+    assert report.steps > 10_000
 
 
 @pytest.mark.full
@@ -111,3 +113,4 @@ def test_a_whole_recording_is_still_what_apache_kafka_answers(apache: BrokerProc
     run = compare_with_recording(recording, apache, all_scenarios(), at_once=AT_ONCE)
     assert not run.report.differences, f"{AGAIN}\n{as_text(run.report)}"
     assert not run.report.left_out
+    assert run.report.steps > 10_000

@@ -16,7 +16,7 @@ from kbroker.storage.batch import MAGIC
 from kbroker.storage.errors import StorageError
 
 from . import dump_files, dump_segments
-from .arguments import NO_ROOM, UserError, at_least
+from .arguments import UserError, at_least
 from .decoders import DECODERS, TOPIC_DECODERS
 from .dump_segments import Damage
 from .dump_verify import SegmentCheck, offset_index_problems, time_index_problems
@@ -83,7 +83,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    paths = [path for given in arguments.paths for path in _files(given)]
+    paths: list[str] = []
+    failures: list[str] = []
+    for given in arguments.paths:
+        try:
+            paths += _files(given)
+        except UserError as error:
+            failures.append(str(error))
     flaws = 0
     for position, path in enumerate(paths):
         try:
@@ -96,17 +102,16 @@ def run(arguments: argparse.Namespace) -> int:
                 print_heading(path)
             _show(_rows(path, arguments), arguments)
         except StorageError as error:
-            raise UserError(f"{path}: {error}.") from error
+            failures.append(f"{path}: {error}.")
         except UnicodeDecodeError as error:
-            raise UserError(f"{path}: it is no text: {error}.") from error
-        except BrokenPipeError:
-            raise
+            failures.append(f"{path}: it is no text: {error}.")
         except OSError as error:
-            if error.errno in NO_ROOM:
-                raise
-            raise UserError(f"{error.filename or path}: {error.strerror}.") from error
+            failures.append(f"{error.filename or path}: {error.strerror}.")
     if flaws:
-        raise UserError(f"{count_text(flaws, 'thing')} wrong in {count_text(len(paths), 'file')}.")
+        of = count_text(len(paths), "file")
+        failures.append(f"{count_text(flaws, 'thing')} wrong in {of}.")
+    if failures:
+        raise UserError(" ".join(failures))
     return 0
 
 

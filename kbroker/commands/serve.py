@@ -1,7 +1,8 @@
 """`kbroker serve`: a broker in this process until SIGTERM or SIGINT.
 
-Standard output gets one line, `ready: HOST:PORT`, once clients are served. A key's value is the
-last of: its default, the properties file, KAFKA_* of the environment, --set, an option of its own.
+Standard output gets one line, `ready: HOST:PORT`, once clients are served; where it takes none, the
+log gets it. A key's value is the last of: its default, the properties file, KAFKA_* of the
+environment, --set, an option of its own.
 """
 
 from __future__ import annotations
@@ -22,10 +23,11 @@ from kbroker.descriptors import raise_limit
 
 from .arguments import UserError, address_text, parse_address, parse_settings
 from .local import add_broker_options, broker_settings, listener, start_logging
+from .standard_streams import OutputError
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sequence
 
     from kbroker.config.environment import Environment
 
@@ -139,7 +141,16 @@ async def _serve(settings: BrokerSettings) -> None:
                 async with Broker(settings) as broker:
                     serving.set()
                     _keep()
-                    addresses = (address_text(host, port) for host, port in broker.addresses)
-                    print(f"ready: {','.join(addresses)}", flush=True)
+                    _say_ready(broker.addresses)
                     await stop.wait()
             nursery.cancel_scope.cancel()
+
+
+def _say_ready(addresses: Sequence[tuple[str, int]]) -> None:
+    """Where nobody can be told, clients are served all the same; the log has the addresses."""
+    ready = f"ready: {','.join(address_text(host, port) for host, port in addresses)}"
+    try:
+        print(ready, flush=True)
+    except OutputError as error:
+        log = logging.getLogger("kbroker")
+        log.warning("%s (standard output does not take this line: %s)", ready, error)

@@ -11,7 +11,7 @@ from kbroker.broker import TopicSpec
 from kbroker.lifecycle import Lifecycle
 from kbroker.wire.errors import ErrorCode, RequestError
 from kbroker.wire.messages.broker_heartbeat import BrokerHeartbeatRequest, BrokerHeartbeatResponse
-from tests.kbroker.test_broker import metadata, one
+from tests.kbroker.asking import metadata, one
 from tests.sim.broker import Machine
 from tests.sim.disk import SimDisk
 

@@ -201,6 +201,11 @@ class SimDisk:
 
     # Faults.
 
+    @property
+    def has_no_power(self) -> bool:
+        """It went out, and `power_loss` has not been called yet."""
+        return self.crash_at is not None and self.calls >= self.crash_at
+
     def break_down(self, path: str, error: int = errno.EIO) -> None:
         """From now on every call on what lies there fails, until `mend`."""
         self._broken[path] = error
@@ -263,7 +268,7 @@ class SimDisk:
             return
         self.calls += 1
         self.trace.append(f"{self.calls} {operation} {path}")
-        if self.crash_at is not None and self.calls >= self.crash_at:
+        if self.has_no_power:
             if part is not None:
                 part()
             raise PowerLoss

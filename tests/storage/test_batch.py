@@ -13,7 +13,6 @@ from kbroker.storage.batch import (
     HEADER,
     BatchHeader,
     ControlType,
-    Record,
     TimestampType,
     batch_crc,
     batches,
@@ -40,13 +39,7 @@ from kbroker.storage.errors import (
 )
 
 from .golden import BASE_OFFSET, BATCHES, RECORDS
-
-
-def as_read(news: list[NewRecord], base_offset: int = 0) -> list[Record]:
-    return [
-        Record(base_offset + index, new.timestamp, new.key, new.value, tuple(new.headers))
-        for index, new in enumerate(news)
-    ]
+from .logs import as_read
 
 
 def batch_with(payload: bytes, record_count: int, codec: Codec = Codec.NONE) -> memoryview:

@@ -22,7 +22,7 @@ from kbroker.storage.compression import Codec
 from kbroker.storage.varint import append_varint, read_varint, varint_size
 
 from .golden import BASE_OFFSET, BATCHES, RECORDS
-from .test_batch import as_read
+from .logs import as_read
 
 
 def build_golden(codec: Codec) -> bytes:

@@ -17,7 +17,7 @@ from kbroker.wire.messages.metadata import (
     MetadataResponseTopic,
 )
 
-from .test_connection import Peer, api_versions, framed
+from .peer import Peer, api_versions, framed
 
 
 class Brokers:

@@ -19,7 +19,7 @@ from kbroker.server.server import ListenerSettings, Server
 from kbroker.wire.messages.heartbeat import HeartbeatRequest
 from tests.sim.network import MemoryNetwork
 
-from .test_connection import Harness, framed, produce
+from .harness import Harness, framed, produce
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
