@@ -1,11 +1,12 @@
 """One broker: builds the parts, starts them in order, stops them in the reverse.
 
     async with Broker(settings) as broker:
-        broker.addresses          # clients are served from here on, coordinators included
+        broker.addresses          # clients are served from here on, small coordinators included
 
 Start: addresses (taken, not yet served), log directory, controller, logs as the metadata image
-says, registration, coordinators, clients. Everything that runs is a task of the nurseries in
-`_run`; nothing outlives the `async with`, which answers requests in flight, flushes and closes.
+says, registration, small coordinators, clients, large coordinators. All that runs is a task of the
+nurseries in `_run`; nothing outlives the `async with`, which answers requests in flight, flushes
+and closes.
 """
 
 from __future__ import annotations
@@ -78,6 +79,8 @@ if TYPE_CHECKING:
 GRACE_S = 0.75  # for requests in flight when the broker stops
 LEAVE_S = 0.5  # for the controlled shutdown
 CREATE_TIMEOUT_MS = 30_000
+# Of groups, before clients are served, which takes some tens of milliseconds; the rest meanwhile.
+LOADED_AT_START_BYTES = 4 << 20
 
 log = logging.getLogger("kbroker.broker")
 
@@ -136,6 +139,7 @@ class Broker:
         self._rng = rng or random.SystemRandom()
         self._server: Server | None = None
         self._dispatcher: Dispatcher | None = None
+        self._groups: GroupCoordinator | None = None
         self._lifetime: contextlib.AbstractAsyncContextManager[None] | None = None
         self.addresses: list[tuple[str, int]] = []
 
@@ -176,6 +180,11 @@ class Broker:
                 if isinstance(each, DirectoryNotTold):
                     raise BrokerStopped(f"{each}.") from each
             raise
+
+    async def wait_loaded(self) -> None:
+        """Until all groups are loaded."""
+        assert self._groups is not None
+        await self._groups.wait_loaded()
 
     def intercept(self, key: ApiKey, hook: Intercept | None) -> None:
         """Let `hook(request, ctx, proceed)` answer, delay or drop every request of an API."""
@@ -265,7 +274,7 @@ class Broker:
             live = sum(1 for broker in image.brokers.values() if broker.is_active)
             await _create(controller.channel, consumer_offsets_topic(config, live))
 
-        groups = GroupCoordinator(
+        groups = self._groups = GroupCoordinator(
             node_id=config.node_id,
             config=config,
             clock=clock,
@@ -355,7 +364,7 @@ class Broker:
                 node.store.set_strays_aside(partial(_has_replica, image, config.node_id))
                 for topic in self._settings.topics:
                     await self._create_topic(controller.channel, topic)
-                await groups.wait_loaded()
+                await groups.wait_loaded(LOADED_AT_START_BYTES)
                 await logs.start(maintenance.run)
                 await logs.start(watch.run)
                 await state.start(moves.run)
@@ -364,6 +373,7 @@ class Broker:
                         await clients.start(server.run, config.socket_listen_backlog_size)
                     except OSError as error:
                         raise StartupError(f"cannot listen: {error.strerror}.") from error
+                    groups.begin_large_loads()
                     yield
                     stopping.set()
                     for each in table:

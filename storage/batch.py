@@ -381,6 +381,24 @@ def timestamps(
         yield base_offset + span[0], timestamp
 
 
+KeyValue = tuple[int, bytes | None, bytes | None]  # offset, key, value
+
+
+def key_values(data: bytes, header: BatchHeader) -> Iterator[KeyValue]:
+    """(offset, key, value) of each record in the payload of a batch, without times and headers;
+    else as `records`.
+    """
+    base_offset = header.base_offset
+    for offset_delta, _, key_at, key_size, value_at, value_size, _, _ in spans(
+        data, header.record_count
+    ):
+        yield (
+            base_offset + offset_delta,
+            data[key_at : key_at + key_size] if key_size >= 0 else None,
+            data[value_at : value_at + value_size] if value_size >= 0 else None,
+        )
+
+
 def _time_base(header: BatchHeader) -> tuple[int, int | None]:
     """What timestamp deltas count from, and the one time of all records with LogAppendTime."""
     if header.attributes & TIMESTAMP_TYPE_MASK:

@@ -188,6 +188,11 @@ class FileRange:
     def __len__(self) -> int:
         return self.size
 
+    @property
+    def is_resident(self) -> bool:
+        """Whether to read it would probably not wait for the disk."""
+        return self.file.is_resident(self.position, self.size)
+
     def read(self) -> bytes:
         """The bytes themselves, for a transport that cannot send from a file."""
         return self.file.read_at(self.position, self.size)

@@ -18,6 +18,7 @@ from .errors import InvalidRecord
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from .batch import KeyValue
     from .compression import Buffer
     from .record import Record
 
@@ -99,6 +100,18 @@ def records(
     if _is_legacy(header):
         return legacy.records(batch, header, max_bytes, check_crc=check_crc)
     return batch_format.records(batch, header, max_bytes)
+
+
+def key_values(batch: memoryview, payload: bytes, header: BatchHeader) -> Iterator[KeyValue]:
+    """As `batch.key_values`, of `batch` (exactly one) and what `payload` gave of it."""
+    if _is_legacy(header):
+        return ((each.offset, each.key, each.value) for each in legacy.records(batch, header))
+    return batch_format.key_values(payload, header)
+
+
+def payload(batch: memoryview, header: BatchHeader) -> bytes:
+    """As `batch.payload`; nothing of an older format, whose records unpack themselves."""
+    return b"" if _is_legacy(header) else batch_format.payload(batch, header)
 
 
 def timestamps(batch: memoryview, header: BatchHeader | None = None) -> Iterator[tuple[int, int]]:

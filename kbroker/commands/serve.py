@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
     raise_limit()
     settings = _settings(arguments)
     # What a start makes stays. To look through it for garbage as it grows took a fifth of a start
-    # with 10,000 partitions, so nobody looks until clients are served (`_keep`).
+    # with 10,000 partitions, so nobody looks until it is over (`_keep`).
     gc.disable()
     try:
         trio.run(_serve, settings)
@@ -72,12 +72,15 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _keep() -> None:
-    """The start is over: what it made is left out of every later look for garbage.
+async def _keep(broker: Broker) -> None:
+    """Once the start is over, and all groups are loaded: what that made is left out of every later
+    look for garbage.
 
-    With 10,000 partitions such a look took 0.2 s, in which nobody was answered. What is in no cycle
-    goes with its last reference all the same, and nothing that comes and goes is in one.
+    With 10,000 partitions such a look took 0.2 s, and with a million committed offsets 0.4, in
+    which nobody was answered. What is in no cycle goes with its last reference all the same, and
+    nothing that comes and goes is in one.
     """
+    await broker.wait_loaded()
     gc.freeze()
     gc.enable()
 
@@ -140,7 +143,7 @@ async def _serve(settings: BrokerSettings) -> None:
             with start:
                 async with Broker(settings) as broker:
                     serving.set()
-                    _keep()
+                    nursery.start_soon(_keep, broker)
                     _say_ready(broker.addresses)
                     await stop.wait()
             nursery.cancel_scope.cancel()

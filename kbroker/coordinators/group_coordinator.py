@@ -39,7 +39,7 @@ from kbroker.wire.messages.sync_group import SyncGroupResponse
 from .group.java import hash_map_order, partition_for, string_hash, topic_partition_hash
 from .group.offsets import INVALID_OFFSET
 from .internal_topics import CONSUMER_OFFSETS
-from .runtime import GroupRuntime, Slot, Waiter
+from .runtime import GroupRuntime, Waiter
 
 if TYPE_CHECKING:
     import random
@@ -57,7 +57,7 @@ if TYPE_CHECKING:
     from kbroker.wire.messages.sync_group import SyncGroupRequest
 
     from .group.result import Client
-    from .runtime import OffsetsPartition
+    from .slots import OffsetsPartition, Slot
 
 log = logging.getLogger("kbroker.groups")
 
@@ -116,13 +116,18 @@ class GroupCoordinator:
             if name == CONSUMER_OFFSETS:
                 self._partition_count = 0
                 self._partitions.clear()
-            for slot in self._runtime.loaded_slots():
-                result = slot.shard.decide_topic_deleted(name, topic_id, self._runtime.now())
-                self._runtime.apply_in_parts(slot, result)
+            for slot in self._runtime.slots():
+                self._runtime.forget_topic(slot, name, topic_id)
 
-    async def wait_loaded(self) -> None:
-        """Until all partitions that this broker was elected for by now are loaded and serve."""
-        await self._runtime.wait_all_loaded()
+    async def wait_loaded(self, bytes_max: int | None = None) -> None:
+        """Until of the partitions that this broker was elected for by now the smallest are loaded
+        and serve, up to so many bytes; all of them with None.
+        """
+        await self._runtime.wait_loaded(bytes_max)
+
+    def begin_large_loads(self) -> None:
+        """Clients are served: what is large is loaded beside them."""
+        self._runtime.begin_large_loads()
 
     def shutdown(self) -> None:
         """This broker stops: who waits for a rebalance is sent to look for another coordinator."""
@@ -145,7 +150,8 @@ class GroupCoordinator:
         return index
 
     async def find(self, group_id: str) -> tuple[ErrorCode, int]:
-        """The broker that coordinates a group. If that is this one, it serves the group by now.
+        """The broker that coordinates a group. If that is this one, it serves the group by now, or
+        has much to load first.
 
         Creates __consumer_offsets on first use. COORDINATOR_NOT_AVAILABLE if that takes too long.
         """
@@ -164,7 +170,7 @@ class GroupCoordinator:
             if partition is None or partition.leader == NO_LEADER:
                 return ErrorCode.COORDINATOR_NOT_AVAILABLE, NO_LEADER
             if partition.leader == self._node_id:
-                await self._runtime.wait_loaded(index)
+                await self._runtime.wait_elected(index)
             return ErrorCode.NONE, partition.leader
         return ErrorCode.COORDINATOR_NOT_AVAILABLE, NO_LEADER
 

@@ -20,9 +20,10 @@ from kbroker.storage.origin import Origin
 from kbroker.wire.errors import ErrorCode, RequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from kbroker.controller.image import PartitionImage
+    from kbroker.storage.disk import FileRange
     from kbroker.storage.errors import StorageError
     from kbroker.storage.log import AppendInfo, FetchSlice, Log
 
@@ -280,9 +281,16 @@ class Partition:
     def log_end_offset(self) -> int:
         return self.log.log_end_offset
 
-    def batches(self, from_offset: int, end_offset: int) -> Iterator[memoryview]:
-        """Raw batches of [from_offset, end_offset), one at a time."""
-        return self.log.batches(from_offset, end_offset)
+    @property
+    def log_size(self) -> int:
+        """Bytes of batches."""
+        return self.log.size
+
+    def read_local(self, offset: int, bytes_max: int) -> FileRange | None:
+        """For a coordinator: batches from the one that holds `offset`, to the log's end; the last
+        of them may be cut. None at the end. StorageError.
+        """
+        return self.log.read(offset, bytes_max).records
 
     # --- who waits
 

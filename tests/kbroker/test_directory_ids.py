@@ -29,7 +29,8 @@ from kbroker.wire.messages.update_features import (
 )
 from tests.sim.broker import DATA
 
-from .log_dirs_rig import OTHER, Admin, TwoDirs, one
+from .asking import one
+from .log_dirs_rig import OTHER, Admin, TwoDirs
 
 if TYPE_CHECKING:
     from tests.sim.disk import SimDisk
