@@ -52,7 +52,7 @@ class Checkout:
     def trace(self, out: Path) -> bool:
         """Run all tests once and write what they cover into `out`. Whether they passed."""
         command = [sys.executable, "-m", "pytest", "-q", "-p", "tests.mutation.tracing"]
-        environment = self._environment(KBROKER_MUTATION_OUT=str(out))
+        environment = self._environment(KBROKER_MUTATION_OUT=str(out), KBROKER_TURNS="off")
         return subprocess.run(command, cwd=self.top, env=environment).returncode == _ALL_PASSED
 
     def run(self, tests: list[str], timeout_s: float) -> str:
