@@ -32,6 +32,7 @@ ISOLATION_READ_COMMITTED = 1
 logger = logging.getLogger("kbroker.partition")
 NO_LEADER_EPOCH = -1
 UP_TO_HIGH_WATERMARK = -1  # an offset to delete records before
+UNCOUNTED_BYTES = INT64_MAX  # have whoever waits look for themselves
 
 
 class Waiter(Protocol):
@@ -206,6 +207,7 @@ class Partition:
             self._request_flush(self)
         else:
             self._advance(self.log.log_end_offset)
+        self._wake(UNCOUNTED_BYTES)  # of however many appends
 
     def is_committed(self, last_offset: int) -> bool:
         return last_offset < self.high_watermark

@@ -1,125 +1,34 @@
-"""What a consumer is promised: whole batches, limits, long polls, sessions, and errors at once."""
+"""What a consumer is promised: whole batches, limits, sessions, and errors at once."""
 
 from __future__ import annotations
 
-import inspect
 import random
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import pytest
-import trio
-import trio.testing
 
-from kbroker.handlers import fetch
-from kbroker.storage.batch import ControlType, batches, control_key, end_transaction_value
+from kbroker.storage.batch import ControlType, control_key, end_transaction_value
 from kbroker.storage.builder import NewRecord, build_batch
-from kbroker.storage.disk import FileRange
+from kbroker.storage.log_config import LogConfig
 from kbroker.storage.origin import Origin
 from kbroker.wire.errors import ErrorCode, RequestError
-from kbroker.wire.messages.fetch import (
-    FetchPartition,
-    FetchRequest,
-    FetchResponse,
-    FetchTopic,
-    ForgottenTopic,
-    PartitionData,
-)
+from kbroker.wire.messages.fetch import ForgottenTopic
 from tests.kbroker.broker_parts import NOW_MS
-from tests.kbroker.cluster_image import topic_id
+from tests.kbroker.cluster_image import NODE_ID, topic_id
 from tests.sim.disk import SimDisk
 
 from .data_path import DataPath, batch, partition_state
+from .fetching import LATEST, content, fill, offsets, only, request, send, wanted
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
     from pathlib import Path
 
     from kbroker.partitions.partition import Partition
-
-LATEST = 18
-MEGABYTE = 1 << 20
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> DataPath:
     return DataPath(tmp_path)
-
-
-def wanted(
-    offset: int = 0,
-    *,
-    index: int = 0,
-    bytes_max: int = MEGABYTE,
-    leader_epoch: int = -1,
-    last_fetched_epoch: int = -1,
-) -> FetchPartition:
-    return FetchPartition(
-        partition=index,
-        fetch_offset=offset,
-        partition_max_bytes=bytes_max,
-        current_leader_epoch=leader_epoch,
-        last_fetched_epoch=last_fetched_epoch,
-    )
-
-
-def request(
-    *partitions: FetchPartition,
-    topic: str = "t",
-    wait_ms: int = 0,
-    min_bytes: int = 1,
-    max_bytes: int = 50 * MEGABYTE,
-    session: tuple[int, int] = (0, -1),
-    isolation_level: int = 0,
-    replica_id: int = -1,
-) -> FetchRequest:
-    topics = [FetchTopic(topic=topic, topic_id=topic_id(topic), partitions=list(partitions))]
-    made = FetchRequest(
-        max_wait_ms=wait_ms,
-        min_bytes=min_bytes,
-        max_bytes=max_bytes,
-        session_id=session[0],
-        session_epoch=session[1],
-        isolation_level=isolation_level,
-        topics=topics if partitions else [],
-        replica_id=replica_id,
-    )
-    made.replica_state.replica_id = replica_id
-    return made
-
-
-def send(path: DataPath, wanted: FetchRequest, version: int = LATEST) -> FetchResponse:
-    result = fetch.handle(wanted, path.context(1, version))
-    assert isinstance(result, FetchResponse)
-    return result
-
-
-def waiting(path: DataPath, wanted: FetchRequest) -> Coroutine[object, object, FetchResponse]:
-    result = fetch.handle(wanted, path.context(1, LATEST))
-    assert inspect.iscoroutine(result)
-    return cast("Coroutine[object, object, FetchResponse]", result)
-
-
-def only(response: FetchResponse) -> PartitionData:
-    assert [len(t.partitions) for t in response.responses] == [1]
-    return response.responses[0].partitions[0]
-
-
-def content(answer: PartitionData) -> bytes:
-    if isinstance(answer.records, FileRange):
-        return answer.records.read()
-    assert answer.records == b""
-    return b""
-
-
-def offsets(answer: PartitionData) -> list[tuple[int, int]]:
-    """First and last offset of each whole batch in the answer."""
-    view = memoryview(content(answer))
-    return [(h.base_offset, h.last_offset) for h, _ in batches(view, partial_tail=True)]
-
-
-def fill(partition: Partition, *counts: int, value: bytes = b"x" * 100) -> None:
-    for count in counts:
-        partition.append(batch(*[value] * count), NOW_MS, Origin.CLIENT)
 
 
 @pytest.mark.parametrize("version", range(4, LATEST + 1))
@@ -128,6 +37,19 @@ def test_every_version_reads(path: DataPath, version: int) -> None:
     answer = only(send(path, request(wanted()), version))
     assert offsets(answer) == [(0, 1), (2, 4)]
     assert (answer.error_code, answer.high_watermark, answer.last_stable_offset) == (0, 5, 5)
+
+
+def test_read_committed_ends_at_the_high_watermark_before_a_later_transaction(
+    path: DataPath,
+) -> None:
+    """What flush.messages holds back is not stable yet, be it in a transaction or before one."""
+    partition = path.add("t", config=LogConfig(flush_messages=2))
+    fill(partition, 1, 1)
+    transaction(partition, 1, None)
+    assert partition.log.first_unstable_offset(1) == 2
+    answer = only(send(path, request(wanted(), isolation_level=1)))
+    assert (answer.high_watermark, answer.last_stable_offset) == (1, 1)
+    assert offsets(answer) == [(0, 0)]
 
 
 def transaction(partition: Partition, producer_id: int, end: ControlType | None) -> None:
@@ -242,9 +164,10 @@ def test_a_topic_made_again_under_its_name_is_told_by_its_id(path: DataPath) -> 
     assert answer.error_code == ErrorCode.INCONSISTENT_TOPIC_ID
 
 
-def test_a_follower_that_is_no_replica_is_refused(path: DataPath) -> None:
+@pytest.mark.parametrize("replica_id", [0, 7])
+def test_a_follower_that_is_no_replica_is_refused(path: DataPath, replica_id: int) -> None:
     path.add("t")
-    answer = only(send(path, request(wanted(), replica_id=7)))
+    answer = only(send(path, request(wanted(), replica_id=replica_id)))
     assert answer.error_code == ErrorCode.NOT_LEADER_OR_FOLLOWER
 
 
@@ -254,9 +177,24 @@ def test_the_leader_does_not_follow_itself(path: DataPath) -> None:
     assert answer.error_code == ErrorCode.NOT_LEADER_OR_FOLLOWER
 
 
-def test_a_follower_knows_where_the_leaders_are(path: DataPath) -> None:
+@pytest.mark.parametrize("replica_id", [0, 7])
+def test_a_follower_knows_where_the_leaders_are(path: DataPath, replica_id: int) -> None:
     path.add("t")
-    assert send(path, request(wanted(), replica_id=7)).node_endpoints == []
+    assert send(path, request(wanted(), replica_id=replica_id)).node_endpoints == []
+
+
+@pytest.mark.parametrize(("replica_id", "has_session"), [(-1, False), (0, True)])
+def test_a_followers_session_takes_a_consumers_place(
+    path: DataPath, replica_id: int, has_session: bool
+) -> None:
+    path.cluster.add_broker(0)
+    path.add("t", replicas=(NODE_ID, 0))
+    slots = path.services.config.max_incremental_fetch_session_cache_slots
+    for _ in range(slots):
+        assert send(path, request(wanted(), session=(0, 0))).session_id
+    response = send(path, request(wanted(), session=(0, 0), replica_id=replica_id))
+    assert only(response).error_code == 0
+    assert bool(response.session_id) == has_session
 
 
 @pytest.mark.parametrize("isolation_level", [-1, 2])
@@ -274,13 +212,15 @@ def test_what_is_not_there_has_no_aborted_transactions(path: DataPath) -> None:
     assert (missing.aborted_transactions, elsewhere.aborted_transactions) == ([], None)
 
 
-def test_another_leader_is_named(path: DataPath) -> None:
-    path.add("t", leader=2, leader_epoch=8)
+@pytest.mark.parametrize(("leader", "hosts"), [(2, ["host2"]), (0, ["host0"]), (-1, [])])
+def test_another_leader_is_named(path: DataPath, leader: int, hosts: list[str]) -> None:
+    path.cluster.add_broker(0)
+    path.add("t", leader=leader, leader_epoch=8)
     response = send(path, request(wanted()))
     answer = only(response)
     assert answer.error_code == ErrorCode.NOT_LEADER_OR_FOLLOWER
-    assert (answer.current_leader.leader_id, answer.current_leader.leader_epoch) == (2, 8)
-    assert [n.host for n in response.node_endpoints] == ["host2"]
+    assert (answer.current_leader.leader_id, answer.current_leader.leader_epoch) == (leader, 8)
+    assert [n.host for n in response.node_endpoints] == hosts
 
 
 def test_a_log_that_diverged_is_told_where(path: DataPath) -> None:
@@ -292,84 +232,6 @@ def test_a_log_that_diverged_is_told_where(path: DataPath) -> None:
     assert (answer.diverging_epoch.epoch, answer.diverging_epoch.end_offset) == (3, 4)
     assert content(answer) == b""
     assert offsets(only(send(path, request(wanted(4, last_fetched_epoch=6)))))[0] == (4, 5)
-
-
-# --- long polls
-
-
-async def test_a_long_poll_wakes_on_append(
-    path: DataPath, autojump_clock: trio.testing.MockClock
-) -> None:
-    partition = path.add("t")
-    started = trio.current_time()
-
-    async def append_later() -> None:
-        await trio.sleep(3)
-        fill(partition, 2)
-
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(append_later)
-        response = await waiting(path, request(wanted(), wait_ms=60_000))
-    assert offsets(only(response)) == [(0, 1)]
-    assert trio.current_time() - started == pytest.approx(3)
-
-
-async def test_a_long_poll_waits_for_min_bytes_over_all_partitions(
-    path: DataPath, autojump_clock: trio.testing.MockClock
-) -> None:
-    partitions = [path.add("t", i) for i in range(2)]
-    started = trio.current_time()
-
-    async def append_bit_by_bit() -> None:
-        for i in range(8):
-            await trio.sleep(1)
-            fill(partitions[i % 2], 1)
-
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(append_bit_by_bit)
-        one = len(batch(b"x" * 100))
-        response = await waiting(
-            path, request(wanted(), wanted(index=1), wait_ms=60_000, min_bytes=5 * one)
-        )
-        assert trio.current_time() - started == pytest.approx(5)
-    assert sum(len(content(p)) for p in response.responses[0].partitions) == 5 * one
-
-
-async def test_a_long_poll_ends_with_what_there_is(
-    path: DataPath, autojump_clock: trio.testing.MockClock
-) -> None:
-    partition = path.add("t")
-    fill(partition, 1)
-    started = trio.current_time()
-    response = await waiting(path, request(wanted(), wait_ms=500, min_bytes=10_000))
-    assert trio.current_time() - started == pytest.approx(0.5)
-    assert offsets(only(response)) == [(0, 0)]
-
-
-async def test_a_long_poll_ends_when_its_partition_goes(
-    path: DataPath, autojump_clock: trio.testing.MockClock
-) -> None:
-    partition = path.add("t")
-
-    async def delete_later() -> None:
-        await trio.sleep(1)
-        path.table.remove("t", partition.topic_id)
-        path.cluster.remove_topic("t")
-        partition.remove()
-
-    async with trio.open_nursery() as nursery:
-        nursery.start_soon(delete_later)
-        response = await waiting(path, request(wanted(), wait_ms=60_000))
-    assert only(response).error_code in (
-        ErrorCode.UNKNOWN_TOPIC_ID,
-        ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
-    )
-
-
-async def test_a_stopping_broker_does_not_let_wait(path: DataPath) -> None:
-    path.add("t")
-    path.services.stopping.set()
-    assert send(path, request(wanted(), wait_ms=60_000)).error_code == 0
 
 
 # --- sessions
