@@ -480,12 +480,16 @@ def test_a_rolled_segment_is_synced_with_its_indexes() -> None:
     } <= synced
 
 
-def test_a_flush_that_began_before_a_truncation_proves_nothing() -> None:
+@pytest.mark.parametrize("fully", [False, True])
+def test_a_flush_that_began_before_a_truncation_proves_nothing(fully: bool) -> None:
     log = open_at(new_disk())
     fill(log, 5)
     plan = log.begin_flush()
     plan.run()
-    log.truncate_to(2, NOW_MS)
+    if fully:
+        log.truncate_fully_and_start_at(2, NOW_MS)
+    else:
+        log.truncate_to(2, NOW_MS)
     fill(log, 5)
     log.finish_flush(plan)
     assert log.recovery_point <= 2
@@ -634,6 +638,18 @@ def test_truncating_to_the_end_or_behind_only_drops_epochs_without_records() -> 
     assert log.log_end_offset == 3
 
 
+@pytest.mark.parametrize("offset", [4, 2, 0])
+def test_a_cut_log_enters_itself_for_the_checkpoints(offset: int) -> None:
+    log = open_at(new_disk(), replace(SMALL, segment_bytes=2 * ONE))
+    fill(log, 3)
+    log.increment_log_start_offset(1)
+    fill(log, 2)
+    log.changed.clear()
+    log.truncate_to(offset, NOW_MS)
+    assert log.changed == {log}
+    assert (log.log_start_offset, log.log_end_offset) == (min(1, offset), offset)
+
+
 def test_truncating_below_the_log_starts_it_anew() -> None:
     log = open_at(new_disk())
     replicate(log, given((50, 3, 0)))
@@ -672,6 +688,17 @@ def test_the_log_start_only_moves_forward() -> None:
     assert log.epochs.entries == [(4, 4), (5, 5)]
     with pytest.raises(OffsetOutOfRange):
         log.increment_log_start_offset(7)
+
+
+def test_a_log_emptied_to_its_end_has_no_producers_to_save() -> None:
+    """As on Apache Kafka: what would be in the snapshot is behind the log start."""
+    disk = new_disk()
+    log = open_at(disk)
+    append(log, producer_id=7, sequence=0)
+    append(log, producer_id=7, sequence=1)
+    log.increment_log_start_offset(2)
+    log.close()
+    assert not any(name.endswith(names.SNAPSHOT) for name in disk.list_dir(DIRECTORY))
 
 
 # Transactions.

@@ -283,6 +283,90 @@ def test_a_directory_of_another_topic_id_is_set_aside() -> None:
     assert start(disk).partitions() == [("t", 0)]
 
 
+def test_a_copy_for_another_topic_id_goes_at_once_and_a_new_one_begins() -> None:
+    disk = new_disk()
+    log_dir = start(disk)
+    fill(log_dir.open_future("t", 0, PAIRS, now_ms=NOW_MS, topic_id=ID), 3)
+    log_dir.close()
+    log_dir = start(disk)
+    assert log_dir.holds_future("t", 0)
+    future = log_dir.open_future("t", 0, PAIRS, now_ms=NOW_MS, topic_id=OTHER_ID)
+    assert (future.log_end_offset, future.topic_id) == (0, OTHER_ID)
+    for remove in log_dir.take_expired_deletions(NOW_MS):
+        remove()
+    left = [name for name in disk.list_dir("/data") if name.startswith("t-0")]
+    assert [f"/data/{name}" for name in left] == [future.directory]
+
+
+def test_a_copy_goes_on_where_it_was() -> None:
+    disk = new_disk()
+    log_dir = start(disk)
+    fill(log_dir.open_future("t", 0, PAIRS, now_ms=NOW_MS, topic_id=ID), 3)
+    log_dir.close()
+    log_dir = start(disk)
+    future = log_dir.open_future("t", 0, PAIRS, now_ms=NOW_MS, topic_id=ID)
+    assert (future.log_start_offset, future.log_end_offset) == (0, 3)
+    assert log_dir.take_expired_deletions(NOW_MS + 10**9) == []
+
+
+@pytest.mark.parametrize("is_open", [True, False])
+def test_a_copy_that_has_become_the_log_stays_it_after_a_power_loss(is_open: bool) -> None:
+    disk = new_disk()
+    log_dir = start(disk)
+    fill(log_dir.open_future("t", 0, PAIRS, now_ms=NOW_MS, topic_id=ID), 3)
+    log_dir.close()
+    log_dir = start(disk)
+    if is_open:
+        log_dir.open_future("t", 0, PAIRS, now_ms=NOW_MS, topic_id=ID)
+        log_dir.promote_future("t", 0)
+    else:
+        log_dir.promote_found_future("t", 0)
+    assert log_dir.holds("t", 0)
+    assert not log_dir.holds_future("t", 0)
+    disk.power_loss(NoneOfIt())
+    log_dir = start(disk)
+    assert (log_dir.partitions(), log_dir.future_partitions()) == ([("t", 0)], [])
+    assert log_dir.open_log("t", 0, PAIRS, now_ms=NOW_MS, topic_id=ID).log_end_offset == 3
+
+
+class NoneOfIt(Random):
+    """A power loss that takes all that is not synced."""
+
+    def randint(self, a: int, b: int) -> int:
+        return a
+
+
+@pytest.mark.parametrize("epoch", [-1, 7])
+def test_a_directory_that_is_let_go_of_is_as_it_was_found(epoch: int) -> None:
+    disk = new_disk()
+    start(disk).close(broker_epoch=epoch)
+    before = disk.read_file(f"/data/{CLEAN_SHUTDOWN}")
+    log_dir = start(disk)
+    assert not disk.exists(f"/data/{CLEAN_SHUTDOWN}")
+    log_dir.abandon()
+    assert disk.read_file(f"/data/{CLEAN_SHUTDOWN}") == before
+    again = start(disk)
+    assert (again.is_clean, again.closed_epoch) == (True, log_dir.closed_epoch)
+
+
+def test_a_directory_that_was_not_clean_is_not_when_it_is_let_go_of() -> None:
+    disk = new_disk()
+    start(disk)
+    disk.power_loss(Random(1))
+    start(disk).abandon()
+    assert not start(disk).is_clean
+
+
+def test_the_marker_of_an_earlier_version_has_no_epoch_and_gets_none() -> None:
+    disk = new_disk()
+    start(disk).close()
+    disk.write_file_atomic(f"/data/{CLEAN_SHUTDOWN}", b"")
+    log_dir = start(disk)
+    assert (log_dir.is_clean, log_dir.closed_epoch) == (True, None)
+    log_dir.abandon()
+    assert start(disk).closed_epoch in (None, -1)
+
+
 def test_a_failed_log_keeps_the_directory_from_being_clean() -> None:
     disk = new_disk()
     log_dir = start(disk)

@@ -411,6 +411,32 @@ def test_truncation_drops_later_snapshots(disk: SimDisk, state: ProducerState) -
     assert disk.list_dir("/log") == []
 
 
+def test_truncation_forgets_the_transactions_behind(state: ProducerState) -> None:
+    append(state, data_batch(0))
+    state.take_snapshot()
+    append(state, data_batch(1, transactional=True))
+    append(state, data_batch(0, producer_id=8, transactional=True))
+    append(state, marker(producer_id=8))
+    assert (state.first_unstable_offset, state.first_undecided_offset) == (1, 1)
+    state.truncate_and_reload(0, 1, 0)
+    assert (state.first_unstable_offset, state.first_undecided_offset) == (None, None)
+    state.snapshots.delete(1)
+    append(state, data_batch(1, transactional=True))
+    append(state, data_batch(0, producer_id=8, transactional=True))
+    append(state, marker(producer_id=8))
+    state.truncate_and_reload(0, 2, 0)
+    assert state.map_end_offset == 0
+    assert (state.first_unstable_offset, state.first_undecided_offset) == (None, None)
+
+
+def test_starting_anew_forgets_every_transaction(state: ProducerState) -> None:
+    append(state, data_batch(0, transactional=True))
+    append(state, data_batch(0, producer_id=8, transactional=True))
+    append(state, marker(producer_id=8))
+    state.truncate_fully_and_start_at(50)
+    assert (state.first_unstable_offset, state.first_undecided_offset) == (None, None)
+
+
 def test_without_a_snapshot_the_whole_log_is_to_be_replayed(disk: SimDisk) -> None:
     assert reopened(disk, log_start=10, log_end=20).map_end_offset == 10
 

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import os
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
+from kbroker import descriptors
 from kbroker.storage import names
+from kbroker.storage.disk import OsDisk
 from tests.storage.logs import (
     DIRECTORY,
     NOW_MS,
@@ -16,6 +20,9 @@ from tests.storage.logs import (
     new_disk,
     open_at,
 )
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 ONE = len(batch_of())
 PAIRS = replace(SMALL, segment_bytes=2 * ONE, retention_ms=-1)
@@ -139,3 +146,23 @@ def test_a_look_at_an_idle_log_leaves_no_file_open() -> None:
     assert not any(segment.is_open for segment in log.segments)
     assert log.delete_old_segments(NOW_MS + 1001) == 3
     assert base_offsets(log) == [5]
+
+
+def test_a_look_at_idle_logs_leaves_no_index_mapped(tmp_path: Path) -> None:
+    """A mapping has a descriptor, and there are more logs than a process may have of those."""
+    disk = OsDisk()
+    paths = [str(tmp_path / f"t-{index}") for index in range(40)]
+    for path in paths:
+        log = open_at(disk, PAIRS, directory=path)
+        fill(log, 3)
+        log.close()
+    config = replace(PAIRS, retention_ms=1000)
+    logs = [
+        open_at(disk, config, directory=path, clean=True, recovery_point=3, now_ms=NOW_MS)
+        for path in paths
+    ]
+    before = descriptors.in_use()
+    for log in logs:
+        assert log.delete_old_segments(NOW_MS) == 0
+    with open(os.devnull):  # takes the lowest that is free: what others have now counts
+        assert descriptors.in_use() - before < len(logs) / 2

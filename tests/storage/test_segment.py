@@ -91,6 +91,17 @@ def test_a_cut_off_batch_is_told_apart(removed: int) -> None:
             next(walk)
 
 
+@pytest.mark.parametrize("rest", [1, 20, 60])
+def test_a_batch_that_goes_on_behind_the_given_end_is_told_apart(rest: int) -> None:
+    segment = new_segment(new_disk())
+    put(segment, 100)
+    end = put(segment, 101) + rest
+    for walk in (segment.batches(0, end), segment.headers(0, end)):
+        assert next(walk)[0] == 0
+        with pytest.raises(CorruptBatch):
+            next(walk)
+
+
 def test_the_largest_timestamp_survives_a_clean_end() -> None:
     disk = new_disk()
     segment = new_segment(disk)
