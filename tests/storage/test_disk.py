@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from kbroker import descriptors
 from kbroker.storage.disk import FileRange, OsDisk
-from kbroker.storage.errors import DiskError, DiskFull, LogDirLocked
+from kbroker.storage.errors import DiskError, DiskFull, LogDirLocked, OutOfDescriptors
 from tests.sim.disk import SimDisk
 
 if TYPE_CHECKING:
@@ -75,6 +76,26 @@ def test_a_mapping_and_the_file_show_each_others_writes(place: tuple[Disk, str])
     assert bytes(view[10:12]) == b"xy"
     view.release()
     assert disk.size(path) == 8192
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no limit to lower")
+@pytest.mark.parametrize("size", [3, 8, 4096])
+def test_a_file_that_cannot_be_mapped_has_its_old_size(tmp_path: Path, size: int) -> None:
+    """A mapping takes a descriptor of its own, and there may be none left."""
+    import resource
+
+    disk, path = OsDisk(), str(tmp_path / "f")
+    disk.write_file_atomic(path, b"abcdefgh")
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors.in_use() + 1, before[1]))
+    try:
+        with pytest.raises(OutOfDescriptors):
+            disk.map(path, size)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert disk.size(path) == 8
+    with disk.map(path, 8) as view:
+        assert bytes(view[:3]) == b"abc"
 
 
 def test_missing_files_are_file_not_found(place: tuple[Disk, str]) -> None:

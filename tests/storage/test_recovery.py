@@ -95,6 +95,14 @@ def test_a_crash_keeps_all_that_is_whole() -> None:
     assert append(log, producer_id=7, sequence=6).duplicate
 
 
+@pytest.mark.parametrize("log_start_offset", [0, 2, 5, 7])
+def test_after_a_crash_the_producers_are_known_to_the_end(log_start_offset: int) -> None:
+    log = open_at(closed(7), PAIRS, log_start_offset=log_start_offset)
+    assert (log.log_end_offset, log.producers.map_end_offset) == (7, 7)
+    append(log, producer_id=7, sequence=7)
+    assert log.producers.map_end_offset == 8
+
+
 @given(cut=st.integers(1, 4 * ONE - 1))
 def test_a_torn_end_is_cut_at_the_last_whole_batch(cut: int) -> None:
     disk = new_disk()

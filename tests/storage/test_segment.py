@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kbroker.storage import names
-from kbroker.storage.batch import BatchHeader, set_base_offset
-from kbroker.storage.errors import CorruptBatch
+from kbroker.storage.batch import MAGIC, MAGIC_AT, BatchHeader, set_base_offset
+from kbroker.storage.errors import CorruptBatch, UnknownFormat
 from kbroker.storage.log_config import LogConfig
 from kbroker.storage.segment import LogSegment
 from tests.storage.logs import NOW_MS, batch_of, new_disk
@@ -99,6 +99,32 @@ def test_a_batch_that_goes_on_behind_the_given_end_is_told_apart(rest: int) -> N
     for walk in (segment.batches(0, end), segment.headers(0, end)):
         assert next(walk)[0] == 0
         with pytest.raises(CorruptBatch):
+            next(walk)
+
+
+@pytest.mark.parametrize(
+    ("offset", "error"),
+    [
+        (99, CorruptBatch),
+        (100, UnknownFormat),
+        (100 + 2**31 - 1, UnknownFormat),
+        (100 + 2**31, CorruptBatch),
+    ],
+)
+def test_a_later_format_is_known_by_an_offset_that_fits(
+    offset: int, error: type[Exception]
+) -> None:
+    disk = new_disk()
+    segment = new_segment(disk)
+    put(segment, 100)
+    batch = batch_of()
+    set_base_offset(batch, offset)
+    batch[MAGIC_AT] = MAGIC + 1
+    disk.open(segment.path(names.LOG)).append(batch)
+    segment = reopened(disk)
+    for walk in (segment.batches(0), segment.headers()):
+        assert next(walk)[0] == 0
+        with pytest.raises(error):
             next(walk)
 
 

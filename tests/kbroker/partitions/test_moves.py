@@ -45,10 +45,6 @@ class Controller:
         self.may_answer = trio.Event()
         self.was_told = trio.Event()
 
-    async def until_told(self) -> None:
-        with trio.fail_after(10_000):
-            await self.was_told.wait()
-
     async def send(self, request: Message) -> Message:
         assert isinstance(request, AssignReplicasToDirsRequest)
         self.told += [(trio.current_time(), each.id) for each in request.directories]
@@ -117,7 +113,7 @@ async def test_a_move_keeps_to_its_rate(
     await trio.sleep(waited_s)
     began = trio.current_time()
     rig.moves.begin(rig.partition, rig.target)
-    await rig.controller.until_told()
+    await rig.controller.was_told.wait()
     (told,) = rig.controller.told
     # All but the last piece, of a batch or a second, has been waited for.
     last_s = rig.partition.log_size / rate
@@ -137,7 +133,7 @@ async def test_a_move_follows_a_rate_that_changes(
     await trio.sleep(10.5)
     assert rig.controller.told == []
     rig.set_rate(None)
-    await rig.controller.until_told()
+    await rig.controller.was_told.wait()
     assert rig.controller.told[0][0] - began < 12
 
 
@@ -148,15 +144,15 @@ async def test_the_controller_is_told_again_when_the_log_fails_at_the_end_of_its
     rig.append(3)
     await rig.start(nursery)
     rig.moves.begin(rig.partition, rig.target)
-    await rig.controller.until_told()
+    await rig.controller.was_told.wait()
     assert [directory for _, directory in rig.controller.told] == [TARGET]
     rig.append(1)
     rig.disk.fail_next("read_at", path_part="/home/t-0/")
     rig.controller.may_answer.set()
-    await rig.controller.until_told()
-    assert [directory for _, directory in rig.controller.told] == [TARGET, HOME]
-    assert rig.partition.offline
+    await until(lambda: rig.partition.offline)
     assert rig.moves.get(rig.partition) is None
+    await until(lambda: len(rig.controller.told) == 2)
+    assert [directory for _, directory in rig.controller.told] == [TARGET, HOME]
 
 
 async def test_what_comes_at_the_end_of_a_move_comes_along(
@@ -166,10 +162,28 @@ async def test_what_comes_at_the_end_of_a_move_comes_along(
     rig.append(3)
     await rig.start(nursery)
     rig.moves.begin(rig.partition, rig.target)
-    await rig.controller.until_told()
+    await rig.controller.was_told.wait()
     rig.append(2)
     rig.controller.may_answer.set()
     await until(lambda: rig.moves.get(rig.partition) is None)
     assert rig.partition.log.log_dir == "/target"
     assert rig.partition.log.log_end_offset == 5
     assert [directory for _, directory in rig.controller.told] == [TARGET]
+
+
+async def test_names_of_moves_taken_back_are_synced_once_for_each(nursery: trio.Nursery) -> None:
+    rig = Rig()
+    rig.append(3)
+    await rig.start(nursery)
+    for _ in range(2):
+        done = len(rig.disk.trace)
+        rig.moves.begin(rig.partition, rig.target)
+        rig.moves.cancel(rig.partition)
+        with trio.fail_after(20):  # whatever goes round and round never blocks
+            while not any("fsync_dir /target" in call for call in rig.disk.trace[done:]):
+                await trio.lowlevel.checkpoint()
+            await trio.testing.wait_all_tasks_blocked()
+        synced = [call for call in rig.disk.trace[done:] if call.endswith("fsync_dir /target")]
+        assert len(synced) == 1
+    assert rig.moves.get(rig.partition) is None
+    assert rig.partition.log.log_dir == "/home"
