@@ -2,4 +2,66 @@
 
 from __future__ import annotations
 
-EQUIVALENT: dict[str, str] = {}
+EQUIVALENT: dict[str, str] = {
+    # storage
+    "storage/compression.py::_end_of_zstd_frame: "
+    '(int.from_bytes(head[:4] + magic[len(head[:4]) :], "little") ^ number) & mask == 0 -> '
+    '(int.from_bytes(head[:4] + magic[len(head[: 3]) :], "little") ^ number) & mask == 0': (
+        "The mask takes away what the number has beyond four bytes."
+    ),
+    "storage/compression.py::_end_of_zstd_frame: "
+    '(int.from_bytes(head[:4] + magic[len(head[:4]) :], "little") ^ number) & mask == 0 -> '
+    '(int.from_bytes(head[:4] + magic[len(head[: 5]) :], "little") ^ number) & mask == 0': (
+        "There is nothing behind the fourth byte of a magic."
+    ),
+    "storage/compression.py::_end_of_zstd_frame: "
+    '(int.from_bytes(head[:4] + magic[len(head[:4]) :], "little") ^ number) & mask == 0 -> '
+    '(int.from_bytes(head[: 5] + magic[len(head[:4]) :], "little") ^ number) & mask == 0': (
+        "The mask takes away what the number has beyond four bytes."
+    ),
+    "storage/log.py::Log.close: self.changed.add(self) -> pass": (
+        "The flush before it has entered the log."
+    ),
+    "storage/log.py::Log.truncate_fully_and_start_at: self.changed.add(self) -> pass": (
+        "The segment that is made before it has entered the log."
+    ),
+    "storage/log_base.py::LogBase.__init__: "
+    "self.last_append_bytes = 0 -> self.last_append_bytes = -1": (
+        "It is read after an append, which sets it."
+    ),
+    "storage/log_base.py::LogBase.__init__: "
+    "self.last_append_bytes = 0 -> self.last_append_bytes = 1": (
+        "It is read after an append, which sets it."
+    ),
+    "storage/segment.py::LogSegment.append: self._first_timestamp = max_timestamp -> pass": (
+        "It is read from the first batch when it is asked for: that takes longer."
+    ),
+    "storage/varint.py::read_varint: "
+    "value &= _INT32_BITS if bytes_max == VARINT_BYTES_MAX else _INT64_BITS -> "
+    "value &= _INT32_BITS if bytes_max <= VARINT_BYTES_MAX else _INT64_BITS": (
+        "There are two lengths, and the other is larger."
+    ),
+    "storage/walk.py::batches: if at + size > len(chunk): -> if at + size != len(chunk):": (
+        "A batch that is in the buffer is read once more: that takes longer."
+    ),
+    "storage/walk.py::batches: if at + size > len(chunk): -> if at + size >= len(chunk):": (
+        "A batch that is in the buffer is read once more: that takes longer."
+    ),
+    # kbroker/partitions
+    "kbroker/partitions/moves.py::Moves._exchange: copied_bytes = 0 -> copied_bytes = -1": (
+        "How much is copied in one step is a matter of taste, and a byte is not much."
+    ),
+    "kbroker/partitions/moves.py::Moves._exchange: copied_bytes = 0 -> copied_bytes = 1": (
+        "How much is copied in one step is a matter of taste, and a byte is not much."
+    ),
+    # kbroker/handlers
+    "kbroker/handlers/list_offsets.py::: NEVER = 1 << 15 -> NEVER = 2 << 15": (
+        "No version is as large as either."
+    ),
+    "kbroker/handlers/list_offsets.py::: NEVER = 1 << 15 -> NEVER = 1 << 16": (
+        "No version is as large as either."
+    ),
+    "kbroker/handlers/list_offsets.py::: NEVER = 1 << 15 -> NEVER = 1 << 14": (
+        "No version that is served is as large as either."
+    ),
+}
