@@ -87,7 +87,7 @@ CHOICES: tuple[Choice, ...] = (
     *(Choice("not advertised", "*", f"api_keys.{int(key)}", right="(absent)") for key in NOT_BUILT),
     Choice("not advertised", "*", "*_features.*", right="(absent)"),
     # Apache Kafka answers that the topic is not there yet.
-    Choice("created topics", "metadata.auto_created: v* asked", "topics.*"),
+    Choice("created topics", "metadata.auto_created: v* asked", "topics*"),
     # An exception inside Apache Kafka; a clear error here.
     Choice("a clear error", "metadata.by_id: * null name, no id", "*"),
     Choice("a clear error", "boundaries.*: Metadata v* topics.name=None", "*"),
@@ -95,18 +95,30 @@ CHOICES: tuple[Choice, ...] = (
     Choice(
         "a clear error",
         "configs.unknown_operations: v* (('retention.ms', *, '5'),)",
-        "responses.*.error_*",
+        "responses<*>.error_*",
         "UNKNOWN_SERVER_ERROR",
         "INVALID_REQUEST",
     ),
     Choice(
         "a clear error",
         "configs.unknown_operations: v* (('retention.ms', *, '5'),)",
-        "responses.*.error_message",
+        "responses<*>.error_message",
         "None",
         "Unknown operations type *",
     ),
-    # Not answered, or an exception inside; a clear error here.
+    # Not answered, or an exception inside; a clear error here, or an answer.
+    *(
+        Choice("a clear error", f"groups.unreadable: {step}", "", "silent")
+        for step in ("garbage", "too many topics", "a negative count")
+    ),
+    *(
+        Choice("a clear error", f"twice_admin.altered_configs: {step}", "", "silent")
+        for step in ("the same", "around another")
+    ),
+    *(
+        Choice("a clear error", f"twice_groups.protocols: {step}", "", "silent")
+        for step in ("the same", "other metadata")
+    ),
     Choice("a clear error", "produce.bad_batches: null", "", "silent"),
     Choice(
         "a clear error",
@@ -147,7 +159,7 @@ CHOICES: tuple[Choice, ...] = (
     Choice(
         "a clear error",
         "configs.resources: v* 4 '*' log.cleaner.threads=0",
-        "responses.*.error_message",
+        "responses<*>.error_message",
         "/ by zero",
         "log.cleaner.threads must be at least 1",
     ),
@@ -195,7 +207,7 @@ CHOICES: tuple[Choice, ...] = (
         Choice(
             "no thread pools",
             f"configs.resources: v* 4 '*' {key}=*",
-            "responses.*.error_*",
+            "responses<*>.error_*",
             "*",
             "[Nn][oO][Nn][Ee]",
         )
@@ -209,10 +221,16 @@ CHOICES: tuple[Choice, ...] = (
         )
     ),
     # What is wrong with a record is said in our own words.
-    Choice("own words", "produce.*", "responses.*.record_errors*.batch_index_error_message"),
-    Choice("own words", "produce.*", "responses.*.error_message", "?*e*", "records of a batch*"),
-    # The sentences are our own.
-    Choice("own documentation", "configs.*", "results<*>.configs.*.documentation"),
+    Choice(
+        "own words",
+        "produce.*",
+        "responses.*.record_errors*.batch_index_error_message",
+        "* *",
+        "* *",
+    ),
+    Choice("own words", "produce.*", "responses.*.error_message", "* *", "records of a batch*"),
+    # The sentences are our own; whether there is one is not.
+    Choice("own documentation", "configs.*", "results<*>.configs.*.documentation", "* *", "* *"),
     Choice("a clear error", "topics.more_partitions: * to 100000", "results.*.error_*"),
 )
 

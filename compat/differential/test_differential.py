@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 import pytest
 
 from compat.brokers import ApacheKafka, Kbroker
 from kbroker.apis import APIS
+from kbroker.wire.schema import tagged, untagged
 
 from .coverage import lacks
 from .recording import APACHE_KAFKA, SETTINGS, read
 from .report import as_text
 from .run import Run, compare_brokers, compare_played, compare_with_recording
 from .scenarios import all_scenarios
+from .scenarios.twice import LEFT_OUT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from compat.brokers import BrokerProcess
+    from kbroker.wire.message import Struct
 
 AT_ONCE = 12  # most of a run is waiting for sessions and silence
+VERSION = re.compile(r" v\d+ ")
 AGAIN = "python -m compat.differential record"
 
 
@@ -80,6 +86,35 @@ def test_every_api_is_asked_something_valid_something_invalid_and_a_boundary(rep
     # A new row comes without: AddOffsetsToTxn has no scenario yet.
     new = [("AddOffsetsToTxn", 0, kind) for kind in ("valid", "boundary")]
     assert set(new) <= set(lacks(replayed.right, [(25, 0)]))
+
+
+@pytest.mark.ci
+def test_each_list_of_each_request_is_asked_with_something_twice(replayed: Run) -> None:
+    asked = {entry.step for entry in replayed.right["twice.there"].transcript}
+    steps = [
+        f"{api.name} v{version} {path} twice"
+        for api in APIS
+        if api.is_advertised
+        for version in range(api.min_version, api.max_version + 1)
+        for path in lists(api.request, version)
+    ]
+    left_out = {
+        step
+        for step in steps
+        if any(fnmatchcase(VERSION.sub(" ", step), pattern) for pattern in LEFT_OUT)
+    }
+    assert left_out == {f"AlterConfigs v{version} resources twice" for version in range(3)}
+    assert not {*steps} - asked - left_out
+    assert len(steps) > 300
+
+
+def lists(struct: type[Struct], version: int, path: str = "") -> Iterator[str]:
+    """The lists of a struct and of what is below it."""
+    for field in untagged(struct, version) + tagged(struct, version):
+        if field.is_array:
+            yield f"{path}{field.name}"
+        if not isinstance(field.element, str):
+            yield from lists(field.element, version, f"{path}{field.name}.")
 
 
 @pytest.mark.ci

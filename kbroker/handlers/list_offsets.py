@@ -48,21 +48,24 @@ def handle(request: ListOffsetsRequest, ctx: RequestContext) -> ListOffsetsRespo
         for wanted in topic.partitions:
             key = (topic.name, wanted.partition_index)
             (twice if key in seen else seen).add(key)
-    response = ListOffsetsResponse()
+    answered: dict[str, ListOffsetsTopicResponse] = {}
     for topic in request.topics:
         if not topic.partitions:
             continue
-        answers: list[ListOffsetsPartitionResponse] = []
-        response.topics.append(ListOffsetsTopicResponse(name=topic.name, partitions=answers))
+        found = answered.get(topic.name)
+        if found is None:
+            found = answered[topic.name] = ListOffsetsTopicResponse(name=topic.name)
+        answers = found.partitions
         for wanted in topic.partitions:
             key = (topic.name, wanted.partition_index)
             if key in twice:
-                # One answer for all of its mentions, as Kafka's map by partition gives.
-                if all(a.partition_index != wanted.partition_index for a in answers):
+                # One answer for all of its mentions, as Kafka's maps by topic and partition give.
+                if key in seen:
+                    seen.remove(key)
                     answers.append(_failure(wanted, ErrorCode.INVALID_REQUEST))
                 continue
             answers.append(_answer(topic.name, wanted, request, ctx))
-    return response
+    return ListOffsetsResponse(topics=list(answered.values()))
 
 
 def _answer(

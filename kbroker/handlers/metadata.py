@@ -161,7 +161,10 @@ class _Answer:
         self._topic_operations = (
             TOPIC_OPERATIONS if request.include_topic_authorized_operations else NOT_ASKED
         )
+        # In this order in the answer (KafkaApis.handleTopicMetadataRequest).
+        self._unknown_ids: list[MetadataResponseTopic] = []
         self._topics: list[MetadataResponseTopic] = []
+        self._missing: list[MetadataResponseTopic] = []
 
     def is_legal(self, name: str) -> bool:
         """Whether a topic may have the name. False where nobody can say."""
@@ -183,7 +186,7 @@ class _Answer:
         if topic is not None:
             self.add(topic)
         else:
-            self._topics.append(
+            self._unknown_ids.append(
                 MetadataResponseTopic(
                     error_code=ErrorCode.UNKNOWN_TOPIC_ID, name=None, topic_id=topic_id
                 )
@@ -197,7 +200,7 @@ class _Answer:
         error = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
         if name not in self.refused and not self.is_legal(name):
             error = ErrorCode.INVALID_TOPIC_EXCEPTION
-        self._topics.append(
+        self._missing.append(
             MetadataResponseTopic(
                 error_code=self.refused.get(name, error),
                 name=name,
@@ -214,7 +217,7 @@ class _Answer:
             ],
             cluster_id=self._cluster_id,
             controller_id=self.view.controller_id(),
-            topics=self._topics,
+            topics=[*self._unknown_ids, *self._topics, *self._missing],
             cluster_authorized_operations=self._cluster_operations,
         )
 

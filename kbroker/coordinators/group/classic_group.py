@@ -5,6 +5,7 @@ ClassicGroup).
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from enum import Enum
 from struct import Struct
 from struct import error as StructError
@@ -219,11 +220,12 @@ class ClassicGroup:
 
     def supports(self, protocol_type: str, protocols: Sequence[tuple[str, bytes]]) -> bool:
         """Whether a member with these protocols could talk to all others."""
+        names = _named_once(protocols)
         if self.state is GroupState.EMPTY:
-            return protocol_type != "" and len(protocols) > 0
+            return protocol_type != "" and len(names) > 0
         size = len(self.members)
         return self.protocol_type == protocol_type and any(
-            self._supported.get(name, 0) == size for name, _ in protocols
+            self._supported.get(name, 0) == size for name in names
         )
 
     # --- state
@@ -341,7 +343,7 @@ class ClassicGroup:
     # --- protocols
 
     def _count(self, member: Member, change: int) -> None:
-        for name in {name for name, _ in member.protocols}:
+        for name in _named_once(member.protocols):
             self._supported[name] = self._supported.get(name, 0) + change
             if self._supported[name] == 0:
                 del self._supported[name]
@@ -392,6 +394,14 @@ class ClassicGroup:
             )
             for member in self.members.values()
         ]
+
+
+def _named_once(protocols: Sequence[tuple[str, bytes]]) -> set[str]:
+    """The protocols that a group may agree on. Kafka counts one that a member names twice for two
+    members, and so takes another; where there is none it never answers.
+    """
+    times = Counter(name for name, _ in protocols)
+    return {name for name, count in times.items() if count == 1}
 
 
 def subscription_topics(metadata: bytes) -> list[str]:

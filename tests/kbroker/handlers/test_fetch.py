@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from kbroker.partitions.partition import Partition
 
 LATEST = 18
+MISSING = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
 MEGABYTE = 1 << 20
 
 
@@ -93,8 +94,10 @@ def send(path: DataPath, wanted: FetchRequest, version: int = LATEST) -> FetchRe
     return result
 
 
-def waiting(path: DataPath, wanted: FetchRequest) -> Coroutine[object, object, FetchResponse]:
-    result = fetch.handle(wanted, path.context(1, LATEST))
+def waiting(
+    path: DataPath, wanted: FetchRequest, version: int = LATEST
+) -> Coroutine[object, object, FetchResponse]:
+    result = fetch.handle(wanted, path.context(1, version))
     assert inspect.iscoroutine(result)
     return cast("Coroutine[object, object, FetchResponse]", result)
 
@@ -234,6 +237,43 @@ def test_an_unknown_partition_completes_the_fetch_at_once(
     assert answer.error_code == code
 
 
+@pytest.mark.parametrize("version", [12, LATEST])
+@pytest.mark.parametrize("session", [(0, -1), (0, 0)])
+def test_what_is_unknown_comes_behind_what_was_read(
+    path: DataPath, version: int, session: tuple[int, int]
+) -> None:
+    """Ids that nobody knows before partitions that are not there."""
+    for name in "tu":
+        fill(path.add(name), 1)
+    asked = request(session=session)
+    for name, *parts in (
+        ("u", wanted(index=7), wanted()),
+        ("none", wanted(index=1), wanted()),
+        ("t", wanted(index=9), wanted(99)),
+        ("nor", wanted()),
+    ):
+        asked.topics += request(*parts, topic=name).topics
+    response = send(path, asked, version)
+    unknown = ErrorCode.UNKNOWN_TOPIC_ID if version == LATEST else MISSING
+    missing = [("u", 7, MISSING)]
+    ids = [("none", 1, unknown), ("none", 0, unknown)]
+    rest = [("t", 9, MISSING)]
+    nor = [("nor", 0, unknown)]
+    assert [
+        (topic.topic or name_of(topic.topic_id), part.partition_index, part.error_code)
+        for topic in response.responses
+        for part in topic.partitions
+    ] == [
+        ("u", 0, 0),
+        ("t", 0, ErrorCode.OFFSET_OUT_OF_RANGE),
+        *([*ids, *nor, *missing, *rest] if version == LATEST else [*missing, *ids, *rest, *nor]),
+    ]
+
+
+def name_of(known: bytes) -> str:
+    return known.rstrip(b"\1").decode()
+
+
 def test_a_topic_made_again_under_its_name_is_told_by_its_id(path: DataPath) -> None:
     partition = path.add("t")
     session = send(path, request(wanted(), session=(0, 0))).session_id
@@ -346,10 +386,15 @@ async def test_a_long_poll_ends_with_what_there_is(
     assert offsets(only(response)) == [(0, 0)]
 
 
+@pytest.mark.parametrize("version", [4, 12, LATEST])
 async def test_a_long_poll_ends_when_its_partition_goes(
-    path: DataPath, autojump_clock: trio.testing.MockClock
+    path: DataPath, autojump_clock: trio.testing.MockClock, version: int
 ) -> None:
+    """It was found, so it is answered where it was asked for, and not as one that never was."""
     partition = path.add("t")
+    path.add("u")
+    asked = request(wanted(), wait_ms=60_000)
+    asked.topics += request(wanted(), topic="u").topics
 
     async def delete_later() -> None:
         await trio.sleep(1)
@@ -359,11 +404,10 @@ async def test_a_long_poll_ends_when_its_partition_goes(
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(delete_later)
-        response = await waiting(path, request(wanted(), wait_ms=60_000))
-    assert only(response).error_code in (
-        ErrorCode.UNKNOWN_TOPIC_ID,
-        ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
-    )
+        response = await waiting(path, asked, version)
+    gone, stays = (part for topic in response.responses for part in topic.partitions)
+    assert (gone.error_code, gone.aborted_transactions) == (MISSING, None)
+    assert stays.error_code == 0
 
 
 async def test_a_stopping_broker_does_not_let_wait(path: DataPath) -> None:
