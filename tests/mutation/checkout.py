@@ -90,7 +90,7 @@ class Checkout:
 
     def _environment(self, **more: str) -> dict[str, str]:
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("KAFKA_", "PYTEST_"))}
-        return {**kept, "PYTHONPATH": str(self.top), "PYTHONDONTWRITEBYTECODE": "1", **more}
+        return {**kept, "PYTHONPATH": str(self.top), **more}
 
 
 def _files(tests: Iterable[str]) -> list[str]:
