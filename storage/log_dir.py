@@ -240,7 +240,13 @@ class LogDir:
             self._forget_gone()
         try:
             log = self._open(
-                path, key, config, now_ms=now_ms, topic_id=topic_id, start_offset=start_offset
+                path,
+                key,
+                config,
+                now_ms=now_ms,
+                topic_id=topic_id,
+                start_offset=start_offset,
+                is_copy=True,
             )
         except StorageError:
             if is_new:
@@ -263,6 +269,7 @@ class LogDir:
         start_offset: int = 0,
         is_identified: bool = False,
         keeps_synced: bool = False,
+        is_copy: bool = False,
     ) -> Log:
         """With what the checkpoints say; `start_offset` is for one that they do not know."""
         return open_log(
@@ -278,6 +285,7 @@ class LogDir:
             is_identified=is_identified,
             deletions=self.deletions,
             keeps_synced=keeps_synced,
+            is_copy=is_copy,
         )
 
     def _watch(self, log: Log) -> None:

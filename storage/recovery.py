@@ -64,6 +64,7 @@ def open_log(
     is_identified: bool = False,
     deletions: Deletions | None = None,
     keeps_synced: bool = False,
+    is_copy: bool = False,
 ) -> Log:
     """The log in `directory` (`.../topic-3`), made if it is not there.
 
@@ -71,8 +72,9 @@ def open_log(
     the checkpoints say, None where they say nothing. `topic_id` is written to a new log; with
     `is_identified` the caller has read there that it is this one. What is deleted waits in
     `deletions`, which logs may share. `keeps_synced`: damage below the recovery point, which no
-    crash does, is an error, and above it the log ends where offsets are missing; otherwise it is
-    cut there, and goes on behind missing offsets, as Kafka does.
+    crash does, is an error; otherwise the log is cut there, as Kafka does. After a crash a log goes
+    on behind missing offsets, as Kafka's does, but for one with `keeps_synced`, and for a copy that
+    is to take the place of the log that has them: these end there.
     DiskError, CorruptFile.
     """
     log_dir, _, name = directory.rpartition("/")
@@ -82,8 +84,8 @@ def open_log(
     written_down = recovery_point or 0
     loader = _Loader(disk, directory, config, now_ms, rng)
     if keeps_synced:
-        loader.keeps_synced = True
         loader.synced_to = written_down
+    loader.may_lack_offsets = not (keeps_synced or is_copy)
     is_new = not disk.is_dir(directory)
     if is_new:
         disk.make_dir(directory)
@@ -166,7 +168,7 @@ class _Loader:
         self.producers: ProducerState | None = None
         # Below this offset nothing is cut: what is not right there is left for somebody to look at.
         self.synced_to = 0
-        self.keeps_synced = False
+        self.may_lack_offsets = True
         # Where a segment from here on is cut, those behind it go.
         self.drops_from = 0
         self._aside = Aside(disk, directory)
@@ -326,7 +328,7 @@ class _Loader:
             if slot:
                 if segment.base_offset != end_offset:
                     reason = f"it begins at {segment.base_offset}, where {end_offset} comes next"
-                    if self.keeps_synced:
+                    if not self.may_lack_offsets:
                         self._end_at(end_offset, reason)
                         self._drop(suspects[slot:], reason)
                         break

@@ -17,11 +17,13 @@ from kbroker.storage.checkpoints import (
     LEADER_EPOCH_CHECKPOINT,
     LOG_START_OFFSET_CHECKPOINT,
     PARTITION_METADATA,
+    RECOVERY_POINT_CHECKPOINT,
     MetaProperties,
     has_clean_shutdown,
 )
 from kbroker.storage.errors import DiskError, DiskFull, UnknownFormat
 from kbroker.storage.log_dir import open_log_dir
+from kbroker.storage.origin import Origin
 from tests.sim.disk import PowerLoss
 from tests.storage.logs import (
     DIRECTORY,
@@ -261,6 +263,26 @@ def test_a_damaged_segment_without_its_index_takes_no_synced_one_away(
     assert log.log_end_offset == 7
     assert [batch[7] for batch in log.batches(0)] == [0, 1, 2, 4, 5, 6]
     assert len(put_aside(disk)) == 1
+
+
+@pytest.mark.parametrize("lost", [0, 2, 4])
+def test_a_copy_ends_where_offsets_are_missing(lost: int) -> None:
+    """It is to take the place of a log that has them: they are copied again."""
+    disk = new_disk()
+    log_dir = open_log_dir(disk, "/data", rng=Random(1), now_ms=NOW_MS)
+    log_dir.format(MetaProperties("cluster", 1, TOPIC_ID))
+    copy = log_dir.open_future("t", 0, PAIRS, now_ms=NOW_MS, topic_id=TOPIC_ID)
+    for offset in range(7):
+        batch = batch_of(base_offset=offset, leader_epoch=0)
+        copy.append(batch, leader_epoch=-1, now_ms=NOW_MS, origin=Origin.REPLICATION)
+    log_dir.close()
+    disk.unlink("/data/.kafka_cleanshutdown")
+    disk.write_file_atomic(f"/data/{RECOVERY_POINT_CHECKPOINT}", b"0\n0\n")
+    disk.open(f"{copy.directory}/{names.file_name(lost, names.LOG)}").truncate(0)
+    again = open_log_dir(disk, "/data", rng=Random(1), now_ms=NOW_MS)
+    found = again.open_future("t", 0, PAIRS, now_ms=NOW_MS, topic_id=TOPIC_ID)
+    assert found.log_end_offset == lost
+    assert [batch[7] for batch in found.batches(0)] == list(range(lost))
 
 
 # What is not known.
