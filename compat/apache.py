@@ -1,13 +1,16 @@
 """Apache Kafka itself, as a judge: its jars by Maven coordinates, its tools as command lines.
 
 The jars come from Maven Central on first use (`mvn` and Java 17 or newer are needed) and stay in
-~/.cache/kbroker/apache-kafka/<version>/libs. $KBROKER_KAFKA_LIBS names a folder that has them.
+~/.cache/kbroker/apache-kafka/<version>/libs. $KBROKER_KAFKA_LIBS names a folder that has those of
+`VERSION`; other releases are for directories that they wrote, or are to go on with.
 """
 
 from __future__ import annotations
 
+import functools
 import os
 import subprocess
+import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 VERSION = "4.3.0"
+NEWEST = "4.4.0"
 
 TOOLS = {
     "acls": "org.apache.kafka.tools.AclCommand",
@@ -47,11 +51,11 @@ TOOLS = {
     "verifiable-producer": "org.apache.kafka.tools.VerifiableProducer",
 }
 
-_DEPENDENCIES = (
-    ("org.apache.kafka", "kafka_2.13", VERSION),
-    ("org.apache.kafka", "kafka-tools", VERSION),
-    ("org.slf4j", "slf4j-nop", "1.7.36"),
-)
+# Of those the releases since 4.4 have another class.
+_MOVED = {
+    "configs": "org.apache.kafka.tools.ConfigCommand",
+    "storage": "org.apache.kafka.tools.StorageTool",
+}
 
 # What a JVM that lives a second or two wants: no second compiler, no collector threads.
 SHORT_RUN = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData")
@@ -61,24 +65,24 @@ class ToolError(Exception):
     """A tool of Apache Kafka ended with a status other than 0."""
 
 
-def libs() -> Path:
-    """The folder that holds Apache Kafka's jars and their dependencies, fetched if need be.
+def libs(version: str = VERSION) -> Path:
+    """The folder that holds a release's jars and their dependencies, fetched if need be.
 
     Raises CalledProcessError if Maven fails, FileNotFoundError if there is no `mvn` or the folder
     that $KBROKER_KAFKA_LIBS names has no kafka-clients jar.
     """
     given = os.environ.get("KBROKER_KAFKA_LIBS")
-    if given:
+    if given and version == VERSION:
         folder = Path(given).expanduser()
         if not any(folder.glob("kafka-clients-*.jar")):
             raise FileNotFoundError(f"KBROKER_KAFKA_LIBS={given}: no kafka-clients jar there")
         return folder
-    cache = Path("~/.cache/kbroker/apache-kafka").expanduser() / VERSION
+    cache = Path("~/.cache/kbroker/apache-kafka").expanduser() / version
     complete = cache / "complete"  # written last: a fetch that was cut short starts again
     if not complete.exists():
         cache.mkdir(parents=True, exist_ok=True)
         pom = cache / "pom.xml"
-        pom.write_text(_pom(_DEPENDENCIES))
+        pom.write_text(_pom(version))
         goal = ["dependency:copy-dependencies", f"-DoutputDirectory={cache / 'libs'}"]
         subprocess.run(["mvn", "-q", "-B", "-f", str(pom), *goal], check=True)
         complete.touch()
@@ -91,27 +95,52 @@ def java_command(
     heap: str = "512M",
     flags: Iterable[str] = (),
     classes: Path | None = None,
+    version: str = VERSION,
 ) -> list[str]:
     """The command line that runs a class of the jars, or of the folder `classes`.
 
     `flags` go to the JVM, and those of $KAFKA_OPTS after them.
     """
     given = os.environ.get("KAFKA_OPTS", "").split()
-    path = f"{libs()}/*" if classes is None else f"{classes}{os.pathsep}{libs()}/*"
+    jars = f"{libs(version)}/*"
+    path = jars if classes is None else f"{classes}{os.pathsep}{jars}"
     return ["java", f"-Xmx{heap}", *flags, *given, "-cp", path, main_class, *args]
 
 
-def tool_command(name: str, *args: str, heap: str = "512M", flags: Iterable[str] = ()) -> list[str]:
+def tool_command(
+    name: str,
+    *args: str,
+    heap: str = "512M",
+    flags: Iterable[str] = (),
+    version: str = VERSION,
+) -> list[str]:
     """The command line of a tool by the name of its shell script (see TOOLS)."""
-    return java_command(TOOLS[name], *args, heap=heap, flags=flags)
+    main_class = _main_class(name, libs(version))
+    return java_command(main_class, *args, heap=heap, flags=flags, version=version)
 
 
-def run_tool(name: str, *args: str, timeout_s: float = 120, stdin: str | None = None) -> str:
+@functools.cache
+def _main_class(name: str, folder: Path) -> str:
+    if name in _MOVED:
+        for jar in folder.glob("kafka-tools-[0-9]*.jar"):
+            with zipfile.ZipFile(jar) as held:
+                if f"{_MOVED[name].replace('.', '/')}.class" in held.namelist():
+                    return _MOVED[name]
+    return TOOLS[name]
+
+
+def run_tool(
+    name: str,
+    *args: str,
+    timeout_s: float = 120,
+    stdin: str | None = None,
+    version: str = VERSION,
+) -> str:
     """Run a tool to its end; its standard output, then its standard error.
 
     Raises ToolError if it fails, with both in the message.
     """
-    command = tool_command(name, *args, flags=SHORT_RUN)
+    command = tool_command(name, *args, flags=SHORT_RUN, version=version)
     done = subprocess.run(
         command, input=stdin, capture_output=True, text=True, timeout=timeout_s, check=False
     )
@@ -129,11 +158,16 @@ def compile_java(sources: Iterable[Path], into: Path) -> Path:
     return into
 
 
-def _pom(dependencies: Iterable[tuple[str, str, str]]) -> str:
+def _pom(version: str) -> str:
+    dependencies = (
+        ("org.apache.kafka", "kafka_2.13", version),
+        ("org.apache.kafka", "kafka-tools", version),
+        ("org.slf4j", "slf4j-nop", "1.7.36"),
+    )
     entries = "".join(
         f"<dependency><groupId>{group}</groupId><artifactId>{artifact}</artifactId>"
-        f"<version>{version}</version></dependency>"
-        for group, artifact, version in dependencies
+        f"<version>{number}</version></dependency>"
+        for group, artifact, number in dependencies
     )
     return (
         '<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>'

@@ -233,7 +233,8 @@ class Kbroker(BrokerProcess):
 class ApacheKafka(BrokerProcess):
     """A node of Apache Kafka that is broker and controller; ready when ApiVersions is answered.
 
-    `release` is the one at whose levels a fresh cluster begins; None: the jars' own.
+    `release` is the one at whose levels a fresh cluster begins; None: the jars' own. `version` is
+    that of the jars.
     """
 
     name = "apache"
@@ -244,13 +245,19 @@ class ApacheKafka(BrokerProcess):
         settings: Mapping[str, str] | None = None,
         *,
         release: str | None = None,
+        version: str = apache.VERSION,
     ) -> None:
         super().__init__(folder, settings)
         self._release = release
+        self._version = version
         self._controller_port = 0
+        self._format_options: tuple[str, ...] = ()
 
-    def format(self) -> None:
-        """Make the data directory, which another broker may then start on."""
+    def format(self, *options: str) -> None:
+        """Make the data directory, which another broker may then start on. The options are those
+        of `kafka-storage format`.
+        """
+        self._format_options = options
         self._prepare()
 
     def _prepare(self) -> None:
@@ -276,12 +283,16 @@ class ApacheKafka(BrokerProcess):
         properties.write_text("".join(f"{key}={value}\n" for key, value in config.items()))
         if not (self.data / "meta.properties").exists():
             cluster_id = secrets.token_urlsafe(16).replace("-", "a").replace("_", "b")
-            release = [] if self._release is None else ["--release-version", self._release]
-            apache.run_tool("storage", "format", "-t", cluster_id, "-c", str(properties), *release)
+            options = ["-t", cluster_id, "-c", str(properties), *self._format_options]
+            if self._release is not None:
+                options += ["--release-version", self._release]
+            apache.run_tool("storage", "format", *options, version=self._version)
 
     def _spawn(self, log: int) -> subprocess.Popen[bytes]:
         properties = str(self.folder / "server.properties")
-        command = apache.tool_command("broker", properties, heap="1G", flags=APACHE_JVM_FLAGS)
+        command = apache.tool_command(
+            "broker", properties, heap="1G", flags=APACHE_JVM_FLAGS, version=self._version
+        )
         return subprocess.Popen(command, stdout=log, stderr=log)
 
     def _await_ready(self, deadline: float) -> None:

@@ -11,6 +11,7 @@ restart, is then not judged, and the verdict at the end says so. `verdict.py` ha
 
 from __future__ import annotations
 
+import faulthandler
 import itertools
 import os
 import shutil
@@ -149,6 +150,12 @@ def _not_judged(item: pytest.Item) -> str | None:
     needs_java = item.get_closest_marker("java") or "java" in fixtures or "java" in parameters
     missing = missing_java()
     return f"needs Java: {missing} is not installed" if needs_java and missing else None
+
+
+@pytest.fixture(autouse=True)
+def _patience() -> None:
+    """Foreign suites take longer than a test of ours may, and have time limits of their own."""
+    faulthandler.cancel_dump_traceback_later()
 
 
 @pytest.fixture(autouse=True)

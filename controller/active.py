@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from kbroker.wire.errors import ErrorCode, RequestError
 
-from .bootstrap import first_records
+from .bootstrap import first_records, late_records
 from .features import (
     CONTROLLER_REGISTRATION_SINCE,
     FRESH,
@@ -121,16 +121,22 @@ class ActiveController:
         self._turn_ms_max = max(settings.broker_session_timeout_ms // 4, 1)
         self._turn_due_ms = NEVER
 
-    def activate(self, bootstrap: Sequence[Message]) -> int:
-        """Write what every new leader writes. Returns the offset from which on it serves."""
+    def activate(self, bootstrap: Sequence[Message], *, lacks_bootstrap: bool) -> int:
+        """Write what every new leader writes. Returns the offset from which on it serves.
+
+        `lacks_bootstrap` as in `loader.Loaded`.
+        """
         self.sessions.begin(self.image, self._driver.now_ms())
         records: list[Message] = []
         if self.image.in_transaction:
             from kbroker.wire.records.abort_transaction_record import AbortTransactionRecord
 
             records.append(AbortTransactionRecord(reason="Controller failover"))
+        min_isr = self._settings.min_insync_replicas
         if not self.image.features:
-            records += first_records(list(bootstrap), self._settings.min_insync_replicas)
+            records += first_records(bootstrap, min_isr)
+        elif lacks_bootstrap:
+            records += late_records(self.image, bootstrap, min_isr)
         self.write(records)
         self._register_self()
         logger.info("active controller of epoch %d", self._driver.node.epoch)

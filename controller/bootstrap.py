@@ -1,5 +1,9 @@
-"""The first records of a cluster: what stands in `bootstrap.checkpoint`, and what the first leader
-makes of it. Source: BootstrapMetadata, BootstrapDirectory, ActivationRecordsGenerator.
+"""The first records of a cluster: what whoever formatted its directory left in a file before the
+log, and what the first leader makes of it. Source: BootstrapMetadata, Formatter,
+QuorumController.handleLoadBootstrap, ActivationRecordsGenerator.
+
+The file is `bootstrap.checkpoint` beside the metadata log (up to Kafka 4.3) or the log's snapshot
+up to offset 0 (from 4.4 on). Neither is state: it counts once the first leader has it in the log.
 """
 
 from __future__ import annotations
@@ -19,6 +23,7 @@ from .features import (
     METADATA_VERSION,
     check_level,
 )
+from .raft.log import SnapshotId
 from .records import decode_record
 
 if TYPE_CHECKING:
@@ -26,9 +31,11 @@ if TYPE_CHECKING:
 
     from kbroker.wire.message import Message
 
+    from .image import MetadataImage
     from .raft.log import LogBatch, NewBatch
 
 BOOTSTRAP_FILE: Final = "bootstrap.checkpoint"
+BOOTSTRAP_SNAPSHOT: Final = SnapshotId(end_offset=0, epoch=0)
 TRANSACTION_NAME: Final = "Bootstrap records"
 MIN_INSYNC_REPLICAS: Final = "min.insync.replicas"
 
@@ -69,24 +76,53 @@ def records_of(batches: Iterable[LogBatch]) -> list[Message]:
     ]
 
 
-def first_records(bootstrap: list[Message], static_min_isr: int) -> list[Message]:
+def first_records(bootstrap: Iterable[Message], static_min_isr: int) -> list[Message]:
     """The first batch after the first leader change: the bootstrap, in one metadata transaction."""
     features = feature_levels(bootstrap)
     records = list(bootstrap)
     if features.get(ELIGIBLE_LEADER_REPLICAS, 0) > 0:
         records.append(cluster_min_isr(static_min_isr))
-    if features[METADATA_VERSION] < METADATA_TRANSACTIONS_SINCE:
+    return _in_transaction(records, features[METADATA_VERSION])
+
+
+def late_records(
+    image: MetadataImage, bootstrap: Iterable[Message], static_min_isr: int
+) -> list[Message]:
+    """The same for a log that goes on without them: `image` holds them, with what came since.
+
+    Kafka, which takes nothing but the log for state, is to read from it what `image` says.
+    """
+    records = bootstrap_records(image.features)
+    records += [each for each in bootstrap if not isinstance(each, FeatureLevelRecord)]
+    of_cluster = image.configs.get((ResourceType.BROKER, CLUSTER_DEFAULT), {})
+    if image.elr_enabled and MIN_INSYNC_REPLICAS not in of_cluster:
+        records.append(cluster_min_isr(static_min_isr))
+    return _in_transaction(records, image.metadata_version)
+
+
+def begins_with_bootstrap(first: Message) -> bool:
+    """Whether a log whose first metadata record is this one begins with its bootstrap records."""
+    return isinstance(first, BeginTransactionRecord | FeatureLevelRecord)
+
+
+def _in_transaction(records: list[Message], metadata_version: int) -> list[Message]:
+    if metadata_version < METADATA_TRANSACTIONS_SINCE:
         return records
     return [BeginTransactionRecord(name=TRANSACTION_NAME), *records, EndTransactionRecord()]
 
 
-def feature_levels(bootstrap: Iterable[Message]) -> dict[str, int]:
-    """The levels that the records set. UnsupportedLevel if this software cannot work at one."""
-    levels = {
+def levels_in(bootstrap: Iterable[Message]) -> dict[str, int]:
+    """The levels that the records set, by feature."""
+    return {
         record.name: record.feature_level
         for record in bootstrap
         if isinstance(record, FeatureLevelRecord)
     }
+
+
+def feature_levels(bootstrap: Iterable[Message]) -> dict[str, int]:
+    """The same. UnsupportedLevel if this software cannot work at one."""
+    levels = levels_in(bootstrap)
     for name, level in {METADATA_VERSION: 0, **levels}.items():
         check_level(name, level)
     return levels

@@ -100,6 +100,7 @@ class Controller:
         self._settings = settings
         self._schema = schema
         self._bootstrap = bootstrap
+        self._lacks_bootstrap = loaded.lacks_bootstrap
         self._rng = rng
         self._wall_ms = wall_ms
         self._incarnation_id = random_uuid(rng)
@@ -124,6 +125,7 @@ class Controller:
         self._ready = trio.Event()
         self._ready_offset = -1
         self._snapshot_wanted = trio.Event()
+        self._snapshotting = trio.Lock()
         self._snapshot_due_ms = NEVER
         self._snapshot_end = loaded.image.offset + 1
         self.channel: ControllerChannel = InProcessChannel(self)
@@ -167,6 +169,11 @@ class Controller:
             await nursery.start(self._driver.run)
             nursery.start_soon(self._write_snapshots)
             await self.until_active()
+            if self._lacks_bootstrap:
+                # Whoever reads the log from its beginning would find records at no level at first.
+                # The next start takes this snapshot for the beginning, and finds nothing to mend.
+                self._lacks_bootstrap = False
+                await self.write_snapshot()
             task_status.started()
 
     async def until_active(self) -> None:
@@ -234,7 +241,9 @@ class Controller:
             self._active = ActiveController(
                 driver, self._settings, self._schema, self._rng, self._incarnation_id
             )
-            self._ready_offset = self._active.activate(self._bootstrap)
+            self._ready_offset = self._active.activate(
+                self._bootstrap, lacks_bootstrap=self._lacks_bootstrap
+            )
 
     def _on_applied(self) -> None:
         driver = self._driver
@@ -298,6 +307,10 @@ class Controller:
 
         Where there is no room for it, it is tried again later.
         """
+        async with self._snapshotting:
+            await self._write_snapshot()
+
+    async def _write_snapshot(self) -> None:
         driver = self._driver
         if driver.image.in_transaction or driver.image.offset < 0:
             return
@@ -309,7 +322,8 @@ class Controller:
         try:
             await trio.to_thread.run_sync(_write, self._log, image, quorum, timestamp_ms, wall_ms)
             self._snapshot_end = image.offset + 1
-            self._log.clean(wall_ms)
+            for blocking in self._log.clean(wall_ms):
+                await trio.to_thread.run_sync(blocking)
         except NoRoom as error:
             logger.warning("no snapshot of the metadata now: %s", error)
             self._snapshot_due_ms = driver.now_ms() + SNAPSHOT_RETRY_MS

@@ -72,6 +72,7 @@ def check_level(name: str, level: int) -> None:
         return
     if high == 0:
         raise UnsupportedLevel(f"{name} is at level {level}, and this software does not know it")
+    whose = "a later" if level > high else "an earlier"
     raise UnsupportedLevel(
-        f"{name} is at level {level}, and this software supports {low} to {high}"
+        f"{name} is at level {level}, of {whose} Kafka, and this software supports {low} to {high}"
     )

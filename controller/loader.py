@@ -1,5 +1,8 @@
 """What a quorum node knows before it starts: its latest snapshot, its epochs, its voters.
 
+A snapshot up to offset 0 holds the voters and the bootstrap records, of which only the voters
+count (`bootstrap.py`).
+
 Source: KRaftControlRecordStateMachine, KafkaRaftClient.initialize.
 """
 
@@ -12,6 +15,7 @@ from kbroker.wire.codec import decode
 from kbroker.wire.records.kraft_version_record import KRaftVersionRecord
 from kbroker.wire.records.voters_record import VotersRecord
 
+from .bootstrap import BOOTSTRAP_SNAPSHOT, begins_with_bootstrap
 from .delta import ImageDelta
 from .image import MetadataImage
 from .raft.control import ControlType, voter_set
@@ -26,8 +30,10 @@ if TYPE_CHECKING:
 @dataclass(slots=True)
 class Loaded:
     """`image` holds what the snapshot holds, `delta` tells of all of it; `voters` is the latest
-    set,
-    committed or not.
+    set, committed or not.
+
+    `lacks_bootstrap`: a log that goes on without its bootstrap records, as this software once wrote
+    them. `image` holds those, as it did then, and the first leader has to write them.
     """
 
     image: MetadataImage
@@ -35,6 +41,7 @@ class Loaded:
     epochs: EpochLog
     voters: VoterSet
     kraft_version: int
+    lacks_bootstrap: bool = False
 
 
 def load(log: ReplicatedLog, static_voters: VoterSet) -> Loaded:
@@ -51,10 +58,12 @@ def load(log: ReplicatedLog, static_voters: VoterSet) -> Loaded:
     loaded = Loaded(MetadataImage(), ImageDelta(), epochs, static_voters, kraft_version=0)
     snapshot = log.latest_snapshot()
     if snapshot is not None:
+        loaded.lacks_bootstrap = snapshot == BOOTSTRAP_SNAPSHOT and _lacks_bootstrap(log)
+        is_state = snapshot != BOOTSTRAP_SNAPSHOT or loaded.lacks_bootstrap
         for batch in log.read_snapshot(snapshot):
             if batch.is_control:
                 _take_control(batch, loaded)
-            else:
+            elif is_state:
                 records = [decode_record(value) for value in batch.values]
                 loaded.image.apply(records, 0, snapshot.epoch, loaded.delta)
         loaded.image.offset = snapshot.end_offset - 1
@@ -62,6 +71,14 @@ def load(log: ReplicatedLog, static_voters: VoterSet) -> Loaded:
     for batch in log.read_control(loaded.image.offset + 1):
         _take_control(batch, loaded)
     return loaded
+
+
+def _lacks_bootstrap(log: ReplicatedLog) -> bool:
+    """Whether there are metadata records in the log, and not the bootstrap first of all."""
+    for batch in log.read(0, log.end_offset):
+        if not batch.is_control:
+            return not begins_with_bootstrap(decode_record(batch.values[0]))
+    return False
 
 
 def _take_control(batch: LogBatch, loaded: Loaded) -> None:

@@ -1,11 +1,12 @@
 """One broker: builds the parts, starts them in order, stops them in the reverse.
 
     async with Broker(settings) as broker:
-        broker.addresses          # clients are served from here on, coordinators included
+        broker.addresses          # clients are served from here on, small coordinators included
 
 Start: addresses (taken, not yet served), log directory, controller, logs as the metadata image
-says, registration, coordinators, clients. Everything that runs is a task of the nurseries in
-`_run`; nothing outlives the `async with`, which answers requests in flight, flushes and closes.
+says, registration, small coordinators, clients, large coordinators. All that runs is a task of the
+nurseries in `_run`; nothing outlives the `async with`, which answers requests in flight, flushes
+and closes.
 """
 
 from __future__ import annotations
@@ -78,6 +79,8 @@ if TYPE_CHECKING:
 GRACE_S = 0.75  # for requests in flight when the broker stops
 LEAVE_S = 0.5  # for the controlled shutdown
 CREATE_TIMEOUT_MS = 30_000
+# Of groups, before clients are served, which takes some tens of milliseconds; the rest meanwhile.
+LOADED_AT_START_BYTES = 4 << 20
 
 log = logging.getLogger("kbroker.broker")
 
@@ -136,6 +139,7 @@ class Broker:
         self._rng = rng or random.SystemRandom()
         self._server: Server | None = None
         self._dispatcher: Dispatcher | None = None
+        self._groups: GroupCoordinator | None = None
         self._lifetime: contextlib.AbstractAsyncContextManager[None] | None = None
         self.addresses: list[tuple[str, int]] = []
 
@@ -144,7 +148,7 @@ class Broker:
         try:
             await self._lifetime.__aenter__()
         except BaseExceptionGroup as group:
-            for each in _leaves(group):
+            for each in leaves(group):
                 if isinstance(each, StartupError):
                     raise each from None
                 if isinstance(each, StorageError):
@@ -166,16 +170,21 @@ class Broker:
         except StorageError as failure:
             raise BrokerStopped(f"{failure}: the next start will look the logs over.") from failure
         except BaseExceptionGroup as group:
-            leaves = list(_leaves(group))
-            if error is not None and all(each is error for each in leaves):
+            causes = list(leaves(group))
+            if error is not None and all(each is error for each in causes):
                 return False  # what the body raised, without the nurseries it came through
-            for each in leaves:
+            for each in causes:
                 if isinstance(each, StorageError):
                     # Of the metadata log, or the last log directory: no broker can go on.
                     raise BrokerStopped(_sentence(each)) from each
                 if isinstance(each, DirectoryNotTold):
                     raise BrokerStopped(f"{each}.") from each
             raise
+
+    async def wait_loaded(self) -> None:
+        """Until all groups are loaded."""
+        assert self._groups is not None
+        await self._groups.wait_loaded()
 
     def intercept(self, key: ApiKey, hook: Intercept | None) -> None:
         """Let `hook(request, ctx, proceed)` answer, delay or drop every request of an API."""
@@ -187,7 +196,7 @@ class Broker:
         _check_names(self._config)
         with contextlib.ExitStack() as stack:
             listeners = _listeners(self._config)
-            limits = ConnectionLimits(self._config)
+            limits = ConnectionLimits(self._config, self._network.look_up)
             dispatcher = Dispatcher(APIS, self._config.socket_request_max_bytes)
             server = Server(
                 self._network,
@@ -217,7 +226,7 @@ class Broker:
         is_set = bool({"log.dirs", "log.dir"} & set(config.set_names))
         is_temporary = self._settings.data_dir is None and not is_set
         if is_temporary:
-            path = f"{_temporary_root()}/kbroker-{self._rng.randbytes(6).hex()}"
+            path = f"{temporary_root(os.environ)}/kbroker-{self._rng.randbytes(6).hex()}"
             _make_private(path)
             stack.callback(self._disk.remove_tree, path)
             paths = [path]
@@ -226,11 +235,11 @@ class Broker:
         else:
             assert self._settings.data_dir is not None
             paths = [self._settings.data_dir]
-        if len(set(map(os.path.abspath, paths))) < len(paths):
+        if len(set(map(os.path.realpath, paths))) < len(paths):
             raise StartupError(f"log.dirs={','.join(paths)}: a directory is there twice.")
         metadata_path = config.metadata_log_dir or paths[0]
         for each in paths:
-            if os.path.abspath(each) == os.path.abspath(metadata_path):
+            if os.path.realpath(each) == os.path.realpath(metadata_path):
                 metadata_path = each
         try:
             return open_node(
@@ -265,7 +274,7 @@ class Broker:
             live = sum(1 for broker in image.brokers.values() if broker.is_active)
             await _create(controller.channel, consumer_offsets_topic(config, live))
 
-        groups = GroupCoordinator(
+        groups = self._groups = GroupCoordinator(
             node_id=config.node_id,
             config=config,
             clock=clock,
@@ -355,7 +364,7 @@ class Broker:
                 node.store.set_strays_aside(partial(_has_replica, image, config.node_id))
                 for topic in self._settings.topics:
                     await self._create_topic(controller.channel, topic)
-                await groups.wait_loaded()
+                await groups.wait_loaded(LOADED_AT_START_BYTES)
                 await logs.start(maintenance.run)
                 await logs.start(watch.run)
                 await state.start(moves.run)
@@ -364,6 +373,7 @@ class Broker:
                         await clients.start(server.run, config.socket_listen_backlog_size)
                     except OSError as error:
                         raise StartupError(f"cannot listen: {error.strerror}.") from error
+                    groups.begin_large_loads()
                     yield
                     stopping.set()
                     for each in table:
@@ -431,9 +441,9 @@ def _has_replica(image: MetadataImage, node_id: int, topic: str, index: int) -> 
     return partition is not None and node_id in partition.replicas
 
 
-def _temporary_root() -> str:
+def temporary_root(environment: Mapping[str, str]) -> str:
     """Where temporary files go. The tempfile module would cost a start 10 ms of imports."""
-    found = (os.environ.get(name) for name in ("TMPDIR", "TEMP", "TMP"))
+    found = (environment.get(name) for name in ("TMPDIR", "TEMP", "TMP"))
     return next(filter(None, found), "/tmp").rstrip("/")
 
 
@@ -489,10 +499,10 @@ def _sentence(error: StorageError) -> str:
     return f"{error}."
 
 
-def _leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
+def leaves(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseException]:
     """The exceptions in a tree of groups."""
     for each in group.exceptions:
         if isinstance(each, BaseExceptionGroup):
-            yield from _leaves(each)
+            yield from leaves(each)
         else:
             yield each

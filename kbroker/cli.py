@@ -5,12 +5,12 @@ Every error that a user can cause ends as one sentence on standard error and sta
 
 from __future__ import annotations
 
-import os
 import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Protocol, cast
 
-from kbroker.commands.arguments import NO_ROOM, Parser, UserError
+from kbroker.commands.arguments import Parser, UserError
+from kbroker.commands.standard_streams import OutputError, take_over
 
 if TYPE_CHECKING:
     import argparse
@@ -30,7 +30,9 @@ COMMANDS = {
 }
 
 ERROR_STATUS = 1
-INTERRUPTED_STATUS = 130  # what a shell reports of a command that SIGINT ended
+# What a shell reports of a command that a signal ended.
+INTERRUPTED_STATUS = 130  # SIGINT
+UNREAD_STATUS = 141  # SIGPIPE
 
 
 class Command(Protocol):
@@ -45,32 +47,37 @@ class Command(Protocol):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command line (sys.argv by default); the exit status."""
-    words = list(sys.argv[1:] if argv is None else argv)
+    take_over()
+    status = _status(list(sys.argv[1:] if argv is None else argv))
+    try:
+        sys.stdout.flush()  # what the interpreter fails to write at its end has a status of its own
+    except OutputError as error:
+        return status or _say_unwritten(error)
+    except KeyboardInterrupt:
+        return INTERRUPTED_STATUS
+    return status
+
+
+def _status(words: list[str]) -> int:
     try:
         known = bool(words) and words[0] in COMMANDS
-        status = _run(words) if known else _without_command(words)
-        sys.stdout.flush()  # here a reader that has gone is no surprise yet
-        return status
+        return _run(words) if known else _without_command(words)
+    except SystemExit as end:  # what argparse ends with after it has shown the help
+        return int(end.code or 0)
     except UserError as error:
         print(f"kbroker: {error}", file=sys.stderr)
         return ERROR_STATUS
     except KeyboardInterrupt:
         return INTERRUPTED_STATUS
-    except BrokenPipeError:
-        # Whoever read our output has gone, as `head` does.
-        _discard_output()
-        return ERROR_STATUS
-    except OSError as error:
-        if error.errno not in NO_ROOM:
-            raise
-        print(f"kbroker: Cannot write the output: {error.strerror}.", file=sys.stderr)
-        _discard_output()
-        return ERROR_STATUS
+    except OutputError as error:
+        return _say_unwritten(error)
 
 
-def _discard_output() -> None:
-    """What is left of it in buffers goes nowhere, so that the interpreter's end does not fail."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _say_unwritten(error: OutputError) -> int:
+    if error.is_unread:
+        return UNREAD_STATUS
+    print(f"kbroker: Cannot write the output: {error}.", file=sys.stderr)
+    return ERROR_STATUS
 
 
 def _run(words: list[str]) -> int:

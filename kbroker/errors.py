@@ -1,5 +1,5 @@
-"""Which Kafka error code an exception of ours is to a client. The one table: dispatch and per-
-partition loops use it.
+"""Which Kafka error code an exception of ours is to a client. The one table: dispatch uses it for a
+request, and handlers for one part of a request, which fails alone.
 """
 
 from __future__ import annotations
@@ -7,7 +7,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kbroker.storage import errors as storage
-from kbroker.wire.errors import ErrorCode
+from kbroker.wire.errors import ErrorCode, RequestError
+from kbroker.wire.errors import refusal as refusal_without_storage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,3 +42,15 @@ def code_of(error: storage.StorageError) -> ErrorCode:
         if code is not None:
             return code
     return ErrorCode.UNKNOWN_SERVER_ERROR
+
+
+def refusal(error: Exception, what: str) -> RequestError:
+    """What a client is told of `error`, which ended `what`: a request, or one part of it.
+
+    An error of storage has its code in the table. All others are as `wire.errors.refusal` says.
+    """
+    if isinstance(error, storage.StorageError):
+        code = code_of(error)
+        if code is not ErrorCode.UNKNOWN_SERVER_ERROR:
+            return RequestError(code, str(error))
+    return refusal_without_storage(error, what)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from kbroker.complaints import Complaints
 from kbroker.controller.features import DIRECTORY_ASSIGNMENT_SINCE, METADATA_VERSION
 from kbroker.wire.errors import ErrorCode, RequestError
 from kbroker.wire.messages.broker_heartbeat import BrokerHeartbeatRequest, BrokerHeartbeatResponse
@@ -64,6 +65,7 @@ class Lifecycle:
         self._untold: set[bytes] = set()
         self._urgent = trio.Event()
         self._beating = trio.CancelScope()
+        self._complaints = Complaints(trio.current_time)
         self._registration: BrokerRegistrationRequest | None = None
         self._says_too_little = False
         self.broker_epoch = -1
@@ -92,6 +94,7 @@ class Lifecycle:
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Heartbeat until cancelled, or until this broker leaves."""
         task_status.started()
+        is_fenced = False
         with self._beating:
             while True:
                 with trio.move_on_after(self._interval_ms() / 1000):
@@ -109,11 +112,14 @@ class Lifecycle:
                         await self._register(self._registration)
                     answer = await self._beat()
                 except RequestError as error:
-                    log.warning("heartbeat refused: %s", error)
+                    if self._complaints.is_news(str(error)):
+                        log.warning("heartbeats are refused: %s", error)
                     answer = None
                 self._check_untold()
-                if answer is not None and answer.is_fenced:
-                    log.warning("the controller has fenced this broker")
+                if answer is not None:
+                    if answer.is_fenced and not is_fenced:
+                        log.warning("the controller has fenced this broker")
+                    is_fenced = answer.is_fenced
 
     def on_directory_failed(self, directory_id: bytes) -> None:
         """The controller has to know that its replicas are gone."""

@@ -13,28 +13,39 @@ import os
 import re
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from kbroker.controller.bootstrap import (
     BOOTSTRAP_FILE,
+    BOOTSTRAP_SNAPSHOT,
     bootstrap_batches,
     default_bootstrap,
+    levels_in,
     records_of,
 )
-from kbroker.controller.features import FRESH
+from kbroker.controller.features import FRESH, METADATA_VERSION
 from kbroker.controller.raft.election import ElectionState
 from kbroker.controller.raft.log import EpochStart, LogBatch, LogPosition, NoRoom, SnapshotId
 from kbroker.controller.raft.voters import ReplicaKey
 from kbroker.storage.batch import ControlType, batches, control_key, control_type, records
 from kbroker.storage.builder import NewRecord, build_batch
-from kbroker.storage.checkpoints import MetaProperties
-from kbroker.storage.errors import CorruptFile, DiskError, DiskFull
+from kbroker.storage.checkpoints import PARTITION_METADATA, MetaProperties
+from kbroker.storage.errors import (
+    CorruptBatch,
+    CorruptFile,
+    DiskError,
+    DiskFull,
+    InvalidRecord,
+    UnsupportedForMessageFormat,
+)
 from kbroker.storage.log_config import LogConfig
 from kbroker.storage.origin import Origin
+from kbroker.wire.errors import ProtocolError
 from kbroker.wire.uuids import METADATA_TOPIC_ID, ZERO_UUID, parse_uuid, random_uuid, uuid_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from random import Random
 
     from kbroker.controller.raft.log import NewBatch
@@ -95,16 +106,31 @@ def format_log_dir(
     return meta
 
 
-def read_bootstrap(disk: Disk, log_dir_path: str) -> list[Message]:
-    """The records in `bootstrap.checkpoint`; Kafka's defaults where there is no such file.
+def read_bootstrap(disk: Disk, log_dir_path: str, latest: SnapshotId | None) -> list[Message]:
+    """The records that the cluster begins with: those in the snapshot up to offset 0, if that is
+    the `latest`, else those in `bootstrap.checkpoint`, else Kafka's defaults.
 
-    ProtocolError or CorruptBatch for a file that makes no sense.
+    That snapshot may hold the quorum's voters and nothing else. CorruptFile for a file that makes
+    no sense.
     """
-    try:
-        content = disk.read_file(f"{log_dir_path}/{BOOTSTRAP_FILE}")
-    except FileNotFoundError:
-        return default_bootstrap()
-    return records_of(_decoded(memoryview(content)))
+    records = default_bootstrap()
+    paths = [f"{log_dir_path}/{BOOTSTRAP_FILE}"]
+    if latest == BOOTSTRAP_SNAPSHOT:
+        paths.append(f"{log_dir_path}/{TOPIC}-{PARTITION}/{snapshot_name(latest)}")
+    for path in paths:
+        try:
+            content = disk.read_file(path)
+        except FileNotFoundError:
+            continue
+        is_snapshot = not path.endswith(BOOTSTRAP_FILE)
+        try:
+            found = records_of(_read_checkpoint(path, content, is_snapshot=is_snapshot))
+        except ProtocolError as error:
+            raise CorruptFile(path, f"it is damaged: {error}") from error
+        if (found or not is_snapshot) and METADATA_VERSION not in levels_in(found):
+            raise CorruptFile(path, "no record in it sets metadata.version")
+        records = found or records
+    return records
 
 
 def open_metadata_log(
@@ -114,6 +140,7 @@ def open_metadata_log(
 
     DiskError, CorruptFile. `log_dir.close` closes it.
     """
+    _check_topic_id(log_dir)
     log = log_dir.open_log(
         TOPIC,
         PARTITION,
@@ -133,6 +160,22 @@ def open_metadata_log(
     opened = MetadataLog(disk, log_dir, log, config)
     opened.settle(now_ms)
     return opened
+
+
+def _check_topic_id(log_dir: LogDir) -> None:
+    """CorruptFile where the directory says another. A partition's would be set aside then, and a
+    new log would begin without all that is in this one.
+    """
+    if not log_dir.holds(TOPIC, PARTITION):
+        return
+    stored = log_dir.stored_topic_id(TOPIC, PARTITION)
+    if stored not in (None, METADATA_TOPIC_ID):
+        path = f"{log_dir.path}/{TOPIC}-{PARTITION}/{PARTITION_METADATA}"
+        raise CorruptFile(
+            path,
+            f"the topic id is {uuid_text(stored)}, and that of the metadata log is "
+            f"{uuid_text(METADATA_TOPIC_ID)}",
+        )
 
 
 def _check_end(log: Log) -> None:
@@ -180,6 +223,27 @@ def _decode(header: BatchHeader, batch: memoryview) -> LogBatch:
     )
 
 
+def _read_checkpoint(path: str, content: bytes, *, is_snapshot: bool = True) -> Iterator[LogBatch]:
+    """The batches of a checkpoint. CorruptFile.
+
+    A snapshot begins with its header and ends with its footer; what has lost its footer was cut
+    off, and the rest passes for a cluster that has less.
+    """
+    if not content:
+        raise CorruptFile(path, "it is empty")
+    ends: list[int] = []
+    try:
+        for batch in _decoded(memoryview(content)):
+            if is_snapshot and not ends and ControlType.SNAPSHOT_HEADER not in batch.control_types:
+                raise CorruptFile(path, "it does not begin with the header of a snapshot")
+            ends = [*batch.control_types] or [-1]
+            yield batch
+    except (CorruptBatch, InvalidRecord, UnsupportedForMessageFormat, ValueError) as error:
+        raise CorruptFile(path, f"it is damaged: {error}") from error
+    if is_snapshot and ControlType.SNAPSHOT_FOOTER not in ends:
+        raise CorruptFile(path, "it was cut off: it does not end with the footer of a snapshot")
+
+
 @contextmanager
 def _room() -> Iterator[None]:
     """What of the disk's errors the quorum may survive."""
@@ -187,6 +251,11 @@ def _room() -> Iterator[None]:
         yield
     except DiskFull as error:
         raise NoRoom(str(error)) from error
+
+
+def _with_room(write: Callable[[], None]) -> None:
+    with _room():
+        write()
 
 
 def snapshot_name(snapshot: SnapshotId) -> str:
@@ -289,7 +358,11 @@ class MetadataLog:
         except FileNotFoundError:
             return None
         try:
+            if not content:
+                raise ValueError("it is empty")
             data = json.loads(content)
+            if data["data_version"] not in (0, 1):
+                raise ValueError(f"version {data['data_version']}")
             voted, leader = data["votedId"], data["leaderId"]
             directory = parse_uuid(data["votedDirectoryId"]) if "votedDirectoryId" in data else None
             return ElectionState(
@@ -297,8 +370,12 @@ class MetadataLog:
                 leader_id=leader if leader >= 0 else None,
                 voted=ReplicaKey(voted, directory) if voted >= 0 else None,
             )
-        except (ValueError, KeyError, TypeError) as error:
-            raise CorruptFile(path, f"not a quorum state: {error}") from error
+        except KeyError as error:
+            raise CorruptFile(path, f"it is no quorum state: it has no {error}") from error
+        except UnicodeDecodeError:
+            raise CorruptFile(path, "it is no quorum state: not UTF-8 text") from None
+        except (ValueError, TypeError) as error:
+            raise CorruptFile(path, f"it is no quorum state: {error}") from error
 
     def write_election_state(
         self, state: ElectionState, voters: VoterSet, kraft_version: int
@@ -326,16 +403,18 @@ class MetadataLog:
         return self._snapshots[-1] if self._snapshots else None
 
     def read_snapshot(self, snapshot: SnapshotId) -> Iterator[LogBatch]:
-        content = self._disk.read_file(f"{self._path}/{snapshot_name(snapshot)}")
-        return _decoded(memoryview(content))
+        path = self._snapshot_path(snapshot)
+        return _read_checkpoint(path, self._disk.read_file(path))
 
     def create_snapshot(self, snapshot: SnapshotId, timestamp_ms: int) -> SnapshotFile:
         with _room():
             return SnapshotFile(self._disk, self._path, snapshot, timestamp_ms)
 
-    def clean(self, now_ms: int) -> None:
+    def clean(self, now_ms: int) -> Iterator[Callable[[], None]]:
         """Also takes in a snapshot that was frozen since. Keeps the latest, and of the others those
         that the retention settings want; the log starts at the oldest kept.
+
+        What it yields blocks, and may be run in a thread before it goes on.
         """
         known = set(self._snapshots)
         for name in self._disk.list_dir(self._path):
@@ -350,8 +429,9 @@ class MetadataLog:
             # First the log: a snapshot may only go when nothing starts at it any more.
             size_before = self._log.size
             self._log.increment_log_start_offset(self._snapshots[0].end_offset)
+            for write in self._log_dir.offset_checkpoints():
+                yield partial(_with_room, write)
             with _room():
-                self._log_dir.write_offset_checkpoints()
                 self._log.delete_old_segments(now_ms)
             self._disk.unlink(self._snapshot_path(oldest))
             total -= sizes[oldest] + size_before - self._log.size

@@ -1,7 +1,8 @@
 """A node's log directories in use: the metadata log in one of them, the controller on top.
 
 An empty directory formats itself (meta.properties, bootstrap.checkpoint), as Apache Kafka's
-`kafka-storage format --standalone` would have; one that Apache Kafka formatted is taken as it is.
+`kafka-storage format --standalone` would have; one that Apache Kafka formatted is taken as it is,
+but that it gets a directory.id where it is of a Kafka before 3.7.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from kbroker.controller.controller import Controller
 from kbroker.controller.raft.voters import ReplicaKey, VoterSet
 from kbroker.controller.settings import ControllerSettings
 from kbroker.metadata_log import (
+    PARTITION,
+    TOPIC,
     MetadataLogConfig,
     format_log_dir,
     open_metadata_log,
@@ -23,10 +26,11 @@ from kbroker.metadata_log import (
 )
 from kbroker.partitions.log_store import LogStore
 from kbroker.storage.checkpoints import META_PROPERTIES, MetaProperties
-from kbroker.storage.errors import CorruptBatch, CorruptFile, DiskError
-from kbroker.storage.log_dir import ForeignLogDir, LogDir, open_log_dir
+from kbroker.storage.directory_contents import ForeignLogDir
+from kbroker.storage.errors import CorruptFile, DiskError
+from kbroker.storage.log_dir import LogDir, open_log_dir
 from kbroker.wire.errors import ProtocolError
-from kbroker.wire.uuids import random_uuid
+from kbroker.wire.uuids import random_uuid, uuid_text
 
 if TYPE_CHECKING:
     import random
@@ -35,7 +39,6 @@ if TYPE_CHECKING:
     from kbroker.clock import Clock
     from kbroker.config import BrokerConfig
     from kbroker.storage.disk import Disk
-    from kbroker.wire.message import Message
 
 log = logging.getLogger("kbroker.logs")
 
@@ -87,14 +90,15 @@ def open_node(
         quorum = _open(disk, metadata_path, config, rng, now_ms, cluster_id=None)
         opened[metadata_path] = quorum
         failed = _open_others(disk, paths, config, rng, now_ms, opened)
-        controller, cluster_id = _open_controller(
-            disk, quorum, config, rng=rng, clock=clock, new_cluster_id=cluster_id
-        )
         directories = [opened[path] for path in paths if path in opened]
         if not directories:
             raise ValueError(f"none of the log directories {', '.join(paths)} can be used")
+        _check_metadata_log(quorum, opened.values())
+        _check_unique(directories, opened.values())
+        controller, cluster_id = _open_controller(
+            disk, quorum, config, rng=rng, clock=clock, new_cluster_id=cluster_id
+        )
         _format_others(disk, directories, cluster_id, config, rng)
-        _check_unique(directories)
     except BaseException as error:
         for each in opened.values():
             each.abandon()
@@ -179,20 +183,53 @@ def _format_others(
             directory.format(MetaProperties(cluster_id, config.node_id, random_uuid(rng)))
             disk.fsync_dir(os.path.dirname(os.path.abspath(directory.path)))
         elif directory.meta.directory_id is None:
-            raise ValueError(f"{directory.path}/{META_PROPERTIES} has no directory.id")
+            _identify(directory, random_uuid(rng))
 
 
-def _check_unique(directories: Sequence[LogDir]) -> None:
+def _identify(directory: LogDir, directory_id: bytes) -> None:
+    """It is of Kafka 3.3 to 3.6, and has no id."""
+    log.info("%s gets the directory.id %s", directory.path, uuid_text(directory_id))
+    directory.identify(directory_id)
+
+
+def _check_metadata_log(quorum: LogDir, directories: Iterable[LogDir]) -> None:
+    """ForeignLogDir where the metadata lie elsewhere: to begin new ones beside them would set every
+    partition aside.
+    """
+    is_new = not quorum.holds(TOPIC, PARTITION)
+    for each in directories:
+        if each is not quorum and each.holds(TOPIC, PARTITION):
+            raise ForeignLogDir(
+                each.path,
+                f"it holds a metadata log, {TOPIC}-{PARTITION}, and that of this broker belongs in "
+                f"{quorum.path} (metadata.log.dir, or the first of log.dirs)",
+            )
+        partitions = each.partitions()
+        if is_new and partitions and each.meta is not None and each.meta.version == 0:
+            topic, index = partitions[0]
+            raise ForeignLogDir(
+                each.path,
+                f"its {META_PROPERTIES} is of version 0, from a Kafka with ZooKeeper, and there is "
+                f"no metadata log that knows its partitions ({topic}-{index}): Kafka 3.9 migrates "
+                "such a cluster to KRaft",
+            )
+
+
+def _check_unique(directories: Sequence[LogDir], with_quorum: Iterable[LogDir]) -> None:
     """Two with the same id, or a partition that lies in two, are for somebody to look at."""
-    ids: dict[bytes | None, LogDir] = {}
+    ids: dict[bytes, LogDir] = {}
+    for directory in with_quorum:
+        directory_id = None if directory.meta is None else directory.meta.directory_id
+        twin = directory if directory_id is None else ids.setdefault(directory_id, directory)
+        if twin is not directory:
+            raise ValueError(
+                f"{twin.path} and {directory.path} have the same directory.id in their "
+                f"{META_PROPERTIES}: one was copied from the other"
+            )
+    if len(directories) == 1:
+        return
     holders: dict[tuple[str, int], LogDir] = {}
     for directory in directories:
-        assert directory.meta is not None
-        twin = ids.setdefault(directory.meta.directory_id, directory)
-        if twin is not directory:
-            raise ValueError(f"{twin.path} and {directory.path} have the same directory.id")
-        if len(directories) == 1:
-            return
         for topic, index in directory.partitions():
             other = holders.setdefault((topic, index), directory)
             if other is not directory:
@@ -218,12 +255,9 @@ def _open_controller(
     )
     if new_cluster_id not in (None, meta.cluster_id):
         log.warning("%s is of cluster %s, and not of %s", path, meta.cluster_id, new_cluster_id)
-    cluster_id, directory_id = meta.cluster_id, meta.directory_id
-    if cluster_id is None or directory_id is None:
-        raise ValueError(
-            f"{path}/meta.properties has no cluster.id or no directory.id: it was written "
-            "before KRaft and cannot be used"
-        )
+    cluster_id = meta.cluster_id
+    assert cluster_id is not None, f"{path} was opened without one"
+    directory_id = meta.directory_id or random_uuid(rng)
     metadata_log = open_metadata_log(
         disk,
         quorum,
@@ -255,16 +289,11 @@ def _open_controller(
             metadata_log_max_snapshot_interval_ms=config.metadata_log_max_snapshot_interval_ms,
         ),
         ConfigSchema(config),
-        bootstrap=_read_bootstrap(disk, path),
+        bootstrap=read_bootstrap(disk, path, metadata_log.latest_snapshot()),
         voters=VoterSet.of(ReplicaKey(config.node_id)),
         rng=rng,
         wall_ms=clock.wall_ms,
     )
+    if meta.directory_id is None:
+        _identify(quorum, directory_id)
     return controller, cluster_id
-
-
-def _read_bootstrap(disk: Disk, path: str) -> list[Message]:
-    try:
-        return read_bootstrap(disk, path)
-    except CorruptBatch as error:
-        raise ValueError(f"{path}/bootstrap.checkpoint: {error}") from error

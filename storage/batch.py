@@ -78,6 +78,7 @@ _MAX_TIMESTAMP = struct.Struct(">q")
 class TimestampType(IntEnum):
     """What a batch's timestamps are (message.timestamp.type)."""
 
+    NO_TIMESTAMP_TYPE = -1  # there are no timestamps: format 0
     CREATE_TIME = 0
     LOG_APPEND_TIME = 1
 
@@ -149,8 +150,8 @@ class BatchHeader:
         ) = _unpack_header(view, position)
 
     def __repr__(self) -> str:
-        fields = ", ".join(f"{name}={getattr(self, name)}" for name in self.__slots__)
-        return f"BatchHeader({fields})"
+        fields = ", ".join(f"{name}={getattr(self, name)}" for name in BatchHeader.__slots__)
+        return f"{type(self).__name__}({fields})"
 
     @property
     def size_bytes(self) -> int:
@@ -267,14 +268,17 @@ def batches(
         if end > size:
             if partial_tail:
                 return
-            raise CorruptBatch(
-                f"record batch of {header.size_bytes} bytes is cut off after {size - position}"
-            )
+            raise cut_off(header, size - position)
         batch = view[position:end]
         if check_crc:
             verify_crc(batch)
         yield header, batch
         position = end
+
+
+def cut_off(header: BatchHeader, size: int) -> CorruptBatch:
+    """Of a batch only `size` bytes are there."""
+    return CorruptBatch(f"record batch of {header.size_bytes} bytes is cut off after {size}")
 
 
 # Setting fields in place. `batch` is writable and starts at the batch's first byte.
@@ -375,6 +379,24 @@ def timestamps(
         if not INT64_MIN <= timestamp <= INT64_MAX:
             raise InvalidRecord(f"timestamp {timestamp} of a record is out of range")
         yield base_offset + span[0], timestamp
+
+
+KeyValue = tuple[int, bytes | None, bytes | None]  # offset, key, value
+
+
+def key_values(data: bytes, header: BatchHeader) -> Iterator[KeyValue]:
+    """(offset, key, value) of each record in the payload of a batch, without times and headers;
+    else as `records`.
+    """
+    base_offset = header.base_offset
+    for offset_delta, _, key_at, key_size, value_at, value_size, _, _ in spans(
+        data, header.record_count
+    ):
+        yield (
+            base_offset + offset_delta,
+            data[key_at : key_at + key_size] if key_size >= 0 else None,
+            data[value_at : value_at + value_size] if value_size >= 0 else None,
+        )
 
 
 def _time_base(header: BatchHeader) -> tuple[int, int | None]:

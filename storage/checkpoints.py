@@ -35,6 +35,7 @@ META_PROPERTIES = "meta.properties"
 CLEAN_SHUTDOWN = ".kafka_cleanshutdown"
 
 _CHECKPOINT_VERSION = 0
+_RESERVED_UUIDS = 100  # the lowest: Kafka's DirectoryId has meanings for some
 _SPACES = re.compile(r"\s+")
 
 Entry = TypeVar("Entry")
@@ -137,7 +138,8 @@ def uuid_text(uuid: bytes) -> str:
 
 def parse_uuid(text: str) -> bytes:
     """The 16 bytes of a printed Uuid; ValueError if it is none."""
-    uuid = binascii.a2b_base64(text.translate(_FROM_URL) + "=" * (-len(text) % 4))
+    unpadded = text.translate(_FROM_URL).rstrip("=")
+    uuid = binascii.a2b_base64(unpadded + "=" * (-len(unpadded) % 4), strict_mode=True)
     if len(uuid) != 16:
         raise ValueError(f"not a Uuid: {text!r}")
     return uuid
@@ -179,7 +181,10 @@ def write_partition_metadata(disk: Disk, path: str, topic_id: bytes, *, sync: bo
 
 
 class MetaProperties(NamedTuple):
-    """Whose log directory this is. Version 0 (from the ZooKeeper days) may lack the ids."""
+    """Whose log directory this is. Version 0 is of the ZooKeeper days and may lack the ids.
+
+    Kafka before 3.7 gave directories no id.
+    """
 
     cluster_id: str | None
     node_id: int | None
@@ -194,6 +199,9 @@ def read_meta_properties(disk: Disk, log_dir: str) -> MetaProperties | None:
     if text is None:
         return None
     properties = _parse_properties(text)
+    if not properties.keys() & {"version", "cluster.id", "node.id", "broker.id"}:
+        what = "none of its lines is one of Kafka's" if text.strip() else "it is empty"
+        raise CorruptFile(path, f"{what}: it should say cluster.id, node.id and version")
     version_text = properties.get("version", "0").strip()
     if version_text not in ("0", "1"):
         raise CorruptFile(path, f"unknown version {version_text!r}")
@@ -210,6 +218,8 @@ def read_meta_properties(disk: Disk, log_dir: str) -> MetaProperties | None:
         directory_id = None if directory_text is None else parse_uuid(directory_text)
     except ValueError:
         raise CorruptFile(path, f"directory.id is not a Uuid: {directory_text!r}") from None
+    if directory_id is not None and int.from_bytes(directory_id) < _RESERVED_UUIDS:
+        raise CorruptFile(path, f"directory.id is one that Kafka reserves: {directory_text}")
     if version and (cluster_id is None or node_id is None):
         raise CorruptFile(path, f"{'cluster.id' if cluster_id is None else 'node.id'} is missing")
     return MetaProperties(cluster_id, node_id, directory_id, version)

@@ -1,17 +1,26 @@
 """The four codecs of record batches, in the framings Java clients and librdkafka read and write.
 
 gzip: RFC 1952, members may be concatenated. snappy: snappy-java's stream (a header, then chunks of
-at most 32 KiB, each with its length), or one bare snappy block, which librdkafka writes. lz4: the
-frame format with independent 64 KiB blocks, no content checksum (Java reads no other). zstd: plain
-frames. Codec libraries are imported when first used. Decompressing never yields over `max_bytes`.
+at most 32 KiB, each with its length), or one bare snappy block, which librdkafka writes. lz4: one
+frame with independent blocks (`lz4_frame`). zstd: plain frames. Codec libraries are imported when
+first used. Decompressing never yields over `max_bytes`.
+
+What may stand behind a stream, or where it may be cut off, is as the classes have it that Apache
+Kafka reads with: each is lenient in a way of its own.
 """
 
 from __future__ import annotations
 
+import struct
 import zlib
 from enum import IntEnum
+from typing import TYPE_CHECKING
 
+from . import lz4_frame
 from .errors import CompressionError, UnsupportedCompression
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 Buffer = bytes | bytearray | memoryview
 
@@ -27,6 +36,23 @@ _SNAPPY_HEADER = _SNAPPY_MAGIC + b"\x00\x00\x00\x01\x00\x00\x00\x01"  # version 
 _SNAPPY_CHUNK_BYTES = 32 * 1024
 _SNAPPY_RATIO_MAX = 22  # its densest element makes 64 bytes of 3
 _READ_BYTES = 1 << 20
+
+_GZIP_HEADER = struct.Struct("<HBB6x")
+_GZIP_MAGIC = 0x8B1F
+_GZIP_DEFLATE = 8
+_GZIP_HEADER_CRC, _GZIP_EXTRA, _GZIP_NAME, _GZIP_COMMENT = 2, 4, 8, 16
+_GZIP_TRAILER = struct.Struct("<II")
+# So few bytes behind a member cannot be another one, and GZIPInputStream does not look at them.
+_GZIP_IGNORED_MAX = 18
+
+_ZSTD_MAGIC = 0xFD2F_B528
+_ZSTD_SKIPPABLE = 0x184D_2A50
+# What the first bytes of a frame must be a beginning of: those bytes, and the bits that count.
+_ZSTD_MAGICS = (
+    (_ZSTD_MAGIC.to_bytes(4, "little"), _ZSTD_MAGIC, 0xFFFF_FFFF),
+    (_ZSTD_SKIPPABLE.to_bytes(4, "little"), _ZSTD_SKIPPABLE, 0xFFFF_FFF0),
+)
+_ZSTD_FILL_BYTES = (1 << 17) + 3  # what zstd-jni reads of its source at once
 
 
 class Codec(IntEnum):
@@ -60,8 +86,17 @@ def compress(codec: Codec, data: Buffer, level: int | None = None) -> bytes:
             return zstd.compress(data)
 
 
-def decompress(codec: Codec, data: Buffer, max_bytes: int = DECOMPRESSED_BYTES_MAX) -> bytes:
-    """`data` decompressed. CompressionError if corrupt, cut off, or larger than `max_bytes`."""
+def decompress(
+    codec: Codec,
+    data: Buffer,
+    max_bytes: int = DECOMPRESSED_BYTES_MAX,
+    *,
+    checks_lz4_header: bool = True,
+) -> bytes:
+    """`data` decompressed. CompressionError if corrupt, cut off, or larger than `max_bytes`.
+
+    Without `checks_lz4_header` the checksum of an lz4 frame's header may be wrong.
+    """
     match codec:
         case Codec.NONE:
             if len(data) > max_bytes:
@@ -72,7 +107,8 @@ def decompress(codec: Codec, data: Buffer, max_bytes: int = DECOMPRESSED_BYTES_M
         case Codec.SNAPPY:
             return _decompress_snappy(data, max_bytes)
         case Codec.LZ4:
-            return _decompress_lz4(data, max_bytes)
+            found = lz4_frame.blocks(memoryview(data), checks_header=checks_lz4_header)
+            return _joined(found, max_bytes)
         case Codec.ZSTD:
             return _decompress_zstd(data, max_bytes)
 
@@ -89,25 +125,69 @@ def _too_large(max_bytes: int) -> CompressionError:
     return CompressionError(f"decompresses to more than {max_bytes} bytes")
 
 
+def _joined(chunks: Iterable[bytes], max_bytes: int) -> bytes:
+    kept = []
+    remaining = max_bytes
+    for chunk in chunks:
+        remaining -= len(chunk)
+        if remaining < 0:
+            raise _too_large(max_bytes)
+        kept.append(chunk)
+    return b"".join(kept)
+
+
 def _decompress_gzip(data: Buffer, max_bytes: int) -> bytes:
+    """As java.util.zip.GZIPInputStream: members, up to what does not begin like one."""
     chunks = []
     remaining = max_bytes
-    source: Buffer = data
+    source = memoryview(data)
+    start = _end_of_gzip_header(source)
     while True:
-        member = zlib.decompressobj(16 + zlib.MAX_WBITS)
+        member = zlib.decompressobj(-zlib.MAX_WBITS)
         try:
-            chunk = member.decompress(source, remaining + 1)
+            chunk = member.decompress(source[start:], remaining + 1)
         except zlib.error as error:
             raise CompressionError(f"gzip: {error}") from error
         remaining -= len(chunk)
         if remaining < 0:
             raise _too_large(max_bytes)
-        if not member.eof:
+        behind = memoryview(member.unused_data)
+        if not member.eof or len(behind) < _GZIP_TRAILER.size:
             raise CompressionError("gzip: the stream ends early")
+        if _GZIP_TRAILER.unpack_from(behind) != (zlib.crc32(chunk), len(chunk)):
+            raise CompressionError("gzip: the checksum or the size of a member is wrong")
         chunks.append(chunk)
-        source = member.unused_data
-        if not source:
-            return b"".join(chunks)
+        source = behind[_GZIP_TRAILER.size :]
+        if len(source) <= _GZIP_IGNORED_MAX:
+            break
+        try:
+            start = _end_of_gzip_header(source)
+        except CompressionError:
+            break
+    return b"".join(chunks)
+
+
+def _end_of_gzip_header(source: memoryview) -> int:
+    """Where the header of the member ends. CompressionError."""
+    position = _GZIP_HEADER.size
+    if len(source) < position:
+        raise CompressionError("gzip: the stream ends early")
+    magic, method, flags = _GZIP_HEADER.unpack_from(source)
+    if magic != _GZIP_MAGIC or method != _GZIP_DEFLATE:
+        raise CompressionError("gzip: this is no member")
+    if flags & _GZIP_EXTRA:
+        position += 2 + int.from_bytes(source[position : position + 2], "little")
+    for flag in (_GZIP_NAME, _GZIP_COMMENT):
+        if flags & flag:
+            position = bytes(source).find(b"\0", position) + 1 or len(source) + 1
+    if flags & _GZIP_HEADER_CRC:
+        stored = int.from_bytes(source[position : position + 2], "little")
+        if stored != zlib.crc32(source[:position]) & 0xFFFF:
+            raise CompressionError("gzip: the checksum of a header is wrong")
+        position += 2
+    if position > len(source):
+        raise CompressionError("gzip: the stream ends early")
+    return position
 
 
 def _compress_snappy(data: Buffer) -> bytes:
@@ -123,23 +203,31 @@ def _compress_snappy(data: Buffer) -> bytes:
 
 
 def _decompress_snappy(data: Buffer, max_bytes: int) -> bytes:
+    """As SnappyInputStream: up to where no length of a chunk is left."""
     view = memoryview(data)
-    if bytes(view[:8]) != _SNAPPY_MAGIC:
+    if view[:8] != _SNAPPY_MAGIC:
         return _decompress_snappy_block(view, max_bytes)
     out = []
     remaining = max_bytes
-    position = 0
+    position = len(_SNAPPY_HEADER)
     size = len(view)
-    while position < size:
-        # Concatenated streams repeat the header between chunks.
-        if bytes(view[position : position + 8]) == _SNAPPY_MAGIC:
-            position += len(_SNAPPY_HEADER)
-            if position > size:
-                raise CompressionError("snappy: the stream ends inside its header")
-            continue
+    if position > size:
+        raise CompressionError("snappy: the stream ends inside its header")
+    while position + 4 <= size:
         start = position + 4
+        if view[position:start] == _SNAPPY_MAGIC[:4]:
+            # Concatenated streams repeat the header between chunks. It is skipped, whatever it is,
+            # but for one of an old version.
+            end = position + len(_SNAPPY_HEADER)
+            if end > size:
+                raise CompressionError("snappy: the stream ends inside its header")
+            version = int.from_bytes(view[position + 8 : position + 12], "big", signed=True)
+            if version < 1 and view[position : position + 8] == _SNAPPY_MAGIC:
+                raise CompressionError(f"snappy: a stream of version {version}")
+            position = end
+            continue
         end = start + int.from_bytes(view[position:start], "big")
-        if start > size or end > size:
+        if end > size:
             raise CompressionError("snappy: the stream ends early")
         block = _decompress_snappy_block(view[start:end], remaining, max_bytes)
         remaining -= len(block)
@@ -187,32 +275,6 @@ def _compress_lz4(data: Buffer, level: int) -> bytes:
     return result
 
 
-def _decompress_lz4(data: Buffer, max_bytes: int) -> bytes:
-    import lz4.frame
-
-    chunks: list[bytes] = []
-    remaining = max_bytes
-    source: Buffer = data
-    while True:
-        frame = lz4.frame.LZ4FrameDecompressor()
-        pending: Buffer | None = source
-        while not frame.eof:
-            try:
-                chunk = frame.decompress(pending, max_length=min(remaining + 1, _READ_BYTES))
-            except RuntimeError as error:
-                raise CompressionError(f"lz4: {error}") from error
-            remaining -= len(chunk)
-            if remaining < 0:
-                raise _too_large(max_bytes)
-            chunks.append(chunk)
-            if not frame.eof and frame.needs_input:
-                raise CompressionError("lz4: the stream ends early")
-            pending = b""
-        source = frame.unused_data or b""
-        if not source:
-            return b"".join(chunks)
-
-
 def _decompress_zstd(data: Buffer, max_bytes: int) -> bytes:
     import zstandard
 
@@ -232,29 +294,48 @@ def _decompress_zstd(data: Buffer, max_bytes: int) -> bytes:
 
 
 def _check_zstd_complete(view: memoryview) -> None:
-    """Walk frame and block headers: the library's reader takes a cut-off stream for a short one."""
-    import zstandard
+    """Walk the frames: the library's reader takes a cut-off stream for a short one.
 
+    So does zstd-jni, where a frame ended in what it read last of its source.
+    """
     position = 0
     size = len(view)
-    if not size:
-        raise CompressionError("zstd: the stream ends early")
     while position < size:
-        magic = int.from_bytes(view[position : position + 4], "little")
-        if magic & 0xFFFF_FFF0 == 0x184D_2A50:  # a skippable frame: its size follows
-            position += 8 + int.from_bytes(view[position + 4 : position + 8], "little")
-        else:
-            header = view[position : position + 18]  # the largest header
-            parameters = zstandard.get_frame_parameters(header)
-            position += zstandard.frame_header_size(header)
-            is_last = False
-            while not is_last and position < size:
-                # RFC 8878, 3.1.1.2: a bit "last", two bits of type (1: a repeated byte), the size.
-                block = int.from_bytes(view[position : position + 3], "little")
-                is_last = bool(block & 1)
-                position += 3 + (1 if block >> 1 & 3 == 1 else block >> 3)
-            if not is_last:
-                raise CompressionError("zstd: the stream ends early")
-            position += 4 if parameters.has_checksum else 0
-        if position > size:
+        end = _end_of_zstd_frame(view, position)
+        if end > size:
+            last_fill = (size - 1) // _ZSTD_FILL_BYTES * _ZSTD_FILL_BYTES
+            if position > last_fill:
+                return
             raise CompressionError("zstd: the stream ends early")
+        position = end
+
+
+def _end_of_zstd_frame(view: memoryview, position: int) -> int:
+    """Where the frame ends, or a position behind the end of `view` if it is cut off."""
+    import zstandard
+
+    cut_off = len(view) + 1
+    head = bytes(view[position : position + 18])  # the largest header
+    if not any(
+        (int.from_bytes(head[:4] + magic[len(head[:4]) :], "little") ^ number) & mask == 0
+        for magic, number, mask in _ZSTD_MAGICS
+    ):
+        raise CompressionError("zstd: this is no frame")
+    if len(head) < 5:
+        return cut_off
+    if int.from_bytes(head[:4], "little") != _ZSTD_MAGIC:  # a skippable frame: its size follows
+        return position + 8 + int.from_bytes(head[4:8], "little") if len(head) >= 8 else cut_off
+    header_size = zstandard.frame_header_size(head)
+    if header_size > len(head):
+        return cut_off
+    parameters = zstandard.get_frame_parameters(head)
+    position += header_size
+    is_last = False
+    while not is_last:
+        if position + 3 > len(view):
+            return cut_off
+        # RFC 8878, 3.1.1.2: a bit "last", two bits of type (1: a repeated byte), the size.
+        block = int.from_bytes(view[position : position + 3], "little")
+        is_last = bool(block & 1)
+        position += 3 + (1 if block >> 1 & 3 == 1 else block >> 3)
+    return position + 4 if parameters.has_checksum else position

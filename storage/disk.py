@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import mmap
 import os
+import stat
 import struct
 from typing import TYPE_CHECKING, Protocol
 
@@ -186,6 +187,11 @@ class FileRange:
 
     def __len__(self) -> int:
         return self.size
+
+    @property
+    def is_resident(self) -> bool:
+        """Whether to read it would probably not wait for the disk."""
+        return self.file.is_resident(self.position, self.size)
 
     def read(self) -> bytes:
         """The bytes themselves, for a transport that cannot send from a file."""
@@ -365,7 +371,12 @@ class OsDisk:
             raise disk_error(path, error) from error
 
     def read_file(self, path: str) -> bytes:
-        file = self.open(path)
+        # Kafka takes the right to write away from its snapshots.
+        try:
+            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            file = OsFile(path, fd, os.fstat(fd).st_size)
+        except OSError as error:
+            raise disk_error(path, error) from error
         return file.read_at(0, file.size)
 
     def write_file_atomic(self, path: str, content: bytes, *, sync: bool = True) -> None:
@@ -408,7 +419,7 @@ class OsDisk:
                 if not os.path.isdir(path):
                     raise
         except OSError as error:
-            raise disk_error(path, error) from error
+            raise type(disk_error(path, error))(path, _why_not_made(path, error)) from error
 
     def rename(self, old: str, new: str) -> None:
         try:
@@ -483,6 +494,25 @@ class OsDisk:
             return os.stat(path)
         except OSError as error:
             raise disk_error(path, error) from error
+
+
+def _why_not_made(path: str, error: OSError) -> str:
+    """Why a directory could not be made, by what stands in its place or on the way to it."""
+    wanted = place = os.path.abspath(path)
+    while not os.path.lexists(place):
+        place = os.path.dirname(place)
+    what = "it" if place == wanted else place
+    try:
+        if not stat.S_ISDIR(os.stat(place).st_mode):
+            return f"{what} is not a directory"
+    except OSError as failed:
+        if failed.errno == errno.ENOENT:
+            return f"{what} is a link to {os.readlink(place)}, which is not there"
+        if failed.errno == errno.ELOOP:
+            return f"{what} is a link that leads back to itself"
+    if error.errno == errno.EACCES:
+        return str(error.strerror)  # it may be there
+    return f"it cannot be made: {error.strerror}"
 
 
 def _write_rest(fd: int, view: memoryview, position: int, written: int) -> None:

@@ -53,7 +53,7 @@ class RecordBatchTooLarge(StorageError):
 
 
 class UnsupportedForMessageFormat(StorageError):
-    """UNSUPPORTED_FOR_MESSAGE_FORMAT: magic 0 or 1, which Kafka 4 no longer writes."""
+    """UNSUPPORTED_FOR_MESSAGE_FORMAT: magic 0 or 1, which is read and no longer written."""
 
 
 class UnsupportedCompression(StorageError):
@@ -144,6 +144,20 @@ class OutOfDescriptors(DiskFull):
 
 class MissingFile(DiskError, FileNotFoundError):
     """A file or directory is not there. Some need not be; of one that must, the disk has failed."""
+
+
+class UnknownFormat(DiskError):
+    """A batch is of a format that came after this software: its magic is all that is known of it.
+
+    The log goes offline, and its files stay as they are.
+    """
+
+    def __init__(self, path: str, position: int, magic: int) -> None:
+        super().__init__(
+            path,
+            f"the batch at {position} is of format {magic}, which a newer software has written: "
+            "this one knows 0, 1 and 2, and leaves the file as it is",
+        )
 
 
 class LogDirLocked(StorageError):

@@ -1,9 +1,10 @@
 """What of a log survives a power loss, and the flushes that make more of it survive.
 
 A flush goes in three steps, so that the fsyncs can run beside the event loop: `Log.begin_flush`
-notes what must be synced for everything appended so far; `FlushPlan.run` does the fsyncs and
-nothing else, in a thread if the caller likes; `Log.finish_flush` moves the recovery point. Whoever
-waits for an offset below `end_offset` is served by this one flush.
+notes what must be synced for everything appended so far; `FlushPlan.run` writes the file of leader
+epochs where that lags, does the fsyncs and nothing else, in a thread if the caller likes;
+`Log.finish_flush` moves the recovery point. Whoever waits for an offset below `end_offset` is
+served by this one flush.
 
 A crash rebuilds indexes from the segment of the recovery point on, so the indexes of the active
 segment need no fsync; once it has rolled they do, before the recovery point may pass its end.
@@ -18,6 +19,8 @@ from typing import TYPE_CHECKING
 from .errors import DiskError, DiskFull, OutOfDescriptors
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .disk import Disk, File
     from .segment import LogSegment
     from .segments import Segments
@@ -36,6 +39,7 @@ class FlushPlan:
         "history",
         "is_done",
         "paths",
+        "write_epochs",
     )
 
     def __init__(self, disk: Disk, end_offset: int, active_base_offset: int, history: int) -> None:
@@ -47,6 +51,7 @@ class FlushPlan:
         self.files: list[File] = []  # open ones
         self.paths: list[str] = []  # files to open for it; one that is gone needs no sync
         self.directories: list[str] = []
+        self.write_epochs: Callable[[], None] | None = None  # where the file lags
         self.error: DiskError | None = None
         self.is_done = False
 
@@ -55,6 +60,9 @@ class FlushPlan:
         unless it is OutOfDescriptors.
         """
         try:
+            if self.write_epochs is not None:
+                with suppress(FileNotFoundError):
+                    self.write_epochs()
             for file in self.files:
                 file.fsync()
             for path in self.paths:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from .batch import NO_TIMESTAMP, batches
+from .batch import NO_TIMESTAMP
 from .errors import InvalidRecord, OffsetsOutOfOrder, UnexpectedAppendOffset
+from .formats import batches, first_offset
 from .origin import Origin
 
 if TYPE_CHECKING:
@@ -51,13 +52,12 @@ def check_given(
         found.append((header, batch))
     if not found:
         return None
-    first_offset = found[0][0].base_offset
-    if first_offset < log_end_offset:
+    header, batch = found[0]
+    begins_at = first_offset(batch, header)
+    if begins_at < log_end_offset:
         raise UnexpectedAppendOffset(
-            f"offset {first_offset} in an append to a log that ends at {log_end_offset}",
-            first_offset,
+            f"offset {begins_at} in an append to a log that ends at {log_end_offset}",
+            begins_at,
             end_offset - 1,
         )
-    return GivenBatches(
-        found, first_offset, end_offset, max_timestamp, offset_of_max_timestamp, size
-    )
+    return GivenBatches(found, begins_at, end_offset, max_timestamp, offset_of_max_timestamp, size)

@@ -3,7 +3,8 @@
 Kafka's LeaderEpochFileCache over `leader-epoch-checkpoint`. Epochs and start offsets both increase;
 an entry that breaks this replaces those it contradicts. After a crash the file must tell the epochs
 of the log up to the recovery point, the rest follows from reading the log's tail. So `assign` may
-leave the writing to `flush`, which must come before the recovery point moves.
+leave the writing to `flush`, which must come before the recovery point moves. A write waits for the
+disk, so that of a flush may run in a thread; one that comes late writes nothing over a newer one.
 
 An epoch that starts at the log end has no records, and the next one will take its place: it need
 not be in the file. So an election costs no write, nor does a log that nobody writes to.
@@ -12,12 +13,16 @@ not be in the file. So an election costs no write, nor does a log that nobody wr
 from __future__ import annotations
 
 import os
+import threading
 from bisect import bisect_right
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from .checkpoints import LEADER_EPOCH_CHECKPOINT, read_leader_epochs, write_leader_epochs
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from .disk import Disk
 
 UNDEFINED_EPOCH = -1
@@ -41,6 +46,8 @@ class LeaderEpochCache:
         self._epochs: list[int] = []
         self._start_offsets: list[int] = []
         self._stored = [] if is_new else read_leader_epochs(disk, self._path)
+        self._changes = self._written = 0  # writes that were wanted; the newest that was done
+        self._writing = threading.Lock()
         for epoch, start_offset in self._stored:
             self._assign(epoch, start_offset)
 
@@ -137,8 +144,18 @@ class LeaderEpochCache:
 
     def flush(self, end_offset: int) -> None:
         """Make the file hold every epoch that has records below `end_offset`, durably."""
-        if self._below(end_offset, self.entries) != self._below(end_offset, self._stored):
-            self._write()
+        write = self.begin_flush(end_offset)
+        if write is not None:
+            write()
+
+    def begin_flush(self, end_offset: int) -> Callable[[], None] | None:
+        """The write that does it, which blocks and may be run in a thread; None: none is needed.
+
+        It raises DiskError, or FileNotFoundError where the partition's directory is gone.
+        """
+        if self._below(end_offset, self.entries) == self._below(end_offset, self._stored):
+            return None
+        return self._begin_write()
 
     @staticmethod
     def _below(end_offset: int, entries: list[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -149,6 +166,14 @@ class LeaderEpochCache:
         self._path = os.path.join(directory, LEADER_EPOCH_CHECKPOINT)
 
     def _write(self) -> None:
-        entries = self.entries
-        write_leader_epochs(self._disk, self._path, entries)
-        self._stored = entries
+        self._begin_write()()
+
+    def _begin_write(self) -> Callable[[], None]:
+        self._changes += 1
+        return partial(self._write_entries, self.entries, self._changes)
+
+    def _write_entries(self, entries: list[tuple[int, int]], changes: int) -> None:
+        with self._writing:
+            if changes > self._written:
+                write_leader_epochs(self._disk, self._path, entries)
+                self._stored, self._written = entries, changes

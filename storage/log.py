@@ -88,7 +88,8 @@ class Log(LogBase):
         Batches of REPLICATION and RAFT_LEADER, any number, have their offsets already.
         Raises what `validation.prepare` and `ProducerState.check_and_prepare` raise,
         RecordBatchTooLarge, OffsetsOutOfOrder and UnexpectedAppendOffset for given offsets, and
-        DiskError. Nothing has been appended then, and after DiskFull the log goes on.
+        DiskError. Nothing has been appended then, and after DiskFull the log goes on. After any
+        other exception in the middle of a write it is offline.
         """
         if self._offline is not None:
             raise self._offline
@@ -139,6 +140,10 @@ class Log(LogBase):
         except DiskError as error:
             if is_written or not isinstance(error, DiskFull):
                 self.fail(error)
+            raise
+        except Exception as error:
+            # Nobody knows what of it was done, and the next batch must not get its offsets again.
+            self.fail(DiskError(self.log_dir, f"an append ended in {error!r}"))
             raise
         return AppendInfo(
             first_offset,

@@ -12,7 +12,7 @@ import os
 from typing import TYPE_CHECKING
 
 from .checkpoints import PARTITION_METADATA, read_partition_metadata, write_partition_metadata
-from .errors import CorruptBatch, DiskError, DiskFull
+from .errors import CorruptBatch, DiskError, DiskFull, UnknownFormat
 from .leader_epochs import LeaderEpochCache
 from .producer_replay import replay_producers
 from .producer_state import ProducerState
@@ -267,10 +267,11 @@ class LogBase:
             raise self._offline
         end_offset = self.log_end_offset if up_to is None else min(up_to, self.log_end_offset)
         try:
+            plan = self._durability.begin(self.segments, end_offset)
             if self._epochs is not None:
                 # The file may lag behind the log only above the recovery point.
-                self._epochs.flush(end_offset)
-            return self._durability.begin(self.segments, end_offset)
+                plan.write_epochs = self._epochs.begin_flush(end_offset)
+            return plan
         except DiskError as error:
             self.fail(error)
             raise
@@ -331,13 +332,16 @@ class LogBase:
         """Look whether the log really ends where the checkpoint of the clean stop says."""
         if self._is_tail_known:
             return
-        self._is_tail_known = True
         try:
             end_offset = self.segments.active.next_offset()
         except CorruptBatch as error:
             failure = DiskError(self.directory, f"{error}, after a clean stop")
             self.fail(failure)
             raise failure from error
+        except UnknownFormat as error:
+            self.fail(error)
+            raise
+        self._is_tail_known = True
         if end_offset == self.log_end_offset:
             return
         logger.warning(

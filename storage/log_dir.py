@@ -15,6 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from . import names
+from .aside import Aside
 from .checkpoints import (
     LOG_START_OFFSET_CHECKPOINT,
     META_PROPERTIES,
@@ -33,7 +34,7 @@ from .checkpoints import (
     write_offsets,
 )
 from .deletions import Deletions
-from .disk import LOCK_FILE_NAME, TEMPORARY_SUFFIX
+from .directory_contents import ForeignLogDir, check_contents
 from .errors import CorruptFile, DiskError, DiskFull, StorageError
 from .recovery import open_log
 
@@ -50,8 +51,6 @@ logger = logging.getLogger(__name__)
 
 Partition = tuple[str, int]
 
-# What a directory may hold before it is formatted: from a file system, or a format cut short.
-_NAMES_BEFORE_FORMAT = frozenset((LOCK_FILE_NAME, "lost+found", "bootstrap.checkpoint"))
 # Written to see whether the directory still works.
 PROBE_FILE: Final = ".probe"
 PROBE: Final = b"kbroker\n"
@@ -60,17 +59,6 @@ _CHECKPOINTS: Final = (
     LOG_START_OFFSET_CHECKPOINT,
     REPLICATION_OFFSET_CHECKPOINT,
 )
-# Directories beside the partitions'.
-_OTHER_DIRS = frozenset(("lost+found", "remote-log-index-cache"))
-
-
-class ForeignLogDir(StorageError):
-    """The directory is not one of Kafka's, or not this broker's; nothing in it was touched."""
-
-    def __init__(self, path: str, reason: str) -> None:
-        super().__init__(f"{path} cannot be a log directory: {reason}")
-        self.path = path
-        self.reason = reason
 
 
 class LogDir:
@@ -103,6 +91,7 @@ class LogDir:
         self._rng = rng
         self._found = found
         self._found_futures = found_futures
+        self._unreadable: set[str] = set()  # checkpoints that are to be set aside, not overwritten
         self._recovery_points = self._read_checkpoint(RECOVERY_POINT_CHECKPOINT)
         self._log_start_offsets = self._read_checkpoint(LOG_START_OFFSET_CHECKPOINT)
         self._high_watermarks = self._read_checkpoint(REPLICATION_OFFSET_CHECKPOINT)
@@ -125,6 +114,13 @@ class LogDir:
     def format(self, meta: MetaProperties) -> None:
         """Make a fresh directory this broker's."""
         assert self.meta is None, f"{self.path} is formatted already"
+        write_meta_properties(self._disk, self.path, meta)
+        self.meta = meta
+
+    def identify(self, directory_id: bytes) -> None:
+        """Give an id to a directory of Kafka 3.3 to 3.6, which had none. DiskError."""
+        assert self.meta is not None, f"{self.path} is not formatted"
+        meta = self.meta._replace(directory_id=directory_id)
         write_meta_properties(self._disk, self.path, meta)
         self.meta = meta
 
@@ -182,7 +178,7 @@ class LogDir:
         assert key not in self.logs, f"{key} is open already"
         is_identified = False
         if topic_id is not None and key in self._found:
-            stored = self._stored_topic_id(topic, partition)
+            stored = self.stored_topic_id(topic, partition)
             is_identified = stored == topic_id
             if stored not in (None, topic_id):
                 self.set_aside(topic, partition, names.STRAY_DIR)
@@ -226,7 +222,9 @@ class LogDir:
     ) -> Log:
         """The copy of the partition's log that was begun here, or a new one from `start_offset` on.
 
-        One that belongs to another topic id goes. DiskError, CorruptFile.
+        One that belongs to another topic id goes. The caller writes the offset checkpoints before
+        it appends to a new one: they may tell of a log that lay here before. DiskError,
+        CorruptFile.
         """
         key = (topic, partition)
         assert not self.holds(topic, partition), f"{key} lies in {self.path} itself"
@@ -239,8 +237,7 @@ class LogDir:
         if path is None:
             name = names.marked_dir(topic, partition, self._rng.randbytes(16), names.FUTURE_DIR)
             path = f"{self.path}/{name}"
-            if key in self._recovery_points or key in self._log_start_offsets:
-                self.write_offset_checkpoints()
+            self._forget_gone()
         try:
             log = self._open(
                 path, key, config, now_ms=now_ms, topic_id=topic_id, start_offset=start_offset
@@ -313,20 +310,21 @@ class LogDir:
         del self._found_futures[key]
 
     def drop_future(self, topic: str, partition: int, now_ms: int, delay_ms: int) -> None:
-        """Remove the copy, opened or not, after so long. DiskError."""
+        """Remove the copy, opened or not, after so long.
+
+        A power loss may undo it until `sync_names`. DiskError.
+        """
         key = (topic, partition)
         self._gone.add(key)
         log = self.futures.pop(key, None)
         if log is not None:
             log.delete(now_ms, self._rng.randbytes(16))
-            self._disk.fsync_dir(self.path)
             self._changed.discard(log)
             return
         old = self._found_futures.pop(key)
         unique = self._rng.randbytes(16)
         new = f"{self.path}/{names.marked_dir(topic, partition, unique, names.DELETE_DIR)}"
         self._disk.rename(old, new)
-        self._disk.fsync_dir(self.path)
         self.deletions.add(new, now_ms + delay_ms, is_dir=True)
 
     def set_log_aside(self, topic: str, partition: int, now_ms: int) -> None:
@@ -360,7 +358,10 @@ class LogDir:
         self._disk.fsync_dir(self.path)
         return new
 
-    def _stored_topic_id(self, topic: str, partition: int) -> bytes | None:
+    def stored_topic_id(self, topic: str, partition: int) -> bytes | None:
+        """As `topic_id`, of one that lies here and is not open. After an unclean end None where it
+        makes no sense. CorruptFile.
+        """
         return self._topic_id_in(self._found[topic, partition])
 
     def _topic_id_in(self, path: str) -> bytes | None:
@@ -503,6 +504,9 @@ class LogDir:
             if (
                 changes > self._written[name]
             ):  # else somebody was faster, with newer offsets perhaps
+                if name in self._unreadable:
+                    Aside(self._disk, self.path).move(f"{self.path}/{name}", "it cannot be read")
+                    self._unreadable.discard(name)
                 write_offsets(self._disk, f"{self.path}/{name}", offsets)
                 self._written[name] = changes
 
@@ -513,6 +517,7 @@ class LogDir:
         except CorruptFile as error:
             # As if it were not there: every log is checked from its beginning.
             logger.warning("%s: going on without it", error)
+            self._unreadable.add(name)
             return {}
 
     # The end.
@@ -531,7 +536,9 @@ class LogDir:
                     log.close(sync_log_dir=False)
                 except DiskError as error:
                     failure = failure or error
-            if failure is None and not any(log.is_offline for log in logs):
+            # What a crash left and could not be opened has still to be recovered.
+            is_whole = self.is_clean or not (self._found or self._found_futures)
+            if failure is None and is_whole and not any(log.is_offline for log in logs):
                 self._disk.fsync_dir(self.path)
                 for write in self.offset_checkpoints() + self.high_watermark_checkpoint():
                     write()
@@ -574,16 +581,21 @@ def open_log_dir(
         if disk.exists(path):
             raise DiskError(path, "it is not a directory")
         disk.make_dir(path)
-    _check_contents(disk, path)
+    check_contents(disk, path)
     lock = disk.lock(path)
     try:
         meta = read_meta_properties(disk, path)
+        contents = disk.list_dir(path)
         if meta is not None:
             _check_owner(path, meta, node_id, cluster_id)
+        elif META_PROPERTIES in contents:
+            raise ForeignLogDir(
+                path, f"its {META_PROPERTIES} is a link to a file that is not there"
+            )
         found: dict[Partition, str] = {}
         found_futures: dict[Partition, str] = {}
         leftovers = []
-        for name in disk.list_dir(path):
+        for name in contents:
             parsed = names.parse_partition_dir(name)
             if parsed is None or not disk.is_dir(f"{path}/{name}"):
                 continue
@@ -616,29 +628,15 @@ def open_log_dir(
     return log_dir
 
 
-def _check_contents(disk: Disk, path: str) -> None:
-    contents = disk.list_dir(path)
-    if META_PROPERTIES not in contents:
-        for name in contents:
-            if name not in _NAMES_BEFORE_FORMAT and not name.endswith(TEMPORARY_SUFFIX):
-                raise ForeignLogDir(
-                    path, f"it has no {META_PROPERTIES} and is not empty (it holds {name!r})"
-                )
-    for name in contents:
-        if (
-            names.parse_partition_dir(name) is None
-            and name not in _OTHER_DIRS
-            and disk.is_dir(f"{path}/{name}")
-        ):
-            raise ForeignLogDir(path, f"its directory {name!r} is not a partition's")
-
-
 def _check_owner(
     path: str, meta: MetaProperties, node_id: int | None, cluster_id: str | None
 ) -> None:
-    if node_id is not None and meta.node_id not in (None, node_id):
+    if meta.node_id is None or meta.cluster_id is None:
+        missing = "cluster.id" if meta.cluster_id is None else "broker.id"
+        raise ForeignLogDir(path, f"its {META_PROPERTIES} has no {missing}")
+    if node_id not in (None, meta.node_id):
         raise ForeignLogDir(path, f"it belongs to node {meta.node_id}, and this is node {node_id}")
-    if cluster_id is not None and meta.cluster_id not in (None, cluster_id):
+    if cluster_id not in (None, meta.cluster_id):
         raise ForeignLogDir(
             path, f"it belongs to cluster {meta.cluster_id}, and this is cluster {cluster_id}"
         )

@@ -9,6 +9,7 @@ their offset, so that after a restart only the log's tail needs to be read.
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, NamedTuple
 
 from .batch import (
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
 
     from .batch import BatchHeader
     from .disk import Disk
+
+logger = logging.getLogger(__name__)
 
 BATCHES_RETAINED = 5
 PRODUCER_EPOCH_MAX = 32767
@@ -459,7 +462,12 @@ class ProducerState:
         while (offset := self.snapshots.latest_offset) is not None:
             try:
                 entries = self.snapshots.read(offset)
-            except (CorruptSnapshot, FileNotFoundError):
+            except FileNotFoundError:
+                self.snapshots.delete(offset)
+                continue
+            except CorruptSnapshot as error:
+                # A crash may do this to the latest, which is not synced, and the log says it all.
+                logger.warning("%s: removing it", error)
                 self.snapshots.delete(offset)
                 continue
             self._load(entries, now_ms)

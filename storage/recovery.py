@@ -3,21 +3,25 @@
 Kafka's LogLoader. After a clean stop nothing is read but the directory. Otherwise every batch from
 the recovery point's segment on is checked (header, CRC, offsets, epochs), the log is cut at the
 first byte that is not right, later segments go, and indexes, producers and leader epochs follow
-from what is left. Offsets below the recovery point were synced before it moved there.
+from what is left. Offsets below the recovery point were synced before it moved there. What is cut
+and what goes is set aside (`aside`), and batches of a later format are never touched: the log is
+not opened (UnknownFormat). Only what follows from the batches anyway is written over or removed:
+indexes, and the snapshots of producers.
 """
 
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from . import names
-from .batch import MAGIC, BatchHeader, verify_crc
-from .checkpoints import LEADER_EPOCH_CHECKPOINT, PARTITION_METADATA, read_partition_metadata
+from .aside import Aside
+from .checkpoints import PARTITION_METADATA, read_partition_metadata
 from .deletions import Deletions
 from .disk import TEMPORARY_SUFFIX
-from .errors import CorruptBatch, CorruptFile, InvalidRecord, StorageError
+from .errors import CorruptBatch, CorruptFile, InvalidRecord, StorageError, UnknownFormat
 from .flush import Durability
+from .formats import check_header, header_of, verify_crc
 from .leader_epochs import LeaderEpochCache
 from .log import Log
 from .producer_replay import replay_producers
@@ -29,6 +33,7 @@ from .txn_index import AbortedTransaction
 if TYPE_CHECKING:
     from random import Random
 
+    from .batch import BatchHeader
     from .disk import Disk
     from .log_config import LogConfig
 
@@ -66,7 +71,8 @@ def open_log(
     the checkpoints say, None where they say nothing. `topic_id` is written to a new log; with
     `is_identified` the caller has read there that it is this one. What is deleted waits in
     `deletions`, which logs may share. `keeps_synced`: damage below the recovery point, which no
-    crash does, is an error; otherwise the log is cut there, as Kafka does.
+    crash does, is an error, and above it the log ends where offsets are missing; otherwise it is
+    cut there, and goes on behind missing offsets, as Kafka does.
     DiskError, CorruptFile.
     """
     log_dir, _, name = directory.rpartition("/")
@@ -76,6 +82,7 @@ def open_log(
     written_down = recovery_point or 0
     loader = _Loader(disk, directory, config, now_ms, rng)
     if keeps_synced:
+        loader.keeps_synced = True
         loader.synced_to = written_down
     is_new = not disk.is_dir(directory)
     if is_new:
@@ -87,11 +94,13 @@ def open_log(
         if not loader.segments:
             loader.add_empty_segment(log_start_offset)
         if loader.suspect_offset is not None:
+            # What was synced behind it is not given up for what may be wrong there.
+            loader.drops_from = loader.unsynced_base(recovery_point or 0, clean=clean)
             clean = False
             recovery_point = min(recovery_point or 0, loader.suspect_offset)
     if is_new:
         end_offset = recovery_point = log_start_offset
-    elif clean and recovery_point is not None and recovery_point >= loader.last_base_offset:
+    elif clean and recovery_point is not None and loader.may_end_at(recovery_point):
         end_offset = recovery_point
     elif clean:
         end_offset = recovery_point = loader.read_end_offset()
@@ -105,7 +114,7 @@ def open_log(
             end_offset,
             log_start_offset,
         )
-        loader.drop_all(log_start_offset)
+        loader.drop_all(log_start_offset, f"the log ends at {end_offset}")
         end_offset = recovery_point = log_start_offset
     segments = Segments(loader.segments)
     durability = Durability(
@@ -141,14 +150,6 @@ def open_log(
     return log
 
 
-class _Checked(NamedTuple):
-    """What is left of a segment. `is_dense`: no offset is missing in it."""
-
-    end_offset: int  # exclusive
-    is_whole: bool  # nothing was cut off
-    is_dense: bool
-
-
 class _Loader:
     """The segments of one directory while they are found, checked and mended."""
 
@@ -165,6 +166,10 @@ class _Loader:
         self.producers: ProducerState | None = None
         # Below this offset nothing is cut: what is not right there is left for somebody to look at.
         self.synced_to = 0
+        self.keeps_synced = False
+        # Where a segment from here on is cut, those behind it go.
+        self.drops_from = 0
+        self._aside = Aside(disk, directory)
         # Where a segment begins whose indexes only a recovery can mend.
         self.suspect_offset: int | None = None
         # Segments from here on may have been cut or indexed anew, which is not synced.
@@ -179,6 +184,17 @@ class _Loader:
         segment.create(in_new_directory=in_new_directory)
         self.segments.append(segment)
 
+    def unsynced_base(self, recovery_point: int, *, clean: bool) -> int:
+        """Where the first segment begins that need not be synced; behind all after a clean stop."""
+        if clean:
+            return self.last_base_offset + 1
+        return Segments(self.segments).from_offset(recovery_point)[0].base_offset
+
+    def may_end_at(self, offset: int) -> bool:
+        """Whether the log may end there, by what a look at the last segment says."""
+        last = self.segments[-1]
+        return offset > last.base_offset or (offset == last.base_offset and not last.size)
+
     def read_end_offset(self) -> int:
         """One above the last record's offset."""
         return self.segments[-1].next_offset()
@@ -192,7 +208,8 @@ class _Loader:
             if found is None or found[1] in (names.LOG, names.SNAPSHOT):
                 continue
             if found[0] not in bases:
-                self._disk.unlink(self._path(file))  # an index without its log
+                logger.warning("%s: it is the index of no segment, removing it", self._path(file))
+                self._disk.unlink(self._path(file))
         self.indexed_to = max(bases, default=0)
         for base_offset in sorted(bases):
             segment = self._segment(base_offset)
@@ -217,6 +234,11 @@ class _Loader:
             segment.rebuild_indexes()
         except CorruptBatch:
             self._suspect(segment)
+        except UnknownFormat:
+            segment.release_indexes()
+            for path in (segment.offset_index.path, segment.time_index.path):
+                self._disk.unlink(path)  # so that the next start looks here again
+            raise
 
     def _suspect(self, segment: LogSegment) -> None:
         if self.suspect_offset is None:
@@ -300,32 +322,29 @@ class _Loader:
         except CorruptBatch as error:
             # No crash does this to what was synced: leave it for somebody to look at.
             raise CorruptFile(self._directory, f"below the recovery point: {error}") from error
-        checked = None
         for slot, segment in enumerate(suspects):
-            if checked is not None:
-                if self._lacks_batches(checked, segment):
-                    logger.warning("%s: offset %d is missing", segment.path(names.LOG), end_offset)
-                    self._drop(suspects[slot:])
-                    break
+            if slot:
+                if segment.base_offset != end_offset:
+                    reason = f"it begins at {segment.base_offset}, where {end_offset} comes next"
+                    if self.keeps_synced:
+                        self._end_at(end_offset, reason)
+                        self._drop(suspects[slot:], reason)
+                        break
+                    logger.warning("%s: %s", segment.path(names.LOG), reason)
                 producers.map_end_offset = segment.base_offset
                 producers.take_snapshot()
-            checked = self._recover_segment(segment, log_start_offset)
-            end_offset = checked.end_offset
-            if not checked.is_whole:
-                self._drop(suspects[slot + 1 :])
+            end_offset = self._recover_segment(segment, suspects[slot + 1 :], log_start_offset)
+            if segment is self.segments[-1]:
                 break
         producers.map_end_offset = end_offset
         producers.snapshots.delete_stray(segment.base_offset for segment in self.segments)
         epochs.truncate_from_start(log_start_offset)
         return end_offset
 
-    def _lacks_batches(self, checked: _Checked, behind: LogSegment) -> bool:
-        """Whether the end of a segment never reached the disk, whole batches of it.
-
-        Compaction makes gaps too, but hardly between segments alone; and what it left is synced.
-        """
-        is_gap = behind.base_offset != checked.end_offset
-        return is_gap and checked.is_dense and not self._config.compacts
+    def _end_at(self, end_offset: int, reason: object) -> None:
+        """The log is to end here: CorruptFile where it was synced further."""
+        if end_offset < self.synced_to:
+            raise CorruptFile(self._directory, f"below the recovery point: {reason}")
 
     def _replay(self, log_start_offset: int, end_offset: int) -> None:
         assert self.producers is not None
@@ -337,20 +356,23 @@ class _Loader:
             now_ms=self._now_ms,
         )
 
-    def _recover_segment(self, segment: LogSegment, log_start_offset: int) -> _Checked:
-        """Cut off what is not right, index the rest anew."""
+    def _recover_segment(
+        self, segment: LogSegment, behind: list[LogSegment], log_start_offset: int
+    ) -> int:
+        """Cut off what is not right, index the rest anew; the offset that comes next.
+
+        Where something is cut, `behind` goes too, unless that is known to be synced.
+        """
         assert self.epochs is not None
         assert self.producers is not None
         segment.reset_indexes()
         segment.txn_index.reset()
         end_offset = segment.base_offset
         end_position = 0
-        is_dense = True
         leader_epoch = -1
-        size = segment.file.size
         try:
             for position, batch in segment.batches(0):
-                header = BatchHeader(batch)
+                header = header_of(batch)
                 self._check(segment, header, batch, end_offset, leader_epoch)
                 if header.last_offset >= log_start_offset:
                     self._update_producers(segment, header, batch)
@@ -358,24 +380,18 @@ class _Loader:
                     leader_epoch = header.leader_epoch
                     self._assign_epoch(self.epochs, header)
                 segment.reindex(position, header)
-                is_dense &= header.base_offset == end_offset
-                is_dense &= header.record_count == header.last_offset_delta + 1
                 end_offset = header.next_offset
                 end_position = position + header.size_bytes
         except (CorruptBatch, InvalidRecord) as error:
-            if end_offset < self.synced_to:
-                raise CorruptFile(self._directory, f"below the recovery point: {error}") from error
-            logger.warning(
-                "%s: cutting %d bytes at %d: %s",
-                segment.path(names.LOG),
-                size - end_position,
-                end_position,
-                error,
-            )
-        if end_position < size:
+            self._end_at(end_offset, error)
+            # In this order: were the end cut first, a crash could leave what lies behind it.
+            if segment.base_offset >= self.drops_from:
+                self._drop(behind, f"the log is cut at offset {end_offset}")
+            self._aside.copy_end(segment.file, end_position, end_offset, error)
+            self._disk.fsync_dir(self._directory)
             segment.cut(end_position)
         segment.deactivate()
-        return _Checked(end_offset, end_position == size, is_dense)
+        return end_offset
 
     def _update_producers(
         self, segment: LogSegment, header: BatchHeader, batch: memoryview
@@ -403,8 +419,7 @@ class _Loader:
         end_offset: int,
         leader_epoch: int,
     ) -> None:
-        if header.magic != MAGIC:
-            raise CorruptBatch(f"magic {header.magic}")
+        check_header(header)
         verify_crc(batch)
         if header.base_offset < end_offset or header.last_offset_delta < 0:
             raise CorruptBatch(f"offset {header.base_offset} where {end_offset} comes next")
@@ -419,16 +434,21 @@ class _Loader:
         try:
             epochs = LeaderEpochCache(self._disk, self._directory)
         except CorruptFile as error:
-            logger.warning("%s: rebuilding", error)
-            self._disk.unlink(self._path(LEADER_EPOCH_CHECKPOINT))
+            self._aside.move(error.path, f"{error.reason}, it is rebuilt")
             epochs = LeaderEpochCache(self._disk, self._directory)
         start_offset = max(log_start_offset, self.segments[0].base_offset)
         if not epochs.entries or epochs.entries[0][1] > start_offset:
-            # Lost, or cut at a log start that a checkpoint did not keep.
-            epochs.clear()
+            # Lost, or cut at a log start that a checkpoint did not keep; or there are none at
+            # first, in batches of the older formats.
+            found = LeaderEpochCache(self._disk, self._directory, is_new=True)
             for segment in self.segments:
                 if segment.base_offset < checked_from:
-                    self._assign_epochs(epochs, segment)
+                    self._assign_epochs(found, segment)
+            known = epochs.entries
+            if found.entries and (not known or known[0][1] > found.entries[0][1]):
+                epochs.clear()
+                for epoch, offset in found.entries:
+                    epochs.assign(epoch, offset, write=False)
         return epochs
 
     def _assign_epochs(self, epochs: LeaderEpochCache, segment: LogSegment) -> None:
@@ -448,26 +468,30 @@ class _Loader:
         try:
             read_partition_metadata(self._disk, path)
         except CorruptFile as error:
-            logger.warning("%s: removing it", error)
-            self._disk.unlink(path)
+            self._aside.move(path, error.reason)
 
-    def _drop(self, segments: list[LogSegment]) -> None:
-        """Remove segments and the snapshots taken at or behind their start."""
+    def _drop(self, segments: list[LogSegment], reason: str) -> None:
+        """Set segments aside, last first; empty ones go, and the snapshots taken at their start."""
         assert self.producers is not None
         for segment in reversed(segments):
             self.segments.remove(segment)
-            segment.unlink()
+            if segment.size:
+                segment.release()
+                for kind in names.SEGMENT_SUFFIXES:
+                    self._aside.move(segment.path(kind), reason)
+            else:
+                segment.unlink()
             self.producers.snapshots.delete(segment.base_offset)
 
-    def drop_all(self, base_offset: int) -> None:
-        """Remove everything and start at `base_offset`."""
+    def drop_all(self, base_offset: int, reason: str) -> None:
+        """Set everything aside and start at `base_offset`."""
         if self.producers is None:
             self.producers = ProducerState(
                 self._disk, self._directory, expiration_ms=self._config.producer_id_expiration_ms
             )
         if self.epochs is None:
             self.epochs = self._load_epochs(base_offset, 0)
-        self._drop(list(self.segments))
+        self._drop(list(self.segments), reason)
         self.epochs.clear()
         self.producers.truncate_fully_and_start_at(base_offset)
         self.add_empty_segment(base_offset)

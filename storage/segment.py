@@ -11,9 +11,10 @@ import struct
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from . import names
-from .batch import HEADER, LAST_OFFSET_DELTA_AT, LOG_OVERHEAD, MAX_TIMESTAMP_AT, BatchHeader
+from . import names, walk
+from .batch import HEADER, LAST_OFFSET_DELTA_AT, LOG_OVERHEAD, MAGIC
 from .errors import CorruptBatch
+from .formats import SIZE_MIN, first_offset, length_min, read_header
 from .offset_index import MAX_RELATIVE_OFFSET, OffsetIndex
 from .time_index import TimeIndex
 from .txn_index import TransactionIndex
@@ -22,19 +23,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from random import Random
 
+    from .batch import BatchHeader
     from .disk import Disk, File
     from .log_config import LogConfig
 
-_MIN_LENGTH = HEADER - LOG_OVERHEAD
 
-# A header read while looking for an offset: small batches come many to a read.
-_SCAN_BYTES = 2048
-_READ_BYTES = 128 * 1024
-
-_BASE_OFFSET_LENGTH = struct.Struct(">qi")
-_LAST_OFFSET_DELTA = struct.Struct(">i")
-_MAX_TIMESTAMP = struct.Struct(">q")
+# Base offset, length, magic, and the last offset delta, which only format 2 has.
+_SEARCHED = struct.Struct(">qi4xb6xi")
 _SEARCHED_BYTES = LAST_OFFSET_DELTA_AT + 4
+_MIN_LENGTH = HEADER - LOG_OVERHEAD
 
 
 class LogSegment:
@@ -234,9 +231,8 @@ class LogSegment:
 
     def first_timestamp(self) -> int | None:
         """The largest timestamp of the first batch, None in an empty segment."""
-        if self._first_timestamp is None and self.size >= HEADER:
-            header = self.file.read_at(0, HEADER)
-            (self._first_timestamp,) = _MAX_TIMESTAMP.unpack_from(header, MAX_TIMESTAMP_AT)
+        if self._first_timestamp is None and self.size >= SIZE_MIN:
+            self._first_timestamp = read_header(self.file.read_at(0, HEADER)).max_timestamp
         return self._first_timestamp
 
     def max_timestamp_and_offset(self) -> tuple[int, int]:
@@ -251,78 +247,53 @@ class LogSegment:
         return timestamp if timestamp >= 0 else self._disk.modified_ms(self.path(names.LOG))
 
     def locate(self, offset: int) -> tuple[int, int] | None:
-        """(position, size) of the first batch that ends at or above `offset`; None past the end."""
+        """(position, size) of the first batch that ends at or above `offset`; None past the end.
+
+        CorruptBatch, UnknownFormat.
+        """
         file = self._file or self.file
         position = self.offset_index.lookup(offset)[1]
         end = self._size
         while position + _SEARCHED_BYTES <= end:
-            chunk = file.read_at(position, _SCAN_BYTES)
+            chunk = file.read_at(position, walk.SCAN_BYTES)
             at = 0
             limit = min(len(chunk), end - position) - _SEARCHED_BYTES
             while at <= limit:
-                base_offset, length = _BASE_OFFSET_LENGTH.unpack_from(chunk, at)
-                (delta,) = _LAST_OFFSET_DELTA.unpack_from(chunk, at + LAST_OFFSET_DELTA_AT)
-                if base_offset + delta >= offset:
+                last_offset, length, magic, delta = _SEARCHED.unpack_from(chunk, at)
+                if magic == MAGIC:
+                    last_offset += delta
+                elif not 0 <= magic < MAGIC:
+                    walk.check_whole(file, chunk, at, position, end, self.base_offset)
+                if last_offset >= offset:
                     return position + at, LOG_OVERHEAD + length
-                if length < _MIN_LENGTH:
+                if length < _MIN_LENGTH and length < length_min(magic):
                     raise CorruptBatch(f"{file.path}: length {length} at {position + at}")
                 at += LOG_OVERHEAD + length
             if not at:
                 raise CorruptBatch(f"{file.path}: {len(chunk)} bytes at {position} of {end}")
             position += at
+        if position + SIZE_MIN == end:
+            # The smallest batch that there is, of format 0, is a byte short of what is read above.
+            for at, header in self.headers(position):
+                if header.last_offset >= offset:
+                    return at, header.size_bytes
         return None
 
     def batches(self, position: int, end: int | None = None) -> Iterator[tuple[int, memoryview]]:
         """(position, whole batch) from `position` up to `end`, or what is now the segment's.
 
         Reads ahead a bounded buffer, or one batch where it is larger. CorruptBatch where the bytes
-        cannot be cut into batches; the batches themselves are not checked.
+        cannot be cut into batches, UnknownFormat; the batches themselves are not checked.
         """
         file = self._file or self.file
-        end = self._size if end is None else end
-        while position < end:
-            chunk = memoryview(file.read_at(position, min(_READ_BYTES, end - position)))
-            at = 0
-            while len(chunk) - at >= LOG_OVERHEAD:
-                _, length = _BASE_OFFSET_LENGTH.unpack_from(chunk, at)
-                size = LOG_OVERHEAD + length
-                if length < _MIN_LENGTH or position + at + size > end:
-                    raise CorruptBatch(
-                        f"{file.path}: a batch of {size} bytes at {position + at} of {end}"
-                    )
-                if at + size > len(chunk):
-                    if at:
-                        break
-                    chunk = memoryview(file.read_at(position, size))
-                    if len(chunk) < size:
-                        raise CorruptBatch(f"{file.path}: ends within the batch at {position}")
-                yield position + at, chunk[at : at + size]
-                at += size
-            if not at:
-                raise CorruptBatch(f"{file.path}: {len(chunk)} bytes at {position} of {end}")
-            position += at
+        return walk.batches(file, position, self._size if end is None else end, self.base_offset)
 
     def headers(
         self, position: int = 0, end: int | None = None
     ) -> Iterator[tuple[int, BatchHeader]]:
         """(position, header) of the batches from `position` up to `end`, else as `batches`."""
         file = self._file or self.file
-        end = self._size if end is None else end
-        while position < end:
-            chunk = file.read_at(position, min(_SCAN_BYTES, end - position))
-            at = 0
-            while at + HEADER <= len(chunk):
-                header = BatchHeader(chunk, at)
-                if header.length < _MIN_LENGTH or position + at + header.size_bytes > end:
-                    raise CorruptBatch(
-                        f"{file.path}: a batch of {header.size_bytes} bytes "
-                        f"at {position + at} of {end}"
-                    )
-                yield position + at, header
-                at += header.size_bytes
-            if not at:
-                raise CorruptBatch(f"{file.path}: {len(chunk)} bytes at {position} of {end}")
-            position += at
+        return walk.headers(file, position, self._size if end is None else end, self.base_offset)
 
     def next_offset(self) -> int:
         """One above the last offset in it, or its base. Reads from the last index entry on."""
@@ -341,8 +312,8 @@ class LogSegment:
             self.time_index.maybe_append(*self.max_timestamp_and_offset())
         self.offset_index.trim()
         self.time_index.trim()
-        if self._config.preallocate:
-            self.file.truncate(self.size)
+        if self._config.preallocate and self._disk.size(self.path(names.LOG)) > self.size:
+            self.file.truncate(self.size)  # only then: retention may go by the time of its change
 
     def truncate_to(self, offset: int, now_ms: int) -> int:
         """Drop the batches that end at or above `offset`; the end offset of what is left.
@@ -354,8 +325,8 @@ class LogSegment:
         self.time_index.truncate_to(offset)
         self.txn_index.truncate_to(offset)
         if found is not None:
-            base_offset = BatchHeader(self.file.read_at(found[0], HEADER)).base_offset
-            offset = min(offset, base_offset)
+            batch = memoryview(self.file.read_at(*found))
+            offset = min(offset, first_offset(batch))
             self.cut(found[0])
         if not self._size:
             self.created_ms = now_ms
@@ -428,7 +399,7 @@ class LogSegment:
         if (
             self.offset_index.defect() is not None
             or self.time_index.defect() is not None
-            or self.offset_index.last_entry()[1] > max(self._size - HEADER, 0)
+            or self.offset_index.last_entry()[1] > max(self._size - SIZE_MIN, 0)
         ):
             self.rebuild_indexes()
         self._is_sane = True

@@ -1,13 +1,15 @@
 """Offsets by timestamp: what ListOffsets asks of a log (KIP-79, KIP-734).
 
-Segment by segment through the time index, then record by record within one batch.
+Through the time index of one segment, then record by record within one batch. Kafka picks the first
+segment that is new enough and looks no further: without timestamps (format 0) it counts as new as
+its file, and what lies behind is then not found (UnifiedLog.searchOffsetInLocalLog).
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from .batch import BatchHeader, timestamps
+from .formats import header_of, timestamps
 
 if TYPE_CHECKING:
     from .segment import LogSegment
@@ -24,11 +26,9 @@ class TimestampOffset(NamedTuple):
 
 def find_timestamp(segments: Segments, timestamp: int, from_offset: int) -> TimestampOffset | None:
     """The first record at or above `from_offset` whose timestamp is at or after `timestamp`."""
-    for segment in segments.from_offset(from_offset):
+    for segment in segments:
         if segment.largest_timestamp() >= timestamp:
-            found = _find_in_segment(segment, timestamp, from_offset)
-            if found is not None:
-                return found
+            return _find_in_segment(segment, timestamp, from_offset)
     return None
 
 
@@ -56,6 +56,8 @@ def find_max_timestamp(segments: Segments) -> TimestampOffset | None:
     if found is None:
         return None
     batch = memoryview(newest.file.read_at(*found))
-    header = BatchHeader(batch)
+    header = header_of(batch)
+    if not header.magic:
+        return None  # it has no timestamp at all
     best = max(timestamps(batch, header), key=lambda record: (record[1], -record[0]))
     return TimestampOffset(best[0], best[1], header.leader_epoch)

@@ -232,7 +232,10 @@ def _check_first_record(view: memoryview, size: int, count: int) -> None:
         raise InvalidRecord(f"{count} records do not fit in {room} bytes")
     first = view[HEADER]
     if first >= 0x80:
-        first, start = read_varint(view, HEADER)
+        try:
+            first, start = read_varint(view, HEADER)
+        except ValueError as error:
+            raise InvalidRecord(f"the length of the first record: {error}") from error
         taken = start - HEADER + first
     else:
         taken = 1 + (first >> 1)
@@ -313,8 +316,12 @@ def _rebuild(
         append_time = header.max_timestamp if header.attributes & TIMESTAMP_TYPE_MASK else None
         for span in spans(content, header.record_count):
             _, timestamp_delta, key_at, key_size, value_at, value_size, headers_at, headers = span
+            timestamp = base_timestamp + timestamp_delta if append_time is None else append_time
+            first = builder.base_timestamp if builder.record_count else timestamp
+            if timestamp < INT64_MIN or not INT64_MIN <= timestamp - first <= INT64_MAX:
+                raise InvalidRecord(f"timestamp {timestamp} is out of range")
             builder.append(
-                base_timestamp + timestamp_delta if append_time is None else append_time,
+                timestamp,
                 content[key_at : key_at + key_size] if key_size >= 0 else None,
                 content[value_at : value_at + value_size] if value_size >= 0 else None,
                 read_headers(content, headers_at, headers),

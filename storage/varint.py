@@ -1,12 +1,15 @@
 """Kafka's variable-length integers inside records: zigzag, seven bits a byte, low bits first.
 
-An int32 takes at most five bytes, an int64 at most ten (ByteUtils).
+An int32 takes at most five bytes, an int64 at most ten. Bits that the last of them has beyond 32 or
+64 count for nothing, as in Kafka (ByteUtils).
 """
 
 from __future__ import annotations
 
 VARINT_BYTES_MAX = 5
 VARLONG_BYTES_MAX = 10
+_INT32_BITS = (1 << 32) - 1
+_INT64_BITS = (1 << 64) - 1
 
 
 def append_varint(out: bytearray, value: int) -> None:
@@ -29,8 +32,7 @@ def read_varint(
 ) -> tuple[int, int]:
     """The zigzag varint at `position`, and the position after it.
 
-    IndexError where the data ends inside it; ValueError where it is longer than `bytes_max`
-    or holds more than 32 (64 for a varlong) bits.
+    IndexError where the data ends inside it; ValueError where it is longer than `bytes_max`.
     """
     byte = data[position]
     if byte < 0x80:
@@ -42,13 +44,11 @@ def read_varint(
         return (value >> 1) ^ -(value & 1), position + 2
     value |= (byte & 0x7F) << 7
     shift = 14
-    bits_max = 32 if bytes_max == VARINT_BYTES_MAX else 64
     for at in range(position + 2, position + bytes_max):
         byte = data[at]
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
-            if value >> bits_max:
-                raise ValueError(f"varint of more than {bits_max} bits")
+            value &= _INT32_BITS if bytes_max == VARINT_BYTES_MAX else _INT64_BITS
             return (value >> 1) ^ -(value & 1), at + 1
         shift += 7
     raise ValueError(f"varint longer than {bytes_max} bytes")

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import signal
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+
+from .turns import Turns
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 settings.register_profile("kbroker", deadline=None)
 settings.load_profile("kbroker")
@@ -16,3 +22,18 @@ def _interruptible() -> None:
     """What a shell starts in the background ignores SIGINT, and all that it starts does too."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+turns = Turns()
+
+
+def pytest_configure() -> None:
+    turns.watch()  # before tests are collected: pytest-trio takes trio.run then
+
+
+@pytest.fixture(autouse=True)
+def _short_turns() -> Iterator[None]:
+    """No task of ours holds up the event loop, whatever the test is about."""
+    yield
+    faults, turns.faults = turns.faults, []
+    assert not faults, "\n".join(faults)

@@ -6,7 +6,10 @@ Codes, names, retriability and default texts are Kafka's (org.apache.kafka.commo
 
 from __future__ import annotations
 
+import logging
 from enum import IntEnum
+
+logger = logging.getLogger("kbroker.requests")
 
 
 class ProtocolError(ValueError):
@@ -398,3 +401,17 @@ class ErrorCode(IntEnum):
     STREAMS_INVALID_TOPOLOGY_EPOCH = (131, "The supplied topology epoch is invalid.")
     STREAMS_TOPOLOGY_FENCED = (132, "The supplied topology epoch is outdated.")
     SHARE_SESSION_LIMIT_REACHED = (133, "The limit of share sessions has been reached.", True)
+
+
+def refusal(error: Exception, what: str) -> RequestError:
+    """What a client is told of `error`, which ended `what`: a request, or one part of it.
+
+    A RequestError is meant for the client. Any other error is not: it is logged, and answered
+    UNKNOWN_SERVER_ERROR. An AssertionError is raised again, since it stops the broker.
+    """
+    if isinstance(error, RequestError):
+        return error
+    if isinstance(error, AssertionError):
+        raise error
+    logger.error("%s failed", what, exc_info=error)
+    return RequestError(ErrorCode.UNKNOWN_SERVER_ERROR)

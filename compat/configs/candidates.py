@@ -10,6 +10,14 @@ if TYPE_CHECKING:
 
     from compat.configs.kafka_configs import KafkaKey
 
+# What a start must have besides.
+BASE = {
+    "process.roles": "broker,controller",
+    "node.id": "1",
+    "controller.listener.names": "CONTROLLER",
+    "controller.quorum.voters": "1@localhost:9093",
+    "listeners": "PLAINTEXT://localhost:9092,CONTROLLER://localhost:9093",
+}
 _BITS = {"SHORT": 15, "INT": 31, "LONG": 63}
 _NOT_NUMBERS = ("", " ", "x", "1.5", "1e3", "0x10", "1_0", "--1", "5 5", "\u00b2", "true", "null")
 _ODD_NUMBERS = (" 5 ", "+5", "-0", "007", "\u0665", "\uff15")

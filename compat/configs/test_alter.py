@@ -135,6 +135,7 @@ def test_a_dynamic_value_is_taken_or_refused_alike(
         for key, theirs in kafka_keys[resource.name].items()
         for text in (candidates(key, theirs) if theirs.mode != "read-only" else ["1"])
     ]
+    assert changes
     ours, theirs = (answers(client, resource, name, changes) for client in brokers)
     differences = [
         f"{key}={text!r}: {one} for {other}"

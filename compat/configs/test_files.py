@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from compat.configs.test_start import BASE
+from compat.configs.candidates import BASE
 from kbroker.config.errors import ConfigError
 from kbroker.config.properties import load_properties
 from kbroker.config.providers import resolve

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from compat.configs.candidates import candidates
+from compat.configs.candidates import BASE, candidates
 from kbroker.config.broker import BrokerConfig
 from kbroker.config.errors import ConfigError
 from kbroker.config.listeners import advertised_listeners
@@ -17,14 +17,6 @@ if TYPE_CHECKING:
     from compat.configs.kafka_configs import KafkaConfigs, KafkaKey
 
 pytestmark = pytest.mark.ci
-
-BASE = {
-    "process.roles": "broker,controller",
-    "node.id": "1",
-    "controller.listener.names": "CONTROLLER",
-    "controller.quorum.voters": "1@localhost:9093",
-    "listeners": "PLAINTEXT://localhost:9092,CONTROLLER://localhost:9093",
-}
 
 # What one takes and the other refuses, each on purpose; None: every value.
 CHOICES: Mapping[str, tuple[str, ...] | None] = {

@@ -137,6 +137,7 @@ def test_apache_kafka_answers_as_it_was_recorded(live: Run) -> None:
     report = compare_played(read(APACHE_KAFKA), "Apache Kafka", live.left).report
     assert only_silent(report), f"{AGAIN}\n{as_text(report)}"
     assert not report.lacking, f"{AGAIN}\n{as_text(report)}"
+    assert report.steps > 10_000
 
 
 @pytest.mark.full
@@ -145,6 +146,7 @@ def test_apache_kafka_answers_as_apache_kafka_does(apache: BrokerProcess) -> Non
     report = compare_brokers(apache, apache, all_scenarios(), at_once=AT_ONCE).report
     assert only_silent(report), as_text(report)
     assert len(report.partings) == len(report.differences), as_text(report)
+    assert report.steps > 10_000
 
 
 @pytest.mark.full
@@ -153,3 +155,4 @@ def test_a_whole_recording_is_still_what_apache_kafka_answers(apache: BrokerProc
     run = compare_with_recording(recording, apache, all_scenarios(), at_once=AT_ONCE)
     assert only_silent(run.report), f"{AGAIN}\n{as_text(run.report)}"
     assert not run.report.left_out
+    assert run.report.steps > 10_000

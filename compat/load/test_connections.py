@@ -9,13 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from compat.brokers import API_VERSIONS_V0, Broker
+from compat.load.broker_defaults import alter
 from compat.raw import RawClient
-from kbroker.wire.messages.incremental_alter_configs import (
-    AlterableConfig,
-    AlterConfigsResource,
-    IncrementalAlterConfigsRequest,
-    IncrementalAlterConfigsResponse,
-)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +19,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.ci
 
-BROKER_RESOURCE = 4
 PATIENCE_S = 60.0
 SILENCE_S = 1.0  # after which a visitor is one who has to wait
 
@@ -94,15 +88,3 @@ def test_limits_change_while_the_broker_runs(visitors: Visitors, broker: Broker)
         waiting.settimeout(PATIENCE_S)
         size = waiting.recv(4, socket.MSG_WAITALL)
         assert int.from_bytes(size, "big") > 0
-
-
-def alter(raw: RawClient, values: dict[str, str]) -> None:
-    """Set dynamic values of all brokers."""
-    configs = [AlterableConfig(name=name, value=value) for name, value in values.items()]
-    resource = AlterConfigsResource(
-        resource_type=BROKER_RESOURCE, resource_name="", configs=configs
-    )
-    response = raw.ask(
-        IncrementalAlterConfigsRequest(resources=[resource]), 1, IncrementalAlterConfigsResponse
-    )
-    assert not response.responses[0].error_code, response

@@ -29,7 +29,7 @@ from compat.behaviour.asking import (
 )
 from compat.behaviour.groups import commit, coordinate, fetch_offsets
 from compat.brokers import Kbroker
-from compat.load.test_connections import alter
+from compat.load.broker_defaults import alter
 from compat.raw import RawClient
 from kbroker.wire.errors import ErrorCode
 from kbroker.wire.messages.create_topics import (

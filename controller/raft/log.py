@@ -10,7 +10,7 @@ from bisect import bisect_right
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from .election import ElectionState
     from .voters import VoterSet
@@ -271,6 +271,9 @@ class ReplicatedLog(Protocol):
 
     def create_snapshot(self, snapshot: SnapshotId, timestamp_ms: int) -> SnapshotWriter: ...
 
-    def clean(self, now_ms: int) -> None:
-        """Drop old snapshots, and log segments that a newer one covers, as settings allow."""
+    def clean(self, now_ms: int) -> Iterator[Callable[[], None]]:
+        """Drop old snapshots, and log segments that a newer one covers, as settings allow.
+
+        What it yields blocks, and may be run in a thread before it goes on.
+        """
         ...

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from kbroker.controller.bootstrap import MIN_INSYNC_REPLICAS
 from kbroker.controller.features import CORDONED_DIRECTORIES_SINCE
 from kbroker.wire.codes import ConfigOperation, ResourceType
-from kbroker.wire.errors import ErrorCode, RequestError
+from kbroker.wire.errors import ErrorCode, RequestError, refusal
 from kbroker.wire.messages import alter_configs
 from kbroker.wire.messages.incremental_alter_configs import (
     AlterConfigsResourceResponse,
@@ -104,8 +104,9 @@ def _decide(
             if len(records) + len(made) > RECORDS_A_REQUEST_MAX:
                 raise RequestError(ErrorCode.POLICY_VIOLATION, TOO_MANY_RECORDS)
             records += made
-        except RequestError as error:
-            code, message = error.code, error.message
+        except Exception as error:
+            why = refusal(error, f"the configuration of {resource.resource_name!r}")
+            code, message = why.code, why.message
         errors.append((code, message))
     return tuple(records), errors
 
@@ -256,7 +257,7 @@ def _new_value(
         case unknown:
             # Kafka's controller falls over this one.
             raise RequestError(ErrorCode.INVALID_REQUEST, f"Unknown operations type {unknown}")
-    if len(new) > VALUE_LENGTH_MAX:
+    if len(new.encode()) > VALUE_LENGTH_MAX:
         raise RequestError(
             ErrorCode.INVALID_CONFIG,
             "The configuration value cannot be added because it exceeds the maximum value size of "

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from kbroker.wire.errors import ErrorCode, RequestError
+from kbroker.wire.errors import ErrorCode, RequestError, refusal
 from kbroker.wire.messages.create_partitions import (
     CreatePartitionsResponse,
     CreatePartitionsTopicResult,
@@ -56,11 +56,13 @@ def decide_create_partitions(
         if times[topic.name] > 1:
             continue
         try:
-            records += _grow(image, topic, PARTITIONS_A_REQUEST_MAX - len(records), rng)
-        except RequestError as error:
-            results.append(_result(topic.name, error.code, error.message or None))
-        else:
-            results.append(_result(topic.name, ErrorCode.NONE, None))
+            made = _grow(image, topic, PARTITIONS_A_REQUEST_MAX - len(records), rng)
+            result = _result(topic.name, ErrorCode.NONE, None)
+        except Exception as error:
+            why = refusal(error, f"CreatePartitions of {topic.name!r}")
+            made, result = [], _result(topic.name, why.code, why.message or None)
+        records += made
+        results.append(result)
     response = CreatePartitionsResponse(results=results)
     return Result(() if request.validate_only else tuple(records), response)
 

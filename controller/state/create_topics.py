@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from kbroker.controller.model import collision_key
 from kbroker.wire.codes import ResourceType
-from kbroker.wire.errors import ErrorCode, RequestError
+from kbroker.wire.errors import ErrorCode, RequestError, refusal
 from kbroker.wire.messages.create_topics import (
     CreatableTopicConfigs,
     CreatableTopicResult,
@@ -79,8 +79,9 @@ def decide_create_topics(
                 continue
             try:
                 made, result = _create(image, topic, settings, schema, rng, plain)
-            except RequestError as error:
-                results.append(_refusal(topic.name, error.code, error.message))
+            except Exception as error:
+                why = refusal(error, f"CreateTopics of {topic.name!r}")
+                results.append(_refusal(topic.name, why.code, why.message))
                 continue
             results.append(result)
             records += made

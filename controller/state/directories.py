@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from kbroker.controller.features import DIRECTORY_ASSIGNMENT_SINCE
 from kbroker.controller.model import LOST_DIRECTORY, MIGRATING_DIRECTORY, UNASSIGNED_DIRECTORY
-from kbroker.wire.errors import ErrorCode, RequestError
+from kbroker.wire.errors import ErrorCode, RequestError, refusal
 from kbroker.wire.messages.assign_replicas_to_dirs import (
     AssignReplicasToDirsResponse,
     AssignReplicasToDirsResponseDirectoryData,
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from kbroker.controller.image import BrokerImage, MetadataImage
     from kbroker.wire.message import Message
     from kbroker.wire.messages.assign_replicas_to_dirs import AssignReplicasToDirsRequest
+    from kbroker.wire.records.partition_change_record import PartitionChangeRecord
 
     from .config_schema import ConfigSchema
 
@@ -58,26 +59,15 @@ def decide_assign_replicas_to_dirs(
                 )
             )
             for index in (each.partition_index for each in topic.partitions):
-                error = _error(image, topic.topic_id, index, broker.broker_id)
-                partitions.append(
-                    AssignReplicasToDirsResponsePartitionData(
-                        partition_index=index, error_code=error
-                    )
-                )
-                if error is not ErrorCode.NONE:
+                answer = AssignReplicasToDirsResponsePartitionData(partition_index=index)
+                partitions.append(answer)
+                replica = (topic.topic_id, index, broker.broker_id)
+                try:
+                    record = _assign(image, *replica, directory.id, schema)
+                except Exception as error:
+                    what = f"the directory of {topic.topic_id.hex()}-{index}"
+                    answer.error_code = refusal(error, what).code
                     continue
-                found = image.topics_by_id[topic.topic_id]
-                replicas = len(found.partitions[index].replicas)
-                record = change_partition(
-                    image,
-                    topic.topic_id,
-                    index,
-                    Change(
-                        directories={broker.broker_id: directory.id},
-                        min_isr=topic_min_isr(image, schema, found.name, replicas),
-                        elr_enabled=image.elr_enabled,
-                    ),
-                )
                 if record is not None:
                     records.append(record)
                 if not online:
@@ -92,13 +82,26 @@ def _is_online(broker: BrokerImage, directory: bytes) -> bool:
     return directory != LOST_DIRECTORY and directory in broker.log_dirs
 
 
-def _error(image: MetadataImage, topic_id: bytes, index: int, broker_id: int) -> ErrorCode:
+def _assign(
+    image: MetadataImage,
+    topic_id: bytes,
+    index: int,
+    broker_id: int,
+    directory: bytes,
+    schema: ConfigSchema,
+) -> PartitionChangeRecord | None:
+    """The record of one replica; None if nothing needs to change. RequestError."""
     topic = image.topics_by_id.get(topic_id)
     if topic is None:
-        return ErrorCode.UNKNOWN_TOPIC_ID
+        raise RequestError(ErrorCode.UNKNOWN_TOPIC_ID)
     partition = topic.partitions.get(index)
     if partition is None:
-        return ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+        raise RequestError(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
     if broker_id not in partition.replicas:
-        return ErrorCode.NOT_LEADER_OR_FOLLOWER
-    return ErrorCode.NONE
+        raise RequestError(ErrorCode.NOT_LEADER_OR_FOLLOWER)
+    change = Change(
+        directories={broker_id: directory},
+        min_isr=topic_min_isr(image, schema, topic.name, len(partition.replicas)),
+        elr_enabled=image.elr_enabled,
+    )
+    return change_partition(image, topic_id, index, change)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from kbroker.controller.model import NO_LEADER
-from kbroker.wire.errors import ErrorCode, RequestError
+from kbroker.wire.errors import ErrorCode, RequestError, refusal
 from kbroker.wire.messages.elect_leaders import (
     ElectLeadersResponse,
     PartitionResult,
@@ -64,10 +64,11 @@ def decide_elect_leaders(
             result = PartitionResult(partition_id=index, error_message=None)
             try:
                 records.append(_elect(image, name, index, election, schema))
-            except RequestError as error:
-                if request.topic_partitions is None and error.code == ErrorCode.ELECTION_NOT_NEEDED:
+            except Exception as error:
+                why = refusal(error, f"ElectLeaders of {name}-{index}")
+                if request.topic_partitions is None and why.code == ErrorCode.ELECTION_NOT_NEEDED:
                     continue
-                result.error_code, result.error_message = error.code, error.message
+                result.error_code, result.error_message = why.code, why.message
             results.append(result)
     if len(records) > RECORDS_A_REQUEST_MAX:
         raise RequestError(ErrorCode.POLICY_VIOLATION, TOO_MANY_RECORDS)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kbroker.wire.errors import ErrorCode, RequestError
+from kbroker.wire.errors import ErrorCode, RequestError, refusal
 from kbroker.wire.messages.alter_partition_reassignments import (
     AlterPartitionReassignmentsResponse,
     ReassignablePartitionResponse,
@@ -65,11 +65,13 @@ def decide_alter_partition_reassignments(
             )
             try:
                 record = _alter(image, topic.name, target, schema, may_resize=may_resize)
-            except RequestError as error:
-                answer.error_code = error.code
+            except Exception as error:
+                what = f"AlterPartitionReassignments of {topic.name}-{target.partition_index}"
+                why = refusal(error, what)
+                answer.error_code = why.code
                 # As Kafka's: no message where it would only be the code's own text.
-                if error.message != error.code.message:
-                    answer.error_message = error.message
+                if why.message != why.code.message:
+                    answer.error_message = why.message
             else:
                 if record is not None:
                     records.append(record)

@@ -20,7 +20,15 @@ from kbroker.wire.messages.metadata import (
 )
 
 from .connection import Connection
-from .errors import BrokerError, ClientError, Disconnected, check, error_code, is_retriable
+from .errors import (
+    BrokerError,
+    ClientError,
+    Disconnected,
+    check,
+    error_code,
+    is_loading,
+    is_retriable,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
@@ -35,6 +43,7 @@ TopicPartition = tuple[str, int]
 ATTEMPTS_MAX = 10
 BACKOFF_S = 0.1
 BACKOFF_MAX_S = 1.0
+LOAD_PATIENCE_S = 60.0  # as long as Apache Kafka's administration client (default.api.timeout.ms)
 GROUP_COORDINATOR = 0
 
 
@@ -104,21 +113,32 @@ class Cluster:
         return await self._connection(address)
 
     async def retry(self, operation: Callable[[], Awaitable[T]]) -> T:
-        """Do it, and again after an error that may pass, at most ATTEMPTS_MAX times.
+        """Do it, and again after an error that may pass, at most ATTEMPTS_MAX times; while a
+        coordinator loads its groups, for LOAD_PATIENCE_S.
 
         Before another try the metadata is asked for anew.
         """
-        for attempt in range(ATTEMPTS_MAX):
+        began = trio.current_time()
+        attempts = 0
+        backoff_s = BACKOFF_S
+        is_first = True
+        while True:
             try:
-                if attempt:
+                if not is_first:
                     self._coordinators.clear()
                     await self.refresh(list(self.topics))
                 return await operation()
             except ClientError as error:
-                if not is_retriable(error) or attempt == ATTEMPTS_MAX - 1:
+                if is_loading(error):
+                    is_over = trio.current_time() - began >= LOAD_PATIENCE_S
+                else:
+                    attempts += 1
+                    is_over = attempts == ATTEMPTS_MAX
+                if is_over or not is_retriable(error):
                     raise
-            await trio.sleep(min(BACKOFF_S * 2**attempt, BACKOFF_MAX_S))
-        raise AssertionError("the last attempt returned or raised")
+            is_first = False
+            await trio.sleep(backoff_s)
+            backoff_s = min(backoff_s * 2, BACKOFF_MAX_S)
 
     # --- what is where
 

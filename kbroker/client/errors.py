@@ -40,3 +40,8 @@ def is_retriable(error: ClientError) -> bool:
     return isinstance(error, Disconnected) or (
         isinstance(error, BrokerError) and error.code.retriable
     )
+
+
+def is_loading(error: ClientError) -> bool:
+    """Whether a coordinator is there and loads its groups first."""
+    return isinstance(error, BrokerError) and error.code is ErrorCode.COORDINATOR_LOAD_IN_PROGRESS

@@ -18,6 +18,7 @@ from kbroker.wire.messages.describe_log_dirs import (
 )
 
 from .errors import check, error_code
+from .outcomes import Outcomes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -98,13 +99,14 @@ async def describe_log_dirs(
 
 async def move_replicas(
     cluster: Cluster, broker: int, path: str, partitions: Sequence[TopicPartition]
-) -> None:
+) -> Outcomes:
     """Begin to move a broker's replicas into another of its directories."""
-    topics: dict[str, AlterReplicaLogDirTopic] = {}
-    for topic, index in partitions:
-        topics.setdefault(topic, AlterReplicaLogDirTopic(name=topic)).partitions.append(index)
+    outcomes = Outcomes(cluster, partitions, "moved")
 
     async def move() -> None:
+        topics: dict[str, AlterReplicaLogDirTopic] = {}
+        for topic, index in outcomes.left:
+            topics.setdefault(topic, AlterReplicaLogDirTopic(name=topic)).partitions.append(index)
         response = await cluster.ask(
             broker,
             AlterReplicaLogDirsRequest(
@@ -112,9 +114,9 @@ async def move_replicas(
             ),
             AlterReplicaLogDirsResponse,
         )
-        for topic in response.results:
-            for result in topic.partitions:
-                what = f"Partition {topic.topic_name}-{result.partition_index} is not moved"
-                check(result.error_code, what)
+        for topic_result in response.results:
+            for result in topic_result.partitions:
+                outcomes.take(topic_result.topic_name, result.partition_index, result.error_code)
 
-    await cluster.retry(move)
+    await outcomes.collect(move)
+    return outcomes

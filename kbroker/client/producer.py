@@ -58,6 +58,7 @@ class Producer:
         self._producer_epoch = NO_PRODUCER
         self._sequences: dict[int, int] = {}
         self._batches: dict[int, deque[BatchBuilder]] = {}
+        self._refusal: BrokerError | None = None  # the first
         self._keyless_partition = 0
         self.buffered_bytes = 0
         self.sent_count = 0
@@ -109,9 +110,15 @@ class Producer:
         self.buffered_bytes += batches[-1].size_bytes - before
 
     async def flush(self) -> None:
-        """Write everything; ClientError where a record cannot be written, or not in time."""
+        """Write everything; ClientError where a record cannot be written, or not in time.
+
+        What a partition refuses for good is dropped, with what was to follow it there; all that
+        goes to others is written before the error is raised.
+        """
         while self._batches:
             await self._cluster.retry(self._write_round)
+        if self._refusal is not None:
+            raise self._refusal
         self.buffered_bytes = 0
         self._keyless_partition = self._rng.randrange(self.partition_count)
 
@@ -150,7 +157,7 @@ class Producer:
                 self._written(partition)
             return
         response = await self._cluster.ask(leader, request, ProduceResponse)
-        failure: BrokerError | None = None
+        passing: BrokerError | None = None
         for topic in response.responses:
             for result in topic.partition_responses:
                 # A batch that was written by an attempt whose answer got lost counts as written.
@@ -165,11 +172,13 @@ class Producer:
                     error_code(result.error_code),
                     message,
                 )
-                # An error that will not pass goes before one that may.
-                if failure is None or failure.code.retriable:
-                    failure = error
-        if failure is not None:
-            raise failure
+                if error.code.retriable:
+                    passing = error
+                    continue
+                del self._batches[result.index]
+                self._refusal = self._refusal or error
+        if passing is not None:
+            raise passing
 
     def _written(self, partition: int) -> None:
         batches = self._batches[partition]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import trio
 
-from kbroker.storage import batch as batch_format
+from kbroker.storage import formats
 from kbroker.storage.errors import StorageError
 from kbroker.wire.errors import ErrorCode
 from kbroker.wire.messages.fetch import FetchPartition, FetchRequest, FetchResponse, FetchTopic
@@ -235,7 +235,7 @@ class Reader:
         where = part.where
         aborting: set[int] = set()
         pending = sorted(part.aborted, key=lambda transaction: transaction[1])
-        for header, batch in batch_format.batches(part.batches, check_crc=True, partial_tail=True):
+        for header, batch in formats.batches(part.batches, check_crc=True, partial_tail=True):
             position = self.positions[where]
             if header.last_offset < position:
                 continue
@@ -256,7 +256,7 @@ class Reader:
                         record.value,
                         tuple(record.headers),
                     )
-                    for record in batch_format.records(batch, header)
+                    for record in formats.records(batch, header, check_crc=True)
                     if record.offset >= position
                 ]
             self.positions[where] = header.last_offset + 1

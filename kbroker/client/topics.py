@@ -25,6 +25,7 @@ from kbroker.wire.messages.delete_topics import DeleteTopicsRequest, DeleteTopic
 
 from .cluster import by_leader
 from .errors import ClientError, check
+from .outcomes import Outcomes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -113,24 +114,19 @@ async def add_partitions(cluster: Cluster, name: str, count: int) -> None:
     await cluster.retry(add)
 
 
-async def delete_records(
-    cluster: Cluster, before: Mapping[TopicPartition, int]
-) -> dict[TopicPartition, int]:
-    """Delete what lies before the offsets (END: everything); where each partition now starts.
+async def delete_records(cluster: Cluster, before: Mapping[TopicPartition, int]) -> Outcomes:
+    """Delete what lies before the offsets (END: everything); done: where each partition now starts.
 
-    `cluster.topics` must have the topics. BrokerError for the first partition that refuses.
+    `cluster.topics` must have the topics.
     """
-    starts: dict[TopicPartition, int] = {}
+    outcomes = Outcomes(cluster, before, "emptied")
 
     async def delete() -> None:
-        left = {
-            partition: offset for partition, offset in before.items() if partition not in starts
-        }
-        for leader, partitions in by_leader(cluster, left).items():
+        for leader, partitions in by_leader(cluster, outcomes.left).items():
             topics: dict[str, DeleteRecordsTopic] = {}
             for topic, index in partitions:
                 topics.setdefault(topic, DeleteRecordsTopic(name=topic)).partitions.append(
-                    DeleteRecordsPartition(partition_index=index, offset=left[topic, index])
+                    DeleteRecordsPartition(partition_index=index, offset=before[topic, index])
                 )
             response = await cluster.ask(
                 leader,
@@ -139,8 +135,8 @@ async def delete_records(
             )
             for answered in response.topics:
                 for result in answered.partitions:
-                    check(result.error_code, f"Partition {answered.name}-{result.partition_index}")
-                    starts[answered.name, result.partition_index] = result.low_watermark
+                    start = result.low_watermark
+                    outcomes.take(answered.name, result.partition_index, result.error_code, start)
 
-    await cluster.retry(delete)
-    return starts
+    await outcomes.collect(delete)
+    return outcomes

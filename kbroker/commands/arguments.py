@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import errno
 import math
 from typing import TYPE_CHECKING, NamedTuple, NoReturn, TypeAlias
 
@@ -13,9 +12,6 @@ if TYPE_CHECKING:
 PORT_MAX = 65535
 PARTITION_COUNT_MAX = 2**31 - 1  # what the protocol can say
 PARTITION_MAX = 1_000_000  # far more than a topic can have, and a range is a list in memory
-
-# What a write ends with and a read never does: of a command, that its output has no room.
-NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class UserError(Exception):

@@ -11,10 +11,12 @@ from itertools import groupby, islice
 from typing import TYPE_CHECKING
 
 from kbroker.storage import checkpoints, names
+from kbroker.storage.aside import ASIDE
+from kbroker.storage.batch import MAGIC
 from kbroker.storage.errors import StorageError
 
 from . import dump_files, dump_segments
-from .arguments import NO_ROOM, UserError, at_least
+from .arguments import UserError, at_least
 from .decoders import DECODERS, TOPIC_DECODERS
 from .dump_segments import Damage
 from .dump_verify import SegmentCheck, offset_index_problems, time_index_problems
@@ -42,7 +44,7 @@ if TYPE_CHECKING:
 
 PROBLEMS_MAX = 1000  # of one file
 TABLE_ROWS = 1000  # then the headings stand again: a file may have millions
-_LOG = re.compile(r"(\d{20})\.log(\.deleted|\.cleaned|\.swap)?")
+_LOG = re.compile(r"\d{20}\.log(\.deleted|\.cleaned|\.swap)?|aside-\d+-\d{20}\.log-\d+")
 _METADATA_SNAPSHOT = re.compile(r"(\d{20}-\d{10}|bootstrap)\.checkpoint")
 _OFFSET_CHECKPOINTS = (
     checkpoints.RECOVERY_POINT_CHECKPOINT,
@@ -81,7 +83,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    paths = [path for given in arguments.paths for path in _files(given)]
+    paths: list[str] = []
+    failures: list[str] = []
+    for given in arguments.paths:
+        try:
+            paths += _files(given)
+        except UserError as error:
+            failures.append(str(error))
     flaws = 0
     for position, path in enumerate(paths):
         try:
@@ -94,17 +102,16 @@ def run(arguments: argparse.Namespace) -> int:
                 print_heading(path)
             _show(_rows(path, arguments), arguments)
         except StorageError as error:
-            raise UserError(f"{path}: {error}.") from error
+            failures.append(f"{path}: {error}.")
         except UnicodeDecodeError as error:
-            raise UserError(f"{path}: it is no text: {error}.") from error
-        except BrokenPipeError:
-            raise
+            failures.append(f"{path}: it is no text: {error}.")
         except OSError as error:
-            if error.errno in NO_ROOM:
-                raise
-            raise UserError(f"{error.filename or path}: {error.strerror}.") from error
+            failures.append(f"{error.filename or path}: {error.strerror}.")
     if flaws:
-        raise UserError(f"{count_text(flaws, 'thing')} wrong in {count_text(len(paths), 'file')}.")
+        of = count_text(len(paths), "file")
+        failures.append(f"{count_text(flaws, 'thing')} wrong in {of}.")
+    if failures:
+        raise UserError(" ".join(failures))
     return 0
 
 
@@ -116,7 +123,8 @@ def _files(path: str) -> list[str]:
         if _reader(path) is None:
             raise UserError(f"{path}: by its name this is no file of Kafka's.")
         return [path]
-    found = [os.path.join(path, name) for name in sorted(os.listdir(path))]
+    listed = [name for name in sorted(os.listdir(path)) if not name.startswith(ASIDE)]
+    found = [os.path.join(path, name) for name in listed]
     files = [file for file in found if os.path.isfile(file) and _reader(file) is not None]
     if not files:
         raise UserError(f"{path}: there is no file of Kafka's in it.")
@@ -277,8 +285,10 @@ def _for_people(row: dict[str, Json]) -> dict[str, Json]:
         flags = [name for name in ("transactional", "control") if row[name]]
         if row["delete_horizon_ms"] is not None:
             flags.append("delete-horizon")
-        if row["timestamp_type"] != "CREATE_TIME":
+        if row["timestamp_type"] == "LOG_APPEND_TIME":
             flags.append("append-time")
+        if row["magic"] != MAGIC:
+            flags.append(f"format-{row['magic']}")
         producer = f"{row['producer_id']}/{row['producer_epoch']}"
         return {
             **row,

@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from kbroker.storage import batch as batch_format
-from kbroker.storage.batch import HEADER, BatchHeader
+from kbroker.storage import formats
+from kbroker.storage.batch import HEADER, TimestampType, increment_sequence
 from kbroker.storage.errors import StorageError
 from kbroker.wire.errors import ProtocolError
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import BinaryIO
 
+    from kbroker.storage.batch import BatchHeader
     from kbroker.storage.record import Record
 
     from .decoders import Decoder
@@ -36,6 +37,11 @@ class Found(NamedTuple):
     header: BatchHeader
     batch: memoryview
     flaw: str | None
+
+    @property
+    def base_offset(self) -> int:
+        """Of its first record, as far as that can be told."""
+        return formats.first_offset(self.batch, self.header)
 
 
 class Damage(NamedTuple):
@@ -56,12 +62,12 @@ def batches(file: BinaryIO) -> Iterator[Found | Damage]:
         if not any(head) and _is_zero(file):
             yield Damage(position, f"{size - position} bytes of zeros", is_room=True)
             return
-        if len(head) < HEADER:
+        if len(head) < formats.SIZE_MIN:
             yield Damage(position, f"{size - position} bytes after the last batch")
             return
-        header = BatchHeader(memoryview(head))
+        header = formats.read_header(head)
         try:
-            batch_format.check_header(header)
+            formats.check_header(header)
         except StorageError as error:
             yield Damage(position, str(error))
             return
@@ -71,10 +77,11 @@ def batches(file: BinaryIO) -> Iterator[Found | Damage]:
                 f"a batch of {header.size_bytes} bytes, of which {size - position} are there",
             )
             return
-        batch = memoryview(head + file.read(header.size_bytes - HEADER))
+        file.seek(position)
+        batch = memoryview(file.read(header.size_bytes))
         flaw = None
         try:
-            batch_format.verify_crc(batch)
+            formats.verify_crc(batch)
         except StorageError as error:
             flaw = str(error)
         yield Found(position, header, batch, flaw)
@@ -96,9 +103,9 @@ def batch_row(path: str, found: Found) -> dict[str, Json]:
         "file": path,
         "position": found.position,
         "size_bytes": header.size_bytes,
-        "base_offset": header.base_offset,
+        "base_offset": found.base_offset,
         "last_offset": header.last_offset,
-        "records": header.record_count,
+        "records": header.record_count if header.record_count >= 0 else None,
         "leader_epoch": header.leader_epoch,
         "producer_id": header.producer_id,
         "producer_epoch": header.producer_epoch,
@@ -107,7 +114,7 @@ def batch_row(path: str, found: Found) -> dict[str, Json]:
         "transactional": header.is_transactional,
         "control": header.is_control,
         "delete_horizon_ms": header.delete_horizon_ms,
-        "timestamp_type": batch_format.TimestampType(header.timestamp_type).name,
+        "timestamp_type": TimestampType(header.timestamp_type).name,
         "max_timestamp": header.max_timestamp,
         "compression": _compression(header),
         "magic": header.magic,
@@ -136,11 +143,11 @@ def record_rows(path: str, found: Found, decoder: Decoder | None) -> Iterator[di
     """The records of a batch; a row of damage where one is broken."""
     header = found.header
     try:
-        for index, record in enumerate(batch_format.records(found.batch, header)):
+        for index, record in enumerate(formats.records(found.batch, header)):
             sequence = (
                 NO_SEQUENCE
                 if header.base_sequence == NO_SEQUENCE
-                else batch_format.increment_sequence(header.base_sequence, index)
+                else increment_sequence(header.base_sequence, index)
             )
             key, value, flaw = _decoded(record, header, decoder)
             yield {

@@ -9,8 +9,10 @@ import os
 from typing import TYPE_CHECKING
 
 from kbroker.storage import names
-from kbroker.storage.batch import HEADER, BatchHeader, check_header
+from kbroker.storage.batch import HEADER
 from kbroker.storage.errors import StorageError
+from kbroker.storage.formats import SIZE_MIN, check_header, read_header
+from kbroker.storage.legacy import NO_COUNT
 
 from .dump_files import offset_index_rows, time_index_rows
 from .dump_segments import Damage, Found, batches, record_rows
@@ -42,8 +44,9 @@ class SegmentCheck:
                     return
                 self.batches += 1
                 header = found.header
-                where = f"the batch of offset {header.base_offset} at {found.position}"
-                if header.base_offset <= last_offset:
+                base_offset = found.base_offset
+                where = f"the batch of offset {base_offset} at {found.position}"
+                if base_offset <= last_offset:
                     yield f"{where}: the one before ends at {last_offset}"
                 last_offset = header.last_offset
                 if found.flaw is not None:
@@ -54,7 +57,7 @@ class SegmentCheck:
 
     def _record_problems(self, found: Found, where: str) -> Iterator[str]:
         header = found.header
-        count, before = 0, header.base_offset - 1
+        count, before = 0, found.base_offset - 1
         for row in record_rows(self._path, found, self._decoder):
             if row["kind"] == "damage":
                 yield f"{where}: {row['reason']}"
@@ -68,7 +71,7 @@ class SegmentCheck:
             if row["undecoded"] is not None:
                 yield f"{where}: the record of offset {offset}: {row['undecoded']}"
         self.records += count
-        if count != header.record_count:
+        if header.record_count not in (count, NO_COUNT):
             yield f"{where}: it has {count} records, and says {header.record_count}"
 
 
@@ -92,9 +95,9 @@ def offset_index_problems(path: str, base_offset: int) -> Iterator[str]:
 def _no_batch(file: BinaryIO, position: int, offset: int) -> str | None:
     file.seek(position)
     head = file.read(HEADER)
-    if len(head) < HEADER:
+    if len(head) < SIZE_MIN:
         return "the log has ended"
-    header = BatchHeader(memoryview(head))
+    header = read_header(head)
     try:
         check_header(header)
     except StorageError as error:

@@ -198,8 +198,11 @@ async def _move(
 ) -> None:
     partitions = await partitions_of(cluster, wanted)
     (broker,) = _brokers(cluster, [arguments.broker])
-    await move_replicas(cluster, broker, arguments.to, partitions)
-    print(
-        f"Moving {count_text(len(partitions), 'replica')} to {arguments.to}; "
-        "`kbroker log-dirs describe --future` shows what is on its way."
-    )
+    outcomes = await move_replicas(cluster, broker, arguments.to, partitions)
+    if outcomes.done:
+        print(
+            f"Moving {count_text(len(outcomes.done), 'replica')} to {arguments.to}; "
+            "`kbroker log-dirs describe --future` shows what is on its way."
+        )
+    if outcomes.failures:
+        raise UserError(" ".join(map(str, outcomes.failures)))

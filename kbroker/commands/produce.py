@@ -15,6 +15,7 @@ from kbroker.client.producer import ALL_REPLICAS, Producer
 from kbroker.storage.compression import Codec
 
 from .arguments import UserError, at_least, parse_settings
+from .output import count_text
 from .progress import meter
 from .record_json import GivenRecord, parse_record_line
 from .remote import add_bootstrap, with_cluster
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from kbroker.client.cluster import Cluster
+
+    from .progress import Meter
 
 READ_BYTES = 256 * 1024
 LINE_BYTES_MAX = 64 * 1024 * 1024
@@ -89,16 +92,57 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.repartition and not arguments.json:
         raise UserError("--repartition goes with --json.")
     lines = _Lines(arguments)
-    source = sys.stdin.fileno() if arguments.file is None else _open(arguments.file)
+    source = _Source(arguments.file)
     with_cluster(arguments, lambda cluster: _produce(cluster, arguments, lines, source))
     return 0
 
 
-def _open(path: str) -> int:
-    try:
-        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError as error:
-        raise UserError(f"--file {path}: {error.strerror}.") from error
+class _Source:
+    """Where lines come from."""
+
+    def __init__(self, path: str | None) -> None:
+        """A file, or standard input. UserError."""
+        self._name = "Standard input" if path is None else f"--file {path}"
+        try:
+            self._descriptor = (
+                sys.stdin.fileno() if path is None else os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            )
+        except OSError as error:
+            raise self._failure(error) from error
+        self.is_terminal = os.isatty(self._descriptor)
+
+    @property
+    def size_bytes(self) -> int | None:
+        """Of a regular file."""
+        found = os.fstat(self._descriptor)
+        return found.st_size if stat.S_ISREG(found.st_mode) else None
+
+    def read_some(self) -> bytes:
+        """What is there, waiting for at least a byte; empty at the end. UserError.
+
+        It is sent at once: a typed line, or of a pipe, which gives 64 KiB in one go, as much as
+        waits.
+        """
+        try:
+            data = os.read(self._descriptor, READ_BYTES)
+        except OSError as error:
+            raise self._failure(error) from error
+        if self.is_terminal:  # a second read there would wait again after Ctrl-D
+            return data
+        parts, size = [data], len(data)
+        while parts[-1] and size < READ_BYTES and self._has_more():
+            try:
+                parts.append(os.read(self._descriptor, READ_BYTES - size))
+            except OSError:  # the next call meets it too, when this much has been sent
+                break
+            size += len(parts[-1])
+        return b"".join(parts)
+
+    def _has_more(self) -> bool:
+        return bool(select.select([self._descriptor], [], [], 0)[0])
+
+    def _failure(self, error: OSError) -> UserError:
+        return UserError(f"{self._name}: {error.strerror}.")
 
 
 class _Lines:
@@ -120,23 +164,29 @@ class _Lines:
             if arguments.timestamp is None
             else parse_time_ms(arguments.timestamp, "--timestamp")
         )
-        self.number = 0
+        self._topic: str = arguments.topic
+        self._number = 0
 
-    def record(self, line: bytes) -> GivenRecord:
+    def record(self, line: bytes, partition_count: int) -> GivenRecord:
         """UserError for a line that is none."""
-        self.number += 1
+        self._number += 1
         given = self._parse_json(line) if self._is_json else self._parse(line)
         timestamp_ms, partition = given.timestamp_ms, given.partition
         if self._timestamp_ms is not None:
             timestamp_ms = self._timestamp_ms
         if self._partition is not None:
             partition = self._partition
+        if partition is not None and partition >= partition_count:
+            raise UserError(
+                f"Line {self._number}: there is no partition {partition}; "
+                f"{self._topic} has the partitions 0 to {partition_count - 1}."
+            )
         return GivenRecord(
             given.key, given.value, given.headers + self._headers, timestamp_ms, partition
         )
 
     def _parse_json(self, line: bytes) -> GivenRecord:
-        given = parse_record_line(line, self.number)
+        given = parse_record_line(line, self._number)
         if self._key is not None:
             given = given._replace(key=self._key)
         return given._replace(partition=None) if self._repartition else given
@@ -147,7 +197,7 @@ class _Lines:
             key, found, value = line.partition(self._separator)
             if not found:
                 raise UserError(
-                    f"Line {self.number} has no {self._separator.decode()!r} after a key."
+                    f"Line {self._number} has no {self._separator.decode()!r} after a key."
                 )
         return GivenRecord(
             None if key == self._null else key,
@@ -168,6 +218,7 @@ class _Splitter:
 
     def __init__(self) -> None:
         self._pending = bytearray()
+        self._count = 0
 
     def lines(self, data: bytes) -> Iterator[bytes]:
         """Empty `data` is the end, where the last line may lack its own. UserError."""
@@ -175,18 +226,19 @@ class _Splitter:
         if not newline:
             self._pending += rest
             if len(self._pending) > LINE_BYTES_MAX:
-                raise UserError(f"A line is longer than {LINE_BYTES_MAX} bytes.")
+                raise UserError(f"Line {self._count + 1} is longer than {LINE_BYTES_MAX} bytes.")
             if data or not self._pending:
                 return
             whole, rest = b"", b""
         first = bytes(self._pending + whole)
         self._pending = bytearray(rest)
         for line in first.split(b"\n"):
+            self._count += 1
             yield line.removesuffix(b"\r")
 
 
 async def _produce(
-    cluster: Cluster, arguments: argparse.Namespace, lines: _Lines, source: int
+    cluster: Cluster, arguments: argparse.Namespace, lines: _Lines, source: _Source
 ) -> None:
     producer = Producer(
         cluster,
@@ -203,50 +255,35 @@ async def _produce(
             f"--partition {arguments.partition}: {arguments.topic} has the partitions "
             f"0 to {count - 1}."
         )
-    splitter, read_bytes = _Splitter(), 0
-    with meter("produce", _size(source), other_is_terminal=os.isatty(source)) as progress:
-        while True:
-            data = await trio.to_thread.run_sync(_read_some, source, abandon_on_cancel=True)
-            read_bytes += len(data)
-            now = now_ms()
-            for line in splitter.lines(data):
-                record = lines.record(line)
-                if record.partition is not None and record.partition >= count:
-                    raise UserError(
-                        f"Line {lines.number}: there is no partition {record.partition}; "
-                        f"{arguments.topic} has the partitions 0 to {count - 1}."
-                    )
-                producer.send(
-                    now if record.timestamp_ms is None else record.timestamp_ms,
-                    record.key,
-                    record.value,
-                    record.headers,
-                    record.partition,
-                )
-                if producer.buffered_bytes >= BUFFER_BYTES_MAX:
-                    await producer.flush()
+    with meter("produce", source.size_bytes, other_is_terminal=source.is_terminal) as progress:
+        try:
+            await _send_all(producer, lines, source, progress)
+        except UserError as error:
             await producer.flush()
-            progress.update(read_bytes, producer.sent_count, read_bytes)
-            if not data:
-                return
+            sent = count_text(producer.sent_count, "record")
+            raise UserError(f"{error} Sent before that: {sent}.") from error
 
 
-def _read_some(source: int) -> bytes:
-    """What is there, waiting for at least a byte; empty at the end.
-
-    It is sent at once: a typed line, or of a pipe, which gives 64 KiB in one go, as much as waits.
-    """
-    data = os.read(source, READ_BYTES)
-    if os.isatty(source):  # a second read there would wait again after Ctrl-D
-        return data
-    parts, size = [data], len(data)
-    while parts[-1] and size < READ_BYTES and select.select([source], [], [], 0)[0]:
-        parts.append(os.read(source, READ_BYTES - size))
-        size += len(parts[-1])
-    return b"".join(parts)
-
-
-def _size(source: int) -> int | None:
-    """Of a regular file."""
-    found = os.fstat(source)
-    return found.st_size if stat.S_ISREG(found.st_mode) else None
+async def _send_all(producer: Producer, lines: _Lines, source: _Source, progress: Meter) -> None:
+    """UserError for what cannot be read, or is no record; what came before may wait in buffers."""
+    splitter, read_bytes = _Splitter(), 0
+    count = producer.partition_count
+    while True:
+        data = await trio.to_thread.run_sync(source.read_some, abandon_on_cancel=True)
+        read_bytes += len(data)
+        now = now_ms()
+        for line in splitter.lines(data):
+            record = lines.record(line, count)
+            producer.send(
+                now if record.timestamp_ms is None else record.timestamp_ms,
+                record.key,
+                record.value,
+                record.headers,
+                record.partition,
+            )
+            if producer.buffered_bytes >= BUFFER_BYTES_MAX:
+                await producer.flush()
+        await producer.flush()
+        progress.update(read_bytes, producer.sent_count, read_bytes)
+        if not data:
+            return

@@ -14,6 +14,8 @@ import json
 from base64 import b64decode, b64encode
 from typing import TYPE_CHECKING, NamedTuple
 
+from kbroker.storage.batch import TimestampType
+
 from .arguments import PARTITION_MAX, UserError
 from .output import json_line
 
@@ -23,7 +25,11 @@ if TYPE_CHECKING:
     from .output import Json
 
 TIMESTAMP_MAX = (1 << 63) - 1
-_TIMESTAMP_TYPES = ("CreateTime", "LogAppendTime")
+_TIMESTAMP_TYPES = {
+    TimestampType.NO_TIMESTAMP_TYPE: "NoTimestampType",
+    TimestampType.CREATE_TIME: "CreateTime",
+    TimestampType.LOG_APPEND_TIME: "LogAppendTime",
+}
 
 
 class GivenRecord(NamedTuple):

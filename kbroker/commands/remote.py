@@ -12,6 +12,7 @@ from kbroker.client.errors import ClientError
 from kbroker.client.groups import list_groups
 
 from .arguments import UserError, parse_address
+from .standard_streams import OutputError
 
 if TYPE_CHECKING:
     import argparse
@@ -53,7 +54,7 @@ def with_cluster(arguments: argparse.Namespace, task: Callable[[Cluster], Awaita
         first = first_of(group)
         if isinstance(first, ClientError):
             raise UserError(str(first)) from group
-        if isinstance(first, (UserError, KeyboardInterrupt, OSError)):
+        if isinstance(first, (UserError, KeyboardInterrupt, OutputError)):
             raise first from None
         raise
 

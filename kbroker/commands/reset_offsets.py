@@ -173,11 +173,18 @@ async def _reset(
         plans[name] = await plan_reset(
             cluster, partitions, committed, ToGiven(offsets) if way is None else way
         )
+    failures: list[str] = []
     if arguments.execute:
-        for name, plan in plans.items():
-            if plan:
-                await _commit(cluster, name, plan)
+        for name, plan in list(plans.items()):
+            try:
+                if plan:
+                    await _commit(cluster, name, plan)
+            except ClientError as error:  # the others are reset all the same
+                failures.append(str(error))
+                del plans[name]
     _show(arguments, plans)
+    if failures:
+        raise UserError(" ".join(failures))
 
 
 def _check_inactive(name: str, listing: GroupListing | None) -> None:

@@ -27,8 +27,13 @@ BOOTSTRAP_VARIABLE = "KAFKA_BOOTSTRAP_SERVERS"
 NOT_FOUND_STATUS = 127
 NOT_EXECUTABLE_STATUS = 126
 PASSED_ON = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
-# What a run of tests wants: no wait for group members that will not come.
-DEFAULTS = {"group.initial.rebalance.delay.ms": "0"}
+# What a run of tests wants, also in `kbroker.testing`.
+DEFAULTS = {
+    # No wait for group members that will not come.
+    "group.initial.rebalance.delay.ms": "0",
+    # A test may have set its clock ahead; a record from there is no mistake.
+    "log.message.timestamp.after.max.ms": str(2**63 - 1),
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

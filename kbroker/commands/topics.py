@@ -492,9 +492,11 @@ def _delete_records(arguments: argparse.Namespace) -> None:
                 limits = dict.fromkeys(partitions, END)
             elif before is not None:
                 limits = await offsets_for(cluster, dict.fromkeys(partitions, before))
-        starts = await delete_records(cluster, limits)
-        for (topic, index), start in sorted(starts.items()):
+        outcomes = await delete_records(cluster, limits)
+        for (topic, index), start in sorted(outcomes.done.items()):
             print(f"{topic}-{index} starts at offset {start} now.")
+        if outcomes.failures:
+            raise UserError(" ".join(map(str, outcomes.failures)))
 
     with_cluster(arguments, delete)
 

@@ -3,14 +3,17 @@
 KAFKA_LOG_RETENTION_MS is log.retention.ms: `_` stands for a dot, `__` for an underscore and `___`
 for a dash (KafkaDockerWrapper). KAFKA_CFG_, the prefix of another image, is KAFKA_.
 CLUSTER_ID is the cluster's id where the data directory is new.
+
+KAFKA_ADVERTISED_LISTENERS alone says where clients connect, too: the images make `listeners` of it.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from .errors import ConfigError
-from .names import is_known, is_of_plugin, nearest, shown_value
+from .former_keys import FORMER_KEYS
+from .likeness import meant, nearest
+from .names import is_known, is_of_plugin
 from .properties import parse_properties
 
 if TYPE_CHECKING:
@@ -18,12 +21,14 @@ if TYPE_CHECKING:
 
 CLUSTER_ID = "CLUSTER_ID"
 _PREFIX = "KAFKA_"
+_EVERY_IPV4, _EVERY_IPV6 = "0.0.0.0", "[::]"  # the latter is both
 _OTHER_PREFIX = "KAFKA_CFG_"
 # What the images' scripts, JVMs and clients read, and no broker.
 _NOT_KEYS = (
     *("KAFKA_BOOTSTRAP_SERVERS", "KAFKA_CLUSTER_ID", "KAFKA_DEBUG", "KAFKA_GC_LOG_OPTS"),
     *("KAFKA_HEAP_OPTS", "KAFKA_HOME", "KAFKA_JVM_PERFORMANCE_OPTS", "KAFKA_OPTS", "KAFKA_VERSION"),
 )
+_CAPITALS = {key.lower(): key for key in FORMER_KEYS if key != key.lower()}
 _NOT_KEYS_PREFIXES = ("KAFKA_JMX_", "KAFKA_LOG4J_", "KAFKA_TOOLS_LOG4J_")
 
 
@@ -32,11 +37,14 @@ class Environment(NamedTuple):
 
     settings: dict[str, str]
     variables: dict[str, str]  # by key, the name of the variable it came from
-    ignored: tuple[str, ...]  # variables that are like settings, and name no key
+    listeners: str | None  # derived, where `listeners` is not set and what is advertised is
+    ignored: tuple[str, ...]  # variables that are like settings, and name no key; what was meant
 
 
 def read_environment(environment: Mapping[str, str]) -> Environment:
-    """ConfigError for a variable whose key no Kafka knows, and which looks like one that is."""
+    """A variable whose key no Kafka knows is no error: it may be an application's, whose container
+    has them all. ConfigError for a value that is no text of a properties file.
+    """
     settings: dict[str, str] = {}
     variables: dict[str, str] = {}
     ignored: list[str] = []
@@ -45,30 +53,45 @@ def read_environment(environment: Mapping[str, str]) -> Environment:
             continue
         if variable.startswith(_NOT_KEYS_PREFIXES):
             continue
-        key = _key(variable)
-        near = None if is_known(key) else nearest(key)
-        if near is not None:
-            raise ConfigError(
-                f"{variable}={shown_value(key, text)}: no Kafka knows the key {key}; "
-                f"did you mean {_variable(near)}?"
-            )
+        prefix = _OTHER_PREFIX if variable.startswith(_OTHER_PREFIX) else _PREFIX
+        key = _key(variable.removeprefix(prefix))
         if is_known(key) or is_of_plugin(key):
             settings[key] = _value(text)
             variables[key] = variable
-        else:
-            ignored.append(variable)
-    return Environment(settings, variables, tuple(ignored))
+            continue
+        question = meant(tuple(prefix + _variable(near) for near in nearest(key)))
+        ignored.append(f"{variable} ({question})" if question else variable)
+    listeners = None
+    if not settings.get("listeners", "").strip():
+        listeners = derived_listeners(settings.get("advertised.listeners", ""))
+        if listeners is not None:
+            settings.pop("listeners", None)
+            variables.pop("listeners", None)
+    return Environment(settings, variables, listeners, tuple(ignored))
 
 
-def _key(variable: str) -> str:
-    prefix = _OTHER_PREFIX if variable.startswith(_OTHER_PREFIX) else _PREFIX
-    name = variable.removeprefix(prefix).lower().replace("_", ".")
-    return name.replace("...", "-").replace("..", "_")
+def derived_listeners(advertised: str) -> str | None:
+    """The names and ports of what is advertised, on every interface: its hosts need not be ours.
+
+    None where that is no list of listeners.
+    """
+    derived = []
+    for entry in filter(None, (part.strip() for part in advertised.split(","))):
+        name, separator, address = entry.partition("://")
+        host, colon, port = address.rpartition(":")
+        if not (separator and colon):
+            return None
+        derived.append(f"{name}://{_EVERY_IPV6 if host.startswith('[') else _EVERY_IPV4}:{port}")
+    return ",".join(derived) or None
+
+
+def _key(name: str) -> str:
+    key = name.lower().replace("_", ".").replace("...", "-").replace("..", "_")
+    return _CAPITALS.get(key, key)
 
 
 def _variable(key: str) -> str:
-    name = key.replace("_", "__").replace("-", "___").replace(".", "_")
-    return _PREFIX + name.upper()
+    return key.replace("_", "__").replace("-", "___").replace(".", "_").upper()
 
 
 def _value(text: str) -> str:

@@ -8,8 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .broker import BROKER_KEYS, find_key
+from .client_keys import CLIENT_KEYS
 from .errors import invalid_value
 from .former_keys import FORMER_KEYS
+from .likeness import meant, nearest
 from .listeners import controller_listeners
 from .schema import QUOTA_KEYS
 
@@ -33,7 +35,6 @@ _PLUGIN_CLASSES = (
     *("ssl.engine.factory.class",),
 )
 _SECRETS = ("password", "secret", "jaas", "token", "credential", "key")
-_LIKENESS_MIN = 0.84  # of difflib: a letter or a word off
 
 
 def is_known(name: str) -> bool:
@@ -51,16 +52,7 @@ def is_of_plugin(name: str) -> bool:
     return name.startswith(_PLUGIN_PREFIXES)
 
 
-def nearest(name: str) -> str | None:
-    """The key that is most like `name`; None: none is."""
-    from difflib import get_close_matches  # 5 ms, for a mistake only
-
-    known = (*BROKER_KEYS, *FORMER_KEYS)
-    close = get_close_matches(name, known, n=1, cutoff=_LIKENESS_MIN)
-    return close[0] if close else None
-
-
-def shown_value(name: str, text: str) -> str:
+def _shown_value(name: str, text: str) -> str:
     """The value of an unknown key, for a message: it may be a secret."""
     return "[hidden]" if any(part in name for part in _SECRETS) else text
 
@@ -72,11 +64,13 @@ def check_names(config: BrokerConfig) -> None:
         if is_known(name):
             continue
         near = nearest(name)
-        if near is None and (has_plugins or is_of_plugin(name)):
+        if not near and (has_plugins or is_of_plugin(name)):
             continue
-        shown = shown_value(name, text)
-        hint = "" if near is None else f"; did you mean {near}?"
-        raise invalid_value(name, shown, f"no Kafka knows this key{hint}")
+        if name in CLIENT_KEYS:
+            why = "it is a key of clients, which no broker reads"
+        else:
+            why = "; ".join(filter(None, ("no Kafka knows this key", meant(near))))
+        raise invalid_value(name, _shown_value(name, text), why)
 
 
 def notice(config: BrokerConfig) -> str | None:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import trio
 
+from kbroker.complaints import Complaints
+from kbroker.errors import refusal
 from kbroker.wire.errors import ErrorCode, RequestError
 from kbroker.wire.messages.delete_groups import DeletableGroupResult
 from kbroker.wire.messages.describe_groups import DescribedGroup
@@ -37,7 +39,7 @@ from kbroker.wire.messages.sync_group import SyncGroupResponse
 from .group.java import hash_map_order, partition_for, string_hash, topic_partition_hash
 from .group.offsets import INVALID_OFFSET
 from .internal_topics import CONSUMER_OFFSETS
-from .runtime import GroupRuntime, Slot, Waiter
+from .runtime import GroupRuntime, Waiter
 
 if TYPE_CHECKING:
     import random
@@ -55,7 +57,7 @@ if TYPE_CHECKING:
     from kbroker.wire.messages.sync_group import SyncGroupRequest
 
     from .group.result import Client
-    from .runtime import OffsetsPartition
+    from .slots import OffsetsPartition, Slot
 
 log = logging.getLogger("kbroker.groups")
 
@@ -90,6 +92,7 @@ class GroupCoordinator:
         self._ensure_topic = ensure_topic
         self._runtime = GroupRuntime(config, clock)
         self._creation = trio.Lock()  # one attempt to create the topic at a time
+        self._complaints = Complaints(trio.current_time)
         self._partition_count = 0  # 0: not known yet
         self._partitions: dict[str, int] = {}  # of groups, computed before
 
@@ -113,13 +116,18 @@ class GroupCoordinator:
             if name == CONSUMER_OFFSETS:
                 self._partition_count = 0
                 self._partitions.clear()
-            for slot in self._runtime.loaded_slots():
-                result = slot.shard.decide_topic_deleted(name, topic_id, self._runtime.now())
-                self._runtime.apply_in_parts(slot, result)
+            for slot in self._runtime.slots():
+                self._runtime.forget_topic(slot, name, topic_id)
 
-    async def wait_loaded(self) -> None:
-        """Until all partitions that this broker was elected for by now are loaded and serve."""
-        await self._runtime.wait_all_loaded()
+    async def wait_loaded(self, bytes_max: int | None = None) -> None:
+        """Until of the partitions that this broker was elected for by now the smallest are loaded
+        and serve, up to so many bytes; all of them with None.
+        """
+        await self._runtime.wait_loaded(bytes_max)
+
+    def begin_large_loads(self) -> None:
+        """Clients are served: what is large is loaded beside them."""
+        self._runtime.begin_large_loads()
 
     def shutdown(self) -> None:
         """This broker stops: who waits for a rebalance is sent to look for another coordinator."""
@@ -142,7 +150,8 @@ class GroupCoordinator:
         return index
 
     async def find(self, group_id: str) -> tuple[ErrorCode, int]:
-        """The broker that coordinates a group. If that is this one, it serves the group by now.
+        """The broker that coordinates a group. If that is this one, it serves the group by now, or
+        has much to load first.
 
         Creates __consumer_offsets on first use. COORDINATOR_NOT_AVAILABLE if that takes too long.
         """
@@ -152,7 +161,8 @@ class GroupCoordinator:
                     try:
                         await self._ensure_topic(CONSUMER_OFFSETS)
                     except RequestError as error:
-                        log.warning("%s cannot be created: %s", CONSUMER_OFFSETS, error)
+                        if self._complaints.is_news(str(error)):
+                            log.warning("%s cannot be created: %s", CONSUMER_OFFSETS, error)
                         return ErrorCode.COORDINATOR_NOT_AVAILABLE, NO_LEADER
             index = self.partition_for(group_id)
             topic = self._image.topics.get(CONSUMER_OFFSETS)
@@ -160,7 +170,7 @@ class GroupCoordinator:
             if partition is None or partition.leader == NO_LEADER:
                 return ErrorCode.COORDINATOR_NOT_AVAILABLE, NO_LEADER
             if partition.leader == self._node_id:
-                await self._runtime.wait_loaded(index)
+                await self._runtime.wait_elected(index)
             return ErrorCode.NONE, partition.leader
         return ErrorCode.COORDINATOR_NOT_AVAILABLE, NO_LEADER
 
@@ -281,17 +291,30 @@ class GroupCoordinator:
     async def describe_groups(self, group_ids: list[str], api_version: int) -> list[DescribedGroup]:
         """Partition by partition, as Kafka answers."""
         described = []
-        for index, ids in self._by_partition(group_ids):
-            slot = self._runtime.slot(index)
-            if isinstance(slot, Slot) and not slot.is_settled:
-                error = await self._runtime.settle(slot)
-                slot = self._runtime.slot(index) if error is ErrorCode.NONE else error
+        by_partition, failed = self._by_partition(group_ids)
+        for index, ids in by_partition:
+            slot = await self._settled_slot(index)
             for group_id in ids:
                 if isinstance(slot, ErrorCode):
                     described.append(DescribedGroup(group_id=group_id, error_code=slot))
-                else:
+                    continue
+                try:
                     described.append(slot.shard.describe(group_id, api_version))
+                except Exception as error:
+                    failed[group_id] = refusal(error, f"DescribeGroups of {group_id!r}").code
+        described += [DescribedGroup(group_id=id_, error_code=code) for id_, code in failed.items()]
         return described
+
+    async def _settled_slot(self, index: int) -> Slot | ErrorCode:
+        """The partition, once what its state knows is committed."""
+        try:
+            slot = self._runtime.slot(index)
+            if isinstance(slot, ErrorCode) or slot.is_settled:
+                return slot
+            error = await self._runtime.settle(slot)
+            return self._runtime.slot(index) if error is ErrorCode.NONE else error
+        except Exception as failure:
+            return refusal(failure, f"DescribeGroups in {CONSUMER_OFFSETS}-{index}").code
 
     async def list_groups(self, states: list[str], types: list[str]) -> ListGroupsResponse:
         """Of this broker's partitions. Filters are case-insensitive, empty ones let all through."""
@@ -317,27 +340,44 @@ class GroupCoordinator:
         once.
         """
         decided: list[tuple[Slot | None, list[DeletableGroupResult]]] = []
-        for index, unordered in self._by_partition(list(dict.fromkeys(group_ids))):
+        by_partition, failed = self._by_partition(list(dict.fromkeys(group_ids)))
+        for index, unordered in by_partition:
             ids = hash_map_order(unordered, string_hash)
-            slot = self._runtime.slot(index)
-            if isinstance(slot, ErrorCode):
-                decided.append((None, _deletions_failed(ids, slot)))
-                continue
-            result = slot.shard.decide_delete_groups(ids, self._runtime.now())
-            error = self._runtime.apply(slot, result)
-            if error is not ErrorCode.NONE or result.response is None:
-                decided.append((None, _deletions_failed(ids, error)))
-            else:
-                decided.append((slot, result.response))
+            try:
+                decided.append(self._delete_in(index, ids))
+            except Exception as failure:
+                code = refusal(failure, f"DeleteGroups in {CONSUMER_OFFSETS}-{index}").code
+                decided.append((None, _deletions_failed(ids, code)))
+        for group_id, code in failed.items():
+            decided.append((None, _deletions_failed([group_id], code)))
         return self._settle_deletions(decided)
+
+    def _delete_in(
+        self, index: int, ids: list[str]
+    ) -> tuple[Slot | None, list[DeletableGroupResult]]:
+        """Of one partition: the results, and what they wait for."""
+        slot = self._runtime.slot(index)
+        if isinstance(slot, ErrorCode):
+            return None, _deletions_failed(ids, slot)
+        result = slot.shard.decide_delete_groups(ids, self._runtime.now())
+        error = self._runtime.apply(slot, result)
+        if error is not ErrorCode.NONE or result.response is None:
+            return None, _deletions_failed(ids, error)
+        return slot, result.response
 
     async def _settle_deletions(
         self, decided: list[tuple[Slot | None, list[DeletableGroupResult]]]
     ) -> list[DeletableGroupResult]:
         results = []
         for slot, deletions in decided:
-            if slot is not None and not slot.is_settled:
-                error = await self._runtime.settle(slot)
+            if slot is not None:
+                error = ErrorCode.NONE
+                try:
+                    if not slot.is_settled:
+                        error = await self._runtime.settle(slot)
+                except Exception as failure:
+                    what = f"DeleteGroups in {CONSUMER_OFFSETS}-{slot.index}"
+                    error = refusal(failure, what).code
                 if error is not ErrorCode.NONE:
                     deletions = _deletions_failed([d.group_id for d in deletions], error)
             results += deletions
@@ -345,13 +385,21 @@ class GroupCoordinator:
 
     # --- inside
 
-    def _by_partition(self, group_ids: list[str]) -> list[tuple[int, list[str]]]:
-        """The ids of each partition, in the order of Kafka's map from TopicPartition."""
+    def _by_partition(
+        self, group_ids: list[str]
+    ) -> tuple[list[tuple[int, list[str]]], dict[str, ErrorCode]]:
+        """The ids of each partition, in the order of Kafka's map from TopicPartition; and those
+        whose partition cannot be told.
+        """
         ids: dict[int, list[str]] = {}
+        failed: dict[str, ErrorCode] = {}
         for group_id in group_ids:
-            ids.setdefault(self.partition_for(group_id), []).append(group_id)
+            try:
+                ids.setdefault(self.partition_for(group_id), []).append(group_id)
+            except Exception as error:
+                failed[group_id] = refusal(error, f"the partition of group {group_id!r}").code
         order = hash_map_order(ids, partial(topic_partition_hash, CONSUMER_OFFSETS))
-        return [(index, ids[index]) for index in order]
+        return [(index, ids[index]) for index in order], failed
 
     def _slot(self, group_id: str) -> Slot | ErrorCode:
         return self._runtime.slot(self.partition_for(group_id))

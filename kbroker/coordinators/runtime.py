@@ -10,41 +10,44 @@ from __future__ import annotations
 
 import logging
 import math
-from collections import Counter, deque
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from collections import Counter
+from typing import TYPE_CHECKING, Any, Final
 
 import trio
 
+from kbroker.complaints import Complaints
 from kbroker.errors import code_of
-from kbroker.storage import batch as record_batch
+from kbroker.partitions.turns import TimedTurn
 from kbroker.storage.builder import NewRecord, build_batch
 from kbroker.storage.compression import Codec
-from kbroker.storage.errors import InvalidRecord, StorageError
-from kbroker.wire.errors import EncodeError, ErrorCode, ProtocolError, RequestError
+from kbroker.storage.errors import DiskError, OutOfDescriptors, StorageError
+from kbroker.wire.errors import EncodeError, ErrorCode, RequestError
 
 from .group import records as group_records
 from .group.records import GroupStored
+from .group.replay import GroupReplay, UnreadableValue, count_skipped
 from .group.result import Now, Parked, ParkedT
 from .group.shard import GroupShard
 from .group.timers import NEVER, Timers
 from .internal_topics import CONSUMER_OFFSETS
+from .loading import TURN_S, Load
+from .slots import LoadQueue, Slot
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from kbroker.clock import Clock
     from kbroker.config import BrokerConfig
-    from kbroker.storage.batch import BatchHeader
 
     from .group.records import Record
     from .group.result import Committed, Result
+    from .loading import Loaded
+    from .slots import OffsetsPartition
 
 log = logging.getLogger("kbroker.groups")
 
-NOTHING_WRITTEN: Final = -1
-LOAD_STEP_BYTES_MAX: Final = 256 * 1024  # replayed before others get their turn
+# What takes some tens of milliseconds to load: clients are not sent away for it.
+SMALL_LOAD_BYTES: Final = 4 << 20
+RETRY_S: Final = 1.0  # a load that got no descriptor for the log's file
 RECORDS_PER_BATCH_MAX: Final = 1000  # of decisions that need not be written as a whole
-REASONS_NAMED_MAX: Final = 32  # to skip a record, in the one line that a load logs
 
 # What became of a write, as clients of a coordinator are told
 # (CoordinatorOperationExceptionHelper).
@@ -55,32 +58,6 @@ _COORDINATOR_ERRORS: Final = {
     ErrorCode.NOT_LEADER_OR_FOLLOWER: ErrorCode.NOT_COORDINATOR,
     ErrorCode.KAFKA_STORAGE_ERROR: ErrorCode.NOT_COORDINATOR,
 }
-
-
-class OffsetsPartition(Protocol):
-    """What a coordinator needs of a partition that this broker leads."""
-
-    @property
-    def log_start_offset(self) -> int: ...
-
-    @property
-    def log_end_offset(self) -> int: ...
-
-    def batches(self, from_offset: int, end_offset: int) -> Iterator[memoryview]:
-        """Raw batches, one at a time."""
-        ...
-
-    def append_local(self, batch: bytearray | memoryview, now_ms: int) -> int:
-        """Append one batch; its last offset. RequestError or StorageError: nothing was written."""
-        ...
-
-    def is_committed(self, last_offset: int) -> bool:
-        """Whether last_offset lies below the high watermark."""
-        ...
-
-    async def wait_committed(self, last_offset: int) -> None:
-        """Until it does; RequestError when it no longer can."""
-        ...
 
 
 class Waiter(Parked[ParkedT]):
@@ -102,29 +79,6 @@ class Waiter(Parked[ParkedT]):
         return self.response
 
 
-class Slot:
-    """One partition that this broker coordinates, from election to resignation."""
-
-    __slots__ = ("index", "last_written", "leader_epoch", "loaded", "partition", "shard")
-
-    def __init__(
-        self, index: int, partition: OffsetsPartition, leader_epoch: int, shard: GroupShard
-    ) -> None:
-        self.index = index
-        self.partition = partition
-        self.leader_epoch = leader_epoch
-        self.shard = shard
-        self.loaded = trio.Event()
-        self.last_written = NOTHING_WRITTEN
-
-    @property
-    def is_settled(self) -> bool:
-        """Whether all that its state knows is committed, so that it can be told."""
-        return self.last_written == NOTHING_WRITTEN or self.partition.is_committed(
-            self.last_written
-        )
-
-
 class GroupRuntime:
     """All partitions this broker coordinates; their timers; loading and unloading."""
 
@@ -133,12 +87,17 @@ class GroupRuntime:
         self._clock = clock
         self._timers = Timers()
         self._slots: dict[int, Slot] = {}
-        self._to_load: deque[Slot] = deque()
-        self._load_wanted = trio.Event()
+        # Two, so that no small partition waits for a large one.
+        self._small_loads = LoadQueue()
+        self._large_loads = LoadQueue()
+        self._large_may_begin = trio.Event()
+        self._skipped: Counter[str] = Counter()  # records that no load could use, by reason
+        self._told: Counter[str] = Counter()
         self._elected = trio.Event()  # replaced at every election
         self._timers_changed = trio.Event()
         self._sleeps_until_ms = NEVER
         self._nursery: trio.Nursery | None = None
+        self._complaints = Complaints(trio.current_time)
 
     def now(self) -> Now:
         # Rounded: a deadline in whole milliseconds must be over when Trio says so.
@@ -149,17 +108,20 @@ class GroupRuntime:
         slot = self._slots.get(index)
         if slot is None:
             return ErrorCode.NOT_COORDINATOR
-        return slot if slot.loaded.is_set() else ErrorCode.COORDINATOR_LOAD_IN_PROGRESS
+        if slot.error is ErrorCode.NONE:
+            return slot
+        slot.is_wanted = True
+        return slot.error
 
     def slots(self) -> list[Slot]:
         return list(self._slots.values())
 
     def loaded_slots(self) -> list[Slot]:
-        return [slot for slot in self._slots.values() if slot.loaded.is_set()]
+        return [slot for slot in self._slots.values() if slot.error is ErrorCode.NONE]
 
     @property
     def is_loading(self) -> bool:
-        return any(not slot.loaded.is_set() for slot in self._slots.values())
+        return any(slot.is_loading for slot in self._slots.values())
 
     # --- elections
 
@@ -172,38 +134,75 @@ class GroupRuntime:
             if current.leader_epoch >= leader_epoch:
                 return
             self.on_resigned(index)
-        shard = GroupShard(index, self._config, self._timers)
-        slot = self._slots[index] = Slot(index, partition, leader_epoch, shard)
+        slot = self._slots[index] = Slot(index, partition, leader_epoch, self._new_shard(index))
         if partition.log_start_offset == partition.log_end_offset:
-            self._finish_load(slot)
+            self._serve(slot)
         else:
-            self._to_load.append(slot)
-            self._load_wanted.set()
+            try:
+                slot.load_bytes = partition.log_size
+            except StorageError as error:
+                log.debug("%s: %s", slot, error)  # the load will meet it too
+            is_small = slot.load_bytes <= SMALL_LOAD_BYTES
+            (self._small_loads if is_small else self._large_loads).put(slot)
         self._elected.set()
         self._elected = trio.Event()
 
     def on_resigned(self, index: int) -> None:
         """Another broker leads now: forget everything, and send those who wait to look for it."""
         slot = self._slots.pop(index, None)
-        if slot is not None:
-            slot.loaded.set()
+        if slot is None:
+            return
+        is_served = slot.error is ErrorCode.NONE
+        slot.loading.cancel()
+        slot.end_load(ErrorCode.NOT_COORDINATOR)
+        if is_served:
             self._answer(slot.shard.on_unloaded(self.now()))
 
-    async def wait_loaded(self, index: int) -> None:
-        """Until this broker coordinates the partition and has loaded it."""
+    async def wait_elected(self, index: int) -> None:
+        """Until this broker coordinates the partition, and has loaded it if that takes no time to
+        speak of.
+        """
         while True:
             slot = self._slots.get(index)
             if slot is None:
                 await self._elected.wait()
-            elif slot.loaded.is_set():
-                return
+            elif slot.is_loading and slot.load_bytes <= SMALL_LOAD_BYTES:
+                await slot.load_over.wait()
             else:
-                await slot.loaded.wait()
+                return
 
-    async def wait_all_loaded(self) -> None:
-        """Until nothing that this broker coordinates is being loaded."""
-        for slot in list(self._slots.values()):
-            await slot.loaded.wait()
+    async def wait_loaded(self, bytes_max: int | None) -> None:
+        """Until of what this broker coordinates now the smallest is loaded, up to so many bytes;
+        all of it with None.
+        """
+        bytes_loaded = 0
+        for slot in sorted(self._slots.values(), key=lambda slot: slot.load_bytes):
+            bytes_loaded += slot.load_bytes
+            if bytes_max is not None and bytes_loaded > bytes_max:
+                return
+            await slot.load_over.wait()
+
+    def begin_large_loads(self) -> None:
+        """From now on large partitions are loaded too: the start is over, and is not held up."""
+        self._large_may_begin.set()
+
+    def forget_topic(self, slot: Slot, name: str, topic_id: bytes) -> None:
+        """A topic is deleted; where that is loaded only later, so that nothing of it comes back."""
+        if slot.is_loading:
+            slot.deleted_topics.append((name, topic_id))
+        elif slot.error is ErrorCode.NONE:
+            result = slot.shard.decide_topic_deleted(name, topic_id, self.now())
+            self.apply_in_parts(slot, result)
+
+    def _new_shard(self, index: int) -> GroupShard:
+        return GroupShard(index, self._config, self._timers)
+
+    def _serve(self, slot: Slot) -> None:
+        slot.end_load(ErrorCode.NONE)
+        self.apply(slot, slot.shard.on_loaded(self.now()))
+        for name, topic_id in slot.deleted_topics:
+            self.forget_topic(slot, name, topic_id)
+        slot.deleted_topics.clear()
 
     # --- decisions
 
@@ -269,7 +268,11 @@ class GroupRuntime:
             batch = bytearray(build_batch(encoded, codec=codec))
             last_offset = slot.partition.append_local(batch, wall_ms)
         except (RequestError, StorageError, EncodeError) as error:
-            log.warning("__consumer_offsets-%d: a decision is not written: %s", slot.index, error)
+            # Of the disk the partition has told.
+            if not isinstance(error, DiskError) and self._complaints.is_news(
+                (slot.index, str(error))
+            ):
+                log.warning("%s: no decision is written: %s", slot, error)
             return _coordinator_error(error)
         slot.last_written = last_offset
         for offset, record in enumerate(records, last_offset - len(records) + 1):
@@ -290,7 +293,8 @@ class GroupRuntime:
         """Load what is elected and let time pass, until cancelled."""
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
-            nursery.start_soon(self._run_loads)
+            nursery.start_soon(self._run_loads, self._small_loads)
+            nursery.start_soon(self._run_large_loads)
             nursery.start_soon(self._run_timers)
             task_status.started()
 
@@ -316,7 +320,7 @@ class GroupRuntime:
                 raise
             except Exception:
                 # One group's trouble is not every other's.
-                log.exception("__consumer_offsets-%d: %s failed", slot.index, deadline.event)
+                log.exception("%s: %s failed", slot, deadline.event)
                 continue
             if result.then is not None or len(result.records) <= RECORDS_PER_BATCH_MAX:
                 self.apply(slot, result)
@@ -333,97 +337,83 @@ class GroupRuntime:
             if self.apply(slot, result) is not ErrorCode.NONE:
                 return
 
-    async def _run_loads(self) -> None:
-        told: Counter[str] = Counter()
+    async def _run_large_loads(self) -> None:
+        await self._large_may_begin.wait()
+        await self._run_loads(self._large_loads)
+
+    async def _run_loads(self, queue: LoadQueue) -> None:
+        turn = TimedTurn(TURN_S)
         while True:
-            await self._load_wanted.wait()
-            self._load_wanted = trio.Event()
-            skipped: Counter[str] = Counter()
-            while self._to_load:
-                await self._load(self._to_load.popleft(), skipped)
-            if skipped and skipped != told:  # every election loads the same again
-                told = skipped
-                log.warning(
-                    "%s: %d records are not served and stay as they are: %s",
-                    CONSUMER_OFFSETS,
-                    skipped.total(),
-                    ", ".join(f"{reason} ({count})" for reason, count in skipped.items()),
-                )
+            slot = await queue.next()
+            with slot.loading:
+                await self._load(slot, turn)
+            if not self.is_loading:
+                self._tell_skipped()
+            await turn.next()
 
-    async def _load(self, slot: Slot, skipped: Counter[str]) -> None:
-        start_offset, end_offset = slot.partition.log_start_offset, slot.partition.log_end_offset
+    async def _load(self, slot: Slot, turn: TimedTurn) -> None:
+        """Ends when the partition serves or cannot; or is cancelled, when this broker resigns."""
+        await trio.lowlevel.checkpoint_if_cancelled()
+        began = trio.current_time()
         try:
-            await self._replay_log(slot, start_offset, end_offset, skipped)
-        except StorageError as error:
-            # As in Kafka, its groups have no coordinator then.
-            log.error("__consumer_offsets-%d cannot be loaded: %s", slot.index, error)
-            if self._slots.get(slot.index) is slot:
-                self.on_resigned(slot.index)
-            return
-        slot.last_written = end_offset - 1
-        if self._slots.get(slot.index) is slot:
-            log.info(
-                "__consumer_offsets-%d: loaded %d groups from offsets %d to %d",
-                slot.index,
-                len(slot.shard.groups),
-                start_offset,
-                end_offset,
+            loaded = await self._replay_log(slot, turn)
+        except AssertionError:
+            raise
+        except Exception as error:
+            # As in Kafka, its groups have no coordinator until the next election.
+            log.error(
+                "%s cannot be loaded: %s", slot, error, exc_info=not isinstance(error, StorageError)
             )
-            self._finish_load(slot)
+            if isinstance(error, DiskError):
+                slot.partition.note_unreadable(error)
+            slot.shard = self._new_shard(slot.index)
+            slot.end_load(ErrorCode.NOT_COORDINATOR)
+            return
+        slot.last_written = loaded.end_offset - 1
+        log.info(
+            "%s: loaded %d groups from offsets %d to %d (%d records, %d bytes) in %d ms",
+            slot,
+            len(slot.shard.groups),
+            loaded.start_offset,
+            loaded.end_offset,
+            loaded.record_count,
+            loaded.byte_count,
+            round((trio.current_time() - began) * 1000),
+        )
+        self._serve(slot)
 
-    async def _replay_log(
-        self, slot: Slot, start_offset: int, end_offset: int, skipped: Counter[str]
-    ) -> None:
+    async def _replay_log(self, slot: Slot, turn: TimedTurn) -> Loaded:
         """Records that cannot be read, or are none of ours, are counted and left where they are."""
-        step_bytes_max = min(self._config.offsets_load_buffer_size, LOAD_STEP_BYTES_MAX)
-        step_bytes = 0
-        for batch in slot.partition.batches(start_offset, end_offset):
-            if self._slots.get(slot.index) is not slot:
-                return
-            header = record_batch.BatchHeader(batch)
+        replay = GroupReplay(slot.shard)
+        try:
+            loaded = await self._run_load(slot, replay, turn)
+        except UnreadableValue:
+            slot.shard = self._new_shard(slot.index)
+            replay = GroupReplay(slot.shard, keeps_latest=False)
+            loaded = await self._run_load(slot, replay, turn)
+        for reason, count in replay.skipped.items():
+            count_skipped(self._skipped, reason, count)
+        return loaded
+
+    async def _run_load(self, slot: Slot, replay: GroupReplay, turn: TimedTurn) -> Loaded:
+        load = Load(str(slot), slot.partition, replay, self._config.offsets_load_buffer_size)
+        while True:
             try:
-                _replay_batch(slot.shard, header, batch, skipped)
-            except InvalidRecord as error:
-                log.error(
-                    "__consumer_offsets-%d: the batch at %d is left out: %s",
-                    slot.index,
-                    header.base_offset,
-                    error,
-                )
-            step_bytes += len(batch)
-            if step_bytes >= step_bytes_max:
-                step_bytes = 0
-                await trio.lowlevel.checkpoint()
+                return await load.run(turn)
+            except OutOfDescriptors as error:
+                slot.partition.note_unreadable(error)
+                await trio.sleep(RETRY_S)
 
-    def _finish_load(self, slot: Slot) -> None:
-        slot.loaded.set()
-        self.apply(slot, slot.shard.on_loaded(self.now()))
-
-
-def _replay_batch(
-    shard: GroupShard, header: BatchHeader, batch: memoryview, skipped: Counter[str]
-) -> None:
-    """Raises InvalidRecord. `skipped` counts what is none of ours, by reason: the first few."""
-    if header.is_control:
-        for record in record_batch.records(batch, header):
-            kind = record_batch.control_type(record.key)
-            if kind in (record_batch.ControlType.COMMIT, record_batch.ControlType.ABORT):
-                is_commit = kind is record_batch.ControlType.COMMIT
-                shard.end_transaction(header.producer_id, is_commit=is_commit)
-        return
-    for record in record_batch.records(batch, header):
-        reason = "without a key"
-        if record.key is not None:
-            try:
-                decoded = group_records.decode(record.key, record.value)
-            except (group_records.UnknownRecord, ProtocolError) as error:
-                reason = str(error)
-            else:
-                shard.replay(decoded, record.offset, header.producer_id)
-                continue
-        if reason not in skipped and len(skipped) >= REASONS_NAMED_MAX:
-            reason = "others"
-        skipped[reason] += 1
+    def _tell_skipped(self) -> None:
+        skipped, self._skipped = self._skipped, Counter()
+        if skipped and skipped != self._told:  # every election loads the same again
+            self._told = skipped
+            log.warning(
+                "%s: %d records are not served and stay as they are: %s",
+                CONSUMER_OFFSETS,
+                skipped.total(),
+                ", ".join(f"{reason} ({count})" for reason, count in skipped.items()),
+            )
 
 
 def _coordinator_error(error: RequestError | StorageError | EncodeError) -> ErrorCode:

@@ -10,6 +10,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from kbroker.controller.state.configs import check_values
+from kbroker.errors import refusal
 from kbroker.handlers.incremental_alter_configs import UNEXPECTED_BROKER, check_node
 from kbroker.wire.codes import ResourceType
 from kbroker.wire.errors import ErrorCode, RequestError
@@ -42,27 +43,41 @@ async def handle(request: AlterConfigsRequest, ctx: RequestContext) -> AlterConf
             check_values(resource.configs)
             if resource.resource_type == ResourceType.BROKER and resource.resource_name:
                 check_node(resource.resource_name, ctx.services.node_id, UNEXPECTED_BROKER)
-        except RequestError as error:
-            answers.append(
-                AlterConfigsResourceResponse(
-                    error_code=error.code,
-                    error_message=error.message,
-                    resource_type=resource.resource_type,
-                    resource_name=resource.resource_name,
-                )
-            )
+        except Exception as error:
+            refused = refusal(error, f"AlterConfigs of {resource.resource_name!r}")
+            answers.append(_answer(resource, refused))
         else:
             answers.append(None)
             rest.append(resource)
     decided: list[AlterConfigsResourceResponse] = []
     if rest:
-        response = await ctx.services.controller.send(
-            AlterConfigsRequest(resources=rest, validate_only=request.validate_only)
+        decided = await _decide(
+            AlterConfigsRequest(resources=rest, validate_only=request.validate_only), ctx
         )
-        assert isinstance(response, AlterConfigsResponse)
-        decided = response.responses
     assert len(decided) == len(rest), "the controller answers for each resource"
     others = iter(decided)
     return AlterConfigsResponse(
         responses=[next(others) if each is None else each for each in answers]
+    )
+
+
+async def _decide(
+    request: AlterConfigsRequest, ctx: RequestContext
+) -> list[AlterConfigsResourceResponse]:
+    """The controller's answers; if it refuses the whole, that for each resource that it got."""
+    try:
+        response = await ctx.services.controller.send(request)
+        assert isinstance(response, AlterConfigsResponse)
+        return response.responses
+    except Exception as error:
+        refused = refusal(error, "AlterConfigs by the controller")
+        return [_answer(each, refused) for each in request.resources]
+
+
+def _answer(resource: AlterConfigsResource, refused: RequestError) -> AlterConfigsResourceResponse:
+    return AlterConfigsResourceResponse(
+        error_code=refused.code,
+        error_message=refused.message,
+        resource_type=resource.resource_type,
+        resource_name=resource.resource_name,
     )

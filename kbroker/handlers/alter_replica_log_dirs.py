@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final
 
+from kbroker.errors import refusal
 from kbroker.partitions.log_store import OfflineLogDir, UnknownLogDir
 from kbroker.storage.errors import StorageError
 from kbroker.wire.errors import ErrorCode, RequestError
@@ -43,7 +44,8 @@ def handle(request: AlterReplicaLogDirsRequest, ctx: RequestContext) -> AlterRep
         error = ErrorCode.NONE
         try:
             _alter(topic_name, index, path, ctx.services)
-        except RequestError as refused:
+        except Exception as failure:
+            refused = refusal(failure, f"AlterReplicaLogDirs of {topic_name}-{index}")
             error = refused.code
             log.info("%s-%d does not move to %s: %s", topic_name, index, path, refused)
         result = results.setdefault(

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from kbroker.errors import code_of
-from kbroker.storage.errors import StorageError
+from kbroker.errors import refusal
 from kbroker.topic_names import INTERNAL_TOPICS
 from kbroker.wire.errors import ErrorCode, RequestError
 from kbroker.wire.messages.delete_records import (
@@ -47,10 +46,9 @@ def _answer(
 ) -> DeleteRecordsPartitionResult:
     try:
         low_watermark, code = _delete(topic, index, offset, ctx), ErrorCode.NONE
-    except RequestError as error:
-        low_watermark, code = UNKNOWN_LOW_WATERMARK, error.code
-    except StorageError as error:
-        low_watermark, code = UNKNOWN_LOW_WATERMARK, code_of(error)
+    except Exception as error:
+        low_watermark = UNKNOWN_LOW_WATERMARK
+        code = refusal(error, f"DeleteRecords of {topic}-{index}").code
     return DeleteRecordsPartitionResult(
         partition_index=index, low_watermark=low_watermark, error_code=code
     )

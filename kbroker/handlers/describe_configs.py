@@ -20,6 +20,7 @@ from kbroker.config.describe import (
     describe_topic,
 )
 from kbroker.config.values import ConfigType, java_integer
+from kbroker.errors import refusal
 from kbroker.topic_names import name_problem
 from kbroker.wire.codes import ConfigSource, ResourceType
 from kbroker.wire.errors import ErrorCode, RequestError
@@ -75,9 +76,11 @@ def _describe(
         describe = _DESCRIBE[resource.resource_type]
         for entry in describe(resource.resource_name, wanted, ctx.services):
             result.configs.append(_result(entry, request))
-    except RequestError as error:
-        result.error_code = error.code
-        result.error_message = error.message
+    except Exception as error:
+        refused = refusal(error, f"DescribeConfigs of {resource.resource_name!r}")
+        result.error_code = refused.code
+        result.error_message = refused.message
+        result.configs.clear()
     return result
 
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
+from kbroker.errors import refusal
 from kbroker.partitions.log_store import METADATA_TOPIC
-from kbroker.storage.errors import DiskError
 from kbroker.wire.errors import ErrorCode
 from kbroker.wire.messages.describe_log_dirs import (
     DescribeLogDirsPartition,
@@ -56,18 +56,20 @@ async def _describe(
     path = _path(directory)
     try:
         total_bytes, usable_bytes = await trio.to_thread.run_sync(directory.space)
-    except DiskError:
-        return DescribeLogDirsResult(error_code=ErrorCode.KAFKA_STORAGE_ERROR, log_dir=path)
-    broker = services.image.brokers.get(services.node_id)
-    cordoned = () if broker is None else broker.cordoned_log_dirs or ()
-    meta = directory.meta
-    return DescribeLogDirsResult(
-        log_dir=path,
-        topics=_topics(directory, wanted, services),
-        total_bytes=total_bytes,
-        usable_bytes=usable_bytes,
-        is_cordoned=meta is not None and meta.directory_id in cordoned,
-    )
+        broker = services.image.brokers.get(services.node_id)
+        cordoned = () if broker is None else broker.cordoned_log_dirs or ()
+        meta = directory.meta
+        return DescribeLogDirsResult(
+            log_dir=path,
+            topics=_topics(directory, wanted, services),
+            total_bytes=total_bytes,
+            usable_bytes=usable_bytes,
+            is_cordoned=meta is not None and meta.directory_id in cordoned,
+        )
+    except Exception as error:
+        return DescribeLogDirsResult(
+            error_code=refusal(error, f"DescribeLogDirs of {path}").code, log_dir=path
+        )
 
 
 def _path(directory: LogDir) -> str:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kbroker.errors import code_of
-from kbroker.storage.errors import StorageError
+from kbroker.errors import refusal
 from kbroker.topic_names import name_problem
-from kbroker.wire.errors import ErrorCode, RequestError
+from kbroker.wire.errors import ErrorCode
 from kbroker.wire.messages.describe_producers import (
     DescribeProducersResponse,
     PartitionResponse,
@@ -40,7 +39,10 @@ def handle(request: DescribeProducersRequest, ctx: RequestContext) -> DescribePr
 
 
 def _topic_error(name: str, ctx: RequestContext) -> tuple[ErrorCode, str | None]:
-    problem = name_problem(name)
+    try:
+        problem = name_problem(name)
+    except Exception as error:
+        return refusal(error, f"DescribeProducers of {name}").code, None
     if problem is not None:
         return ErrorCode.INVALID_TOPIC_EXCEPTION, problem
     if name not in ctx.services.image.topics:
@@ -54,12 +56,9 @@ def _partition(topic: str, index: int, ctx: RequestContext) -> PartitionResponse
     answer = PartitionResponse(partition_index=index)
     try:
         entries = ctx.services.partitions.leader(topic, index).log.producers.producers
-    except RequestError as error:
-        answer.error_code = error.code
-    except StorageError as error:
-        answer.error_code = code_of(error)
-    else:
         answer.active_producers = [_state(entry) for entry in entries.values()]
+    except Exception as error:
+        answer.error_code = refusal(error, f"DescribeProducers of {topic}-{index}").code
     return answer
 
 

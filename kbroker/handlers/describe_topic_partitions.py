@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from kbroker.authorized_operations import TOPIC_OPERATIONS
 from kbroker.cluster_view import NO_NODE, ClusterView
+from kbroker.errors import refusal
 from kbroker.topic_names import INTERNAL_TOPICS, name_problem
 from kbroker.wire.errors import ErrorCode, RequestError
 from kbroker.wire.messages.describe_topic_partitions import (
@@ -21,7 +22,9 @@ from kbroker.wire.messages.describe_topic_partitions import (
 )
 
 if TYPE_CHECKING:
-    from kbroker.controller.image import PartitionImage
+    from collections.abc import Iterable
+
+    from kbroker.controller.image import PartitionImage, TopicImage
     from kbroker.services import RequestContext
 
 
@@ -59,20 +62,12 @@ def handle(
             break
         topic = image.topics.get(name)
         if topic is None:
-            response.topics.append(_unknown(name))
+            response.topics.append(_described(name, None, range(0), view))
             continue
         start = cursor.partition_index if cursor is not None and name == start_name else 0
         count = len(topic.partitions)
         end = min(count, start + remaining)
-        response.topics.append(
-            DescribeTopicPartitionsResponseTopic(
-                name=name,
-                topic_id=topic.topic_id,
-                is_internal=name in INTERNAL_TOPICS,
-                partitions=[_partition(i, topic.partitions[i], view) for i in range(start, end)],
-                topic_authorized_operations=TOPIC_OPERATIONS,
-            )
-        )
+        response.topics.append(_described(name, topic, range(start, end), view))
         if end < count:
             response.next_cursor = DescribeTopicPartitionsResponseCursor(
                 topic_name=name, partition_index=end
@@ -80,6 +75,28 @@ def handle(
             break
         remaining -= max(end - start, 0)
     return response
+
+
+def _described(
+    name: str, topic: TopicImage | None, indexes: Iterable[int], view: ClusterView
+) -> DescribeTopicPartitionsResponseTopic:
+    try:
+        return _unknown(name) if topic is None else _known(topic, indexes, view)
+    except Exception as error:
+        code = refusal(error, f"DescribeTopicPartitions of {name}").code
+        return DescribeTopicPartitionsResponseTopic(name=name, error_code=code)
+
+
+def _known(
+    topic: TopicImage, indexes: Iterable[int], view: ClusterView
+) -> DescribeTopicPartitionsResponseTopic:
+    return DescribeTopicPartitionsResponseTopic(
+        name=topic.name,
+        topic_id=topic.topic_id,
+        is_internal=topic.name in INTERNAL_TOPICS,
+        partitions=[_partition(i, topic.partitions[i], view) for i in indexes],
+        topic_authorized_operations=TOPIC_OPERATIONS,
+    )
 
 
 def _unknown(name: str) -> DescribeTopicPartitionsResponseTopic:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from kbroker.errors import code_of
+from kbroker.errors import code_of, refusal
 from kbroker.partitions.fetch_sessions import FetchContext, FetchPartition, FetchSession
 from kbroker.storage.errors import OffsetOutOfRange, StorageError
 from kbroker.wire.errors import ErrorCode, RequestError
@@ -85,9 +85,9 @@ async def _wait(
     waiter = _Waiter(reader.bytes_min - reader.bytes_read)
     with trio.move_on_at(deadline):
         while True:
-            for partition in reader.waitable:
-                partition.add_waiter(waiter)
             try:
+                for partition in reader.waitable:
+                    partition.add_waiter(waiter)
                 await waiter.event.wait()
             finally:
                 for partition in reader.waitable:
@@ -184,6 +184,10 @@ class _Reader:
                 assert partition is not None
                 partition.note_unreadable(error)
                 answer = self._failure(want, code_of(error), None)
+            except Exception as error:
+                self.failed = True
+                refused = refusal(error, f"Fetch from {want.topic}-{want.index}")
+                answer = self._failure(want, refused.code, None)
             else:
                 self.waitable.append(partition)
                 size = len(answer.records) if answer.records is not None else 0

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from kbroker.errors import refusal
 from kbroker.wire.errors import ErrorCode
 from kbroker.wire.messages.find_coordinator import (
     Coordinator,
@@ -55,10 +56,13 @@ async def _find(
 ) -> tuple[ErrorCode, tuple[int, str, int]]:
     if key_type != GROUP:
         return ErrorCode.INVALID_REQUEST, NO_NODE
-    error, leader = await ctx.services.groups.find(key)
-    if error is not ErrorCode.NONE:
-        return error, NO_NODE
-    endpoint = ctx.services.endpoint(leader, ctx.connection)
+    try:
+        error, leader = await ctx.services.groups.find(key)
+        if error is not ErrorCode.NONE:
+            return error, NO_NODE
+        endpoint = ctx.services.endpoint(leader, ctx.connection)
+    except Exception as failure:
+        return refusal(failure, f"FindCoordinator of group {key!r}").code, NO_NODE
     if endpoint is None:
         return ErrorCode.COORDINATOR_NOT_AVAILABLE, NO_NODE
     host, port, _ = endpoint

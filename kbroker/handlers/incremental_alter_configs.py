@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from kbroker.config.values import java_integer
 from kbroker.controller.state.configs import check_changes
+from kbroker.errors import refusal
 from kbroker.wire.codes import ConfigOperation, ResourceType
 from kbroker.wire.errors import ErrorCode, RequestError
 from kbroker.wire.messages.incremental_alter_configs import (
@@ -56,8 +57,8 @@ async def handle(
                     ErrorCode.INVALID_REQUEST, "Each resource must appear at most once."
                 )
             is_done = _preprocess(resource, ctx.services.node_id, request.validate_only)
-        except RequestError as error:
-            answers.append(_answer(resource, error.code, error.message))
+        except Exception as error:
+            answers.append(_refused(resource, error))
             continue
         if is_done:
             answers.append(_answer(resource, ErrorCode.NONE, None))
@@ -65,16 +66,33 @@ async def handle(
             answers.append(None)
             rest.append(resource)
     if rest:
-        response = await ctx.services.controller.send(
-            IncrementalAlterConfigsRequest(resources=rest, validate_only=request.validate_only)
+        decided = await _decide(
+            IncrementalAlterConfigsRequest(resources=rest, validate_only=request.validate_only), ctx
         )
-        assert isinstance(response, IncrementalAlterConfigsResponse)
-        assert len(response.responses) == len(rest), "the controller answers for each resource"
-        others = iter(response.responses)
+        assert len(decided) == len(rest), "the controller answers for each resource"
+        others = iter(decided)
         return IncrementalAlterConfigsResponse(
             responses=[next(others) if each is None else each for each in answers]
         )
     return IncrementalAlterConfigsResponse(responses=[each for each in answers if each is not None])
+
+
+async def _decide(
+    request: IncrementalAlterConfigsRequest, ctx: RequestContext
+) -> list[AlterConfigsResourceResponse]:
+    """The controller's answers; if it refuses the whole, that for each resource that it got."""
+    try:
+        response = await ctx.services.controller.send(request)
+        assert isinstance(response, IncrementalAlterConfigsResponse)
+        return response.responses
+    except Exception as error:
+        refused = refusal(error, "IncrementalAlterConfigs by the controller")
+        return [_answer(each, refused.code, refused.message) for each in request.resources]
+
+
+def _refused(resource: AlterConfigsResource, error: Exception) -> AlterConfigsResourceResponse:
+    refused = refusal(error, f"IncrementalAlterConfigs of {resource.resource_name!r}")
+    return _answer(resource, refused.code, refused.message)
 
 
 def _answer(

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kbroker.errors import code_of
-from kbroker.storage.errors import StorageError
+from kbroker.errors import refusal
 from kbroker.wire.errors import ErrorCode, RequestError
 from kbroker.wire.messages.list_offsets import (
     ListOffsetsPartitionResponse,
@@ -77,10 +76,9 @@ def _answer(
         return _failure(wanted, ErrorCode.UNSUPPORTED_VERSION)
     try:
         offset, found_timestamp, epoch = _look_up(topic, wanted, request, ctx)
-    except RequestError as error:
-        return _failure(wanted, error.code)
-    except StorageError as error:
-        return _failure(wanted, code_of(error))
+    except Exception as error:
+        refused = refusal(error, f"ListOffsets of {topic}-{wanted.partition_index}")
+        return _failure(wanted, refused.code)
     answer = ListOffsetsPartitionResponse(
         partition_index=wanted.partition_index, offset=offset, timestamp=found_timestamp
     )

@@ -16,11 +16,13 @@ from typing import TYPE_CHECKING
 from kbroker.authorized_operations import CLUSTER_OPERATIONS, NOT_ASKED, TOPIC_OPERATIONS
 from kbroker.cluster_view import NO_NODE, ClusterView
 from kbroker.coordinators.internal_topics import CONSUMER_OFFSETS, consumer_offsets_topic
+from kbroker.errors import refusal
 from kbroker.topic_names import INTERNAL_TOPICS, name_problem
 from kbroker.wire.errors import ErrorCode, RequestError
 from kbroker.wire.message import ZERO_UUID
 from kbroker.wire.messages.create_topics import (
     CreatableTopic,
+    CreatableTopicResult,
     CreateTopicsRequest,
     CreateTopicsResponse,
 )
@@ -42,6 +44,8 @@ if TYPE_CHECKING:
 TOPIC_IDS_VERSION = 12
 LISTENER_NOT_FOUND_VERSION = 6
 CLUSTER_OPERATIONS_VERSION_MAX = 10
+# Why a topic is not created. Whatever else it is, the client may ask again.
+TOLD_OF_A_TOPIC = (ErrorCode.INVALID_TOPIC_EXCEPTION, ErrorCode.UNKNOWN_SERVER_ERROR)
 
 log = logging.getLogger("kbroker.metadata")
 
@@ -64,7 +68,7 @@ def handle(
         return answer.response()
     names = dict.fromkeys(topic.name or "" for topic in request.topics)
     if request.allow_auto_topic_creation and ctx.services.config.auto_create_topics_enable:
-        creatable = [name for name in names if name not in image.topics and not name_problem(name)]
+        creatable = [name for name in names if name not in image.topics and answer.is_legal(name)]
         if creatable:
             return _create(answer, creatable, names, ctx)
     for name in names:
@@ -91,22 +95,42 @@ async def _create(
 ) -> MetadataResponse:
     config = ctx.services.config
     live_brokers = len(answer.view.nodes())
-    response = await ctx.services.controller.send(
-        CreateTopicsRequest(
-            topics=[_creatable_topic(name, config, live_brokers) for name in creatable],
-            timeout_ms=config.request_timeout_ms,
-        )
-    )
-    assert isinstance(response, CreateTopicsResponse)
-    for result in response.topics:
+    topics: list[CreatableTopic] = []
+    for name in creatable:
+        try:
+            topics.append(_creatable_topic(name, config, live_brokers))
+        except Exception as error:
+            answer.refused[name] = refusal(error, f"Metadata of topic {name}").code
+    for result in await _created(topics, ctx):
         if result.error_code not in (ErrorCode.NONE, ErrorCode.TOPIC_ALREADY_EXISTS):
             reason = result.error_message or f"error {result.error_code}"
             log.info("topic %s is not created: %s", result.name, reason)
-            if result.error_code == ErrorCode.INVALID_TOPIC_EXCEPTION:
-                answer.refused.add(result.name)
+            if result.error_code in TOLD_OF_A_TOPIC:
+                answer.refused[result.name] = ErrorCode(result.error_code)
     for name in names:
         answer.add_by_name(name)
     return answer.response()
+
+
+async def _created(topics: list[CreatableTopic], ctx: RequestContext) -> list[CreatableTopicResult]:
+    """The controller's results. What it refuses as a whole it refuses each: of the topics that are
+    there already the client learns nevertheless.
+    """
+    timeout_ms = ctx.services.config.request_timeout_ms
+    try:
+        response = await ctx.services.controller.send(
+            CreateTopicsRequest(topics=topics, timeout_ms=timeout_ms)
+        )
+        assert isinstance(response, CreateTopicsResponse)
+        return response.topics
+    except Exception as error:
+        refused = refusal(error, "the creation of topics for Metadata")
+        return [
+            CreatableTopicResult(
+                name=topic.name, error_code=refused.code, error_message=refused.message
+            )
+            for topic in topics
+        ]
 
 
 def _creatable_topic(name: str, config: BrokerConfig, live_broker_count: int) -> CreatableTopic:
@@ -124,7 +148,7 @@ class _Answer:
 
     def __init__(self, request: MetadataRequest, ctx: RequestContext) -> None:
         self.view = ClusterView(ctx.services, ctx.connection)
-        self.refused: set[str] = set()  # names that the controller finds invalid
+        self.refused: dict[str, ErrorCode] = {}  # names, and what is wrong with them
         self._image: MetadataImage = ctx.services.image
         self._cluster_id = ctx.services.cluster_id
         self._version = ctx.api_version
@@ -142,16 +166,20 @@ class _Answer:
         self._topics: list[MetadataResponseTopic] = []
         self._missing: list[MetadataResponseTopic] = []
 
+    def is_legal(self, name: str) -> bool:
+        """Whether a topic may have the name. False where nobody can say."""
+        try:
+            return not name_problem(name)
+        except Exception as error:
+            self.refused[name] = refusal(error, f"Metadata of topic {name}").code
+            return False
+
     def add(self, topic: TopicImage) -> None:
-        self._topics.append(
-            MetadataResponseTopic(
-                name=topic.name,
-                topic_id=topic.topic_id,
-                is_internal=topic.name in INTERNAL_TOPICS,
-                partitions=[self._partition(i, p) for i, p in topic.partitions.items()],
-                topic_authorized_operations=self._topic_operations,
-            )
-        )
+        try:
+            answer = self._known(topic)
+        except Exception as error:
+            answer = _refused(error, topic.name, topic.topic_id)
+        self._topics.append(answer)
 
     def add_by_id(self, topic_id: bytes) -> None:
         topic = self._image.topics_by_id.get(topic_id)
@@ -170,11 +198,11 @@ class _Answer:
             self.add(topic)
             return
         error = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
-        if name in self.refused or name_problem(name):
+        if name not in self.refused and not self.is_legal(name):
             error = ErrorCode.INVALID_TOPIC_EXCEPTION
         self._missing.append(
             MetadataResponseTopic(
-                error_code=error,
+                error_code=self.refused.get(name, error),
                 name=name,
                 is_internal=name in INTERNAL_TOPICS,
                 topic_authorized_operations=self._topic_operations,
@@ -191,6 +219,15 @@ class _Answer:
             controller_id=self.view.controller_id(),
             topics=[*self._unknown_ids, *self._topics, *self._missing],
             cluster_authorized_operations=self._cluster_operations,
+        )
+
+    def _known(self, topic: TopicImage) -> MetadataResponseTopic:
+        return MetadataResponseTopic(
+            name=topic.name,
+            topic_id=topic.topic_id,
+            is_internal=topic.name in INTERNAL_TOPICS,
+            partitions=[self._partition(i, p) for i, p in topic.partitions.items()],
+            topic_authorized_operations=self._topic_operations,
         )
 
     def _partition(self, index: int, partition: PartitionImage) -> MetadataResponsePartition:
@@ -217,3 +254,8 @@ class _Answer:
             isr_nodes=isr,
             offline_replicas=view.offline_replicas(partition),
         )
+
+
+def _refused(error: Exception, name: str, topic_id: bytes) -> MetadataResponseTopic:
+    code = refusal(error, f"Metadata of topic {name}").code
+    return MetadataResponseTopic(error_code=code, name=name, topic_id=topic_id)

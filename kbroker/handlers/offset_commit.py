@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from kbroker.coordinators.group_coordinator import commit_error
+from kbroker.errors import refusal
 from kbroker.wire.errors import ErrorCode
 from kbroker.wire.messages.offset_commit import (
     OffsetCommitRequest,
@@ -37,12 +39,20 @@ def handle(
     if not request.topics:
         # Nothing is left to ask the group.
         return _merge(unknown, OffsetCommitResponse())
-    answer = ctx.services.groups.commit_offsets(request, ctx.api_version)
+    try:
+        answer = ctx.services.groups.commit_offsets(request, ctx.api_version)
+    except Exception as error:
+        return _merge(unknown, _refused(request, error))
     if not unknown:
         return answer
     if isinstance(answer, OffsetCommitResponse):
         return _merge(unknown, answer)
-    return _wait_and_merge(unknown, answer)
+    return _wait_and_merge(unknown, request, answer)
+
+
+def _refused(request: OffsetCommitRequest, error: Exception) -> OffsetCommitResponse:
+    """Of what is left in the request; errors of what was taken out stand."""
+    return commit_error(request, refusal(error, f"OffsetCommit of group {request.group_id!r}").code)
 
 
 def _take_out_unknown(
@@ -91,9 +101,15 @@ def _failed(
 
 
 async def _wait_and_merge(
-    unknown: list[OffsetCommitResponseTopic], answer: Coroutine[Any, Any, OffsetCommitResponse]
+    unknown: list[OffsetCommitResponseTopic],
+    request: OffsetCommitRequest,
+    answer: Coroutine[Any, Any, OffsetCommitResponse],
 ) -> OffsetCommitResponse:
-    return _merge(unknown, await answer)
+    try:
+        response = await answer
+    except Exception as error:
+        response = _refused(request, error)
+    return _merge(unknown, response)
 
 
 def _merge(

@@ -11,6 +11,8 @@ from __future__ import annotations
 from inspect import iscoroutine
 from typing import TYPE_CHECKING, Any, Final
 
+from kbroker.coordinators.group_coordinator import fetch_error
+from kbroker.errors import refusal
 from kbroker.wire.errors import ErrorCode
 from kbroker.wire.message import ZERO_UUID
 from kbroker.wire.messages.offset_fetch import (
@@ -42,37 +44,62 @@ def handle(
     request: OffsetFetchRequest, ctx: RequestContext
 ) -> OffsetFetchResponse | Coroutine[Any, Any, OffsetFetchResponse]:
     groups = request.groups if ctx.api_version >= VERSION_WITH_GROUPS else [_only_group(request)]
-    unknown: list[list[OffsetFetchResponseTopics]] = []
-    answers: list[Answer] = []
-    for group in groups:
-        unknown.append(_name_topics(group, ctx))
-        answers.append(
-            ctx.services.groups.fetch_offsets(
-                group, ctx.api_version, require_stable=request.require_stable
-            )
-        )
+    answers = [_fetch(group, ctx, require_stable=request.require_stable) for group in groups]
     if any(map(iscoroutine, answers)):
-        return _wait(answers, unknown, ctx)
-    return _respond([a for a in answers if isinstance(a, OffsetFetchResponseGroup)], unknown, ctx)
+        return _wait(answers, ctx)
+    return _respond([a for a in answers if isinstance(a, OffsetFetchResponseGroup)], ctx)
 
 
-async def _wait(
-    answers: list[Answer], unknown: list[list[OffsetFetchResponseTopics]], ctx: RequestContext
-) -> OffsetFetchResponse:
-    groups = [a if isinstance(a, OffsetFetchResponseGroup) else await a for a in answers]
-    return _respond(groups, unknown, ctx)
+def _fetch(group: OffsetFetchRequestGroup, ctx: RequestContext, *, require_stable: bool) -> Answer:
+    """The answer for one group."""
+    try:
+        unknown = _name_topics(group, ctx)
+        answer = ctx.services.groups.fetch_offsets(
+            group, ctx.api_version, require_stable=require_stable
+        )
+        if isinstance(answer, OffsetFetchResponseGroup):
+            return _complete(answer, unknown, ctx)
+        return _wait_for(answer, unknown, group, ctx)
+    except Exception as error:
+        return _refused(group, ctx, error)
 
 
-def _respond(
-    groups: list[OffsetFetchResponseGroup],
-    unknown: list[list[OffsetFetchResponseTopics]],
+async def _wait_for(
+    answer: Coroutine[Any, Any, OffsetFetchResponseGroup],
+    unknown: list[OffsetFetchResponseTopics],
+    group: OffsetFetchRequestGroup,
     ctx: RequestContext,
-) -> OffsetFetchResponse:
-    for group, failed in zip(groups, unknown, strict=True):
-        if ctx.api_version >= VERSION_WITH_TOPIC_IDS:
-            _give_ids(group, ctx.services.image)
-        if group.error_code == ErrorCode.NONE:
-            group.topics += failed
+) -> OffsetFetchResponseGroup:
+    try:
+        return _complete(await answer, unknown, ctx)
+    except Exception as error:
+        return _refused(group, ctx, error)
+
+
+def _refused(
+    group: OffsetFetchRequestGroup, ctx: RequestContext, error: Exception
+) -> OffsetFetchResponseGroup:
+    refused = refusal(error, f"OffsetFetch of group {group.group_id!r}")
+    return fetch_error(group, ctx.api_version, refused.code)
+
+
+def _complete(
+    group: OffsetFetchResponseGroup, unknown: list[OffsetFetchResponseTopics], ctx: RequestContext
+) -> OffsetFetchResponseGroup:
+    """Ids where they are asked for, and the topics that nobody knows."""
+    if ctx.api_version >= VERSION_WITH_TOPIC_IDS:
+        _give_ids(group, ctx.services.image)
+    if group.error_code == ErrorCode.NONE:
+        group.topics += unknown
+    return group
+
+
+async def _wait(answers: list[Answer], ctx: RequestContext) -> OffsetFetchResponse:
+    groups = [a if isinstance(a, OffsetFetchResponseGroup) else await a for a in answers]
+    return _respond(groups, ctx)
+
+
+def _respond(groups: list[OffsetFetchResponseGroup], ctx: RequestContext) -> OffsetFetchResponse:
     if ctx.api_version >= VERSION_WITH_GROUPS:
         return OffsetFetchResponse(groups=groups)
     (group,) = groups

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kbroker.errors import code_of
-from kbroker.storage.errors import StorageError
-from kbroker.wire.errors import RequestError
+from kbroker.errors import refusal
 from kbroker.wire.messages.offset_for_leader_epoch import (
     EpochEndOffset,
     OffsetForLeaderEpochRequest,
@@ -45,8 +43,7 @@ def _answer(topic: str, wanted: OffsetForLeaderPartition, ctx: RequestContext) -
         )
         found = partition.log.end_offset_for_epoch(wanted.leader_epoch)
         answer.leader_epoch, answer.end_offset = found
-    except RequestError as error:
-        answer.error_code = error.code
-    except StorageError as error:
-        answer.error_code = code_of(error)
+    except Exception as error:
+        what = f"OffsetForLeaderEpoch of {topic}-{wanted.partition}"
+        answer.error_code = refusal(error, what).code
     return answer

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from kbroker.errors import code_of
+from kbroker.errors import code_of, refusal
 from kbroker.services import CloseConnection
 from kbroker.storage.errors import (
     CorruptBatch,
@@ -90,12 +90,13 @@ def handle(
             wanted_partitions = {one.index: one for one in topic.partition_data}.values()
         for wanted in wanted_partitions:
             index = wanted.index
-            partition = (
-                partitions.get_by_id(topic.topic_id, index)
-                if by_id
-                else partitions.get(topic.name, index)
-            )
+            partition = None
             try:
+                partition = (
+                    partitions.get_by_id(topic.topic_id, index)
+                    if by_id
+                    else partitions.get(topic.name, index)
+                )
                 if partition is None:
                     raise RequestError(_why_missing(topic, index, ctx))
                 records = _checked(wanted.records, partition, request, ctx)
@@ -121,6 +122,10 @@ def handle(
                 failed = True
                 assert partition is not None
                 answer = _refused(partition, index, error)
+            except Exception as error:
+                failed = True
+                where = f"{topic.name or topic.topic_id.hex()}-{index}"
+                answer = _failure(index, refusal(error, f"Produce to {where}").code)
             answers.append(answer)
     if acks == ACKS_NONE:
         if failed:
@@ -211,8 +216,9 @@ async def _wait(response: ProduceResponse, waiting: Waiting, timeout_ms: int) ->
             partition, last_offset, answer = waiting[-1]
             try:
                 await partition.wait_committed(last_offset)
-            except RequestError as error:
-                _fail(answer, error.code)
+            except Exception as error:
+                where = f"{partition.topic}-{partition.index}"
+                _fail(answer, refusal(error, f"Produce to {where}").code)
             waiting.pop()
     for partition, last_offset, answer in waiting:
         if not partition.is_committed(last_offset):

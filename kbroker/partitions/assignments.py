@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
+from kbroker.complaints import Complaints
 from kbroker.wire.errors import ErrorCode, RequestError
 from kbroker.wire.messages.assign_replicas_to_dirs import (
     AssignReplicasToDirsRequest,
@@ -45,6 +46,7 @@ class Assignments:
         self._wanted: dict[Replica, bytes] = {}
         self._accepted: dict[Replica, trio.Event] = {}
         self._changed = trio.Event()
+        self._complaints = Complaints(trio.current_time)
 
     def assign(self, topic_id: bytes, index: int, directory_id: bytes) -> trio.Event:
         """Set once the controller has this, or knows of no such replica."""
@@ -69,20 +71,26 @@ class Assignments:
     async def _tell(self, assignments: Mapping[Replica, bytes]) -> bool:
         try:
             response = await self._controller.send(self._request(assignments))
+            assert isinstance(response, AssignReplicasToDirsResponse)
+            if response.error_code:
+                raise RequestError(ErrorCode(response.error_code))
         except RequestError as error:
-            log.warning("directories are not assigned yet: %s", error)
+            if self._complaints.is_news(str(error)):
+                log.warning("directories are not assigned yet: %s", error)
             return False
-        assert isinstance(response, AssignReplicasToDirsResponse)
-        if response.error_code:
-            name = ErrorCode(response.error_code).name
-            log.warning("directories are not assigned yet: %s", name)
-            return False
+        failed = {
+            (topic.topic_id, partition.partition_index)
+            for directory in response.directories
+            for topic in directory.topics
+            for partition in topic.partitions
+            if partition.error_code == ErrorCode.UNKNOWN_SERVER_ERROR
+        }
         # A partition that the controller does not know is gone, or will be told of again.
         for replica, directory_id in assignments.items():
-            if self._wanted.get(replica) == directory_id:
+            if replica not in failed and self._wanted.get(replica) == directory_id:
                 del self._wanted[replica]
                 self._accepted.pop(replica).set()
-        return True
+        return not failed
 
     def _request(self, assignments: Mapping[Replica, bytes]) -> AssignReplicasToDirsRequest:
         by_directory: dict[bytes, dict[bytes, list[int]]] = {}

@@ -16,10 +16,13 @@ from kbroker.storage.errors import DiskError, OutOfDescriptors
 
 if TYPE_CHECKING:
     from kbroker.clock import Clock
+    from kbroker.storage.flush import FlushPlan
+    from kbroker.storage.log import Log
 
     from .partition import Partition
 
 FLUSH_THREADS_MAX = 8
+DESCRIPTORS_POLL_S = 0.1
 
 log = logging.getLogger("kbroker.flusher")
 
@@ -62,11 +65,7 @@ class Flusher:
                 flushed = partition.log
                 try:
                     plan = flushed.begin_flush()
-                    try:
-                        await trio.to_thread.run_sync(plan.run, limiter=self._limiter)
-                    except OutOfDescriptors:
-                        partition.relieve()
-                        await trio.to_thread.run_sync(plan.run, limiter=self._limiter)
+                    await self._run(plan, partition, flushed)
                     if flushed is not partition.log:
                         # It lies in another directory now.
                         self._wanted[partition] = None
@@ -84,3 +83,18 @@ class Flusher:
                 partition.flushed(plan.end_offset)
         finally:
             self._busy.discard(partition)
+
+    async def _run(self, plan: FlushPlan, partition: Partition, flushed: Log) -> None:
+        """Where there is no descriptor no sync has failed: it waits for one. DiskError."""
+        while True:
+            try:
+                await trio.to_thread.run_sync(plan.run, limiter=self._limiter)
+                return
+            except OutOfDescriptors as error:
+                partition.tell(f"{partition.topic}-{partition.index} is not synced", error)
+                partition.relieve()
+                try:
+                    await trio.sleep(DESCRIPTORS_POLL_S)
+                except trio.Cancelled:
+                    flushed.fail(error)  # nobody knows any more what the plan had to sync
+                    raise

@@ -20,6 +20,8 @@ from kbroker.controller.model import UNASSIGNED_DIRECTORY
 from kbroker.storage.errors import DiskError, OutOfDescriptors
 from kbroker.storage.names import STRAY_DIR
 
+from .trouble import Trouble
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -70,6 +72,7 @@ class LogStore:
         self._offline = [os.path.abspath(path) for path in offline]
         self._quorum = quorum
         self._clock = clock
+        self.trouble = Trouble(clock, [each.path for each in self._all()])
         self._cordoned = cordoned
         self._preferred: dict[tuple[str, int], str] = {}
         self._relieved_to = 0
@@ -247,7 +250,8 @@ class LogStore:
             try:
                 relieved += log.let_go()
             except DiskError as error:
-                logger.warning("%s-%d keeps its files open: %s", log.topic, log.partition, error)
+                what = f"{log.topic}-{log.partition} keeps its files open"
+                self.trouble.tell(what, error)
             if relieved == RELIEVED_LOGS_MAX:
                 break
         return relieved > 0
@@ -281,7 +285,10 @@ class LogStore:
         target.promote_future(topic, index)
 
     def drop_future(self, topic: str, index: int, directory: LogDir, delay_ms: int) -> None:
-        """The partition moves no more. DiskError."""
+        """The partition moves no more. DiskError.
+
+        The caller has the log directory sync its names.
+        """
         if directory in self._online.values() and directory.holds_future(topic, index):
             directory.drop_future(topic, index, self._clock.wall_ms(), delay_ms)
 

@@ -10,7 +10,6 @@ for the checkpoints. A file's removal and a checkpoint's lines and fsync are mad
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
 import trio
@@ -37,8 +36,6 @@ TURNS_MAX = 10_000
 # Of those that only have a look taken at them.
 LOOKED_AT_A_TURN = 200
 NEVER_S = 10.0 * 365 * 86_400  # an interval longer than this is never reached
-
-log = logging.getLogger("kbroker.maintenance")
 
 
 class Maintenance:
@@ -109,7 +106,7 @@ class Maintenance:
                         self._clock.wall_ms(), partition.high_watermark
                     )
                 except DiskError as error:
-                    log.error("%s-%d: %s", partition.topic, partition.index, error)
+                    self._store.trouble.tell(f"{partition.topic}-{partition.index}", error)
                     if partition.log.is_offline:
                         partition.go_offline()
             await trio.lowlevel.checkpoint()
@@ -171,8 +168,9 @@ class Maintenance:
             try:
                 await trio.to_thread.run_sync(each, limiter=limiter)
             except DiskFull as error:
-                log.error("%s", error)  # the next time there may be room
+                # The next time there may be room.
+                self._store.trouble.tell("not written", error)
             except DiskError as error:
-                log.error("%s", error)
+                self._store.trouble.tell("not written", error)
                 self._store.suspect(error.log_dir)
         await trio.lowlevel.checkpoint()

@@ -18,7 +18,6 @@ import trio
 
 from kbroker.config.dynamic import MOVE_RATE
 from kbroker.controller.model import MIGRATING_DIRECTORY
-from kbroker.storage.batch import BatchHeader
 from kbroker.storage.errors import (
     CorruptBatch,
     DiskError,
@@ -26,6 +25,7 @@ from kbroker.storage.errors import (
     OutOfDescriptors,
     StorageError,
 )
+from kbroker.storage.formats import first_offset
 from kbroker.storage.origin import Origin
 from kbroker.wire.codes import CLUSTER_DEFAULT, ResourceType
 
@@ -52,7 +52,10 @@ log = logging.getLogger("kbroker.moves")
 class Move:
     """One partition on its way."""
 
-    __slots__ = ("accepted", "directory", "future", "partition", "scope", "source_id", "syncs")
+    __slots__ = (
+        *("accepted", "directory", "future", "is_checkpoint_due", "partition", "scope"),
+        *("source_id", "syncs"),
+    )
 
     def __init__(
         self, partition: Partition, directory: LogDir, future: Log, source_id: bytes
@@ -64,6 +67,8 @@ class Move:
         self.scope = trio.CancelScope()
         self.accepted: trio.Event | None = None  # the controller knows of the new directory
         self.syncs = 0
+        # Before it is appended to: the checkpoints may say more of it than there is.
+        self.is_checkpoint_due = True
 
     def __str__(self) -> str:
         return f"{self.partition.topic}-{self.partition.index} on its way to {self.directory.path}"
@@ -89,6 +94,8 @@ class Moves:
         self._clock = clock
         self._moves: dict[Partition, Move] = {}
         self._nursery: trio.Nursery | None = None
+        self._renamed: dict[LogDir, None] = {}  # directories whose names are not synced
+        self._has_renamed = trio.Event()
         self._limiter = trio.CapacityLimiter(MOVES_AT_ONCE_MAX)
         self._owed_bytes = 0.0  # of the rate, by all moves together
         self._paid_at = 0.0  # of Trio's clock
@@ -97,6 +104,7 @@ class Moves:
         """Move until cancelled."""
         async with trio.open_nursery() as nursery:
             self._nursery = nursery
+            nursery.start_soon(self._sync_names)
             for move in self._moves.values():
                 nursery.start_soon(self._carry_out, move)
             task_status.started()
@@ -117,7 +125,6 @@ class Moves:
         if future.log_end_offset > partition.log.log_end_offset:
             # Only right after a crash, when the copy kept more of what they had in common.
             future.truncate_to(partition.log.log_end_offset, self._clock.wall_ms())
-            directory.write_offset_checkpoints()
         move = Move(partition, directory, future, source.meta.directory_id or MIGRATING_DIRECTORY)
         self._moves[partition] = move
         if self._nursery is not None:
@@ -139,6 +146,7 @@ class Moves:
                 self._store.suspect(directory.path)
                 # Once the log is written to, the copy may have what the log has otherwise.
                 self._abandon(partition, directory)
+                self._sync_names_of(directory)
 
     def reconfigure(self, partition: Partition) -> None:
         """The log has another configuration now, and so has the copy."""
@@ -161,6 +169,26 @@ class Moves:
             self._store.drop_future(topic, index, directory, delay_ms)
         except DiskError as error:
             log.error("what was copied of %s-%d stays on disk: %s", topic, index, error)
+            self._store.suspect(directory.path)
+            return
+        self._renamed[directory] = None
+        self._has_renamed.set()
+
+    async def _sync_names(self) -> None:
+        """Make last, in a thread, that copies are gone; a stop does the same for the rest."""
+        while True:
+            await self._has_renamed.wait()
+            self._has_renamed = trio.Event()
+            while self._renamed:
+                directory = next(iter(self._renamed))
+                await trio.to_thread.run_sync(self._sync_names_of, directory)
+
+    def _sync_names_of(self, directory: LogDir) -> None:
+        self._renamed.pop(directory, None)
+        try:
+            directory.sync_names()
+        except DiskError as error:
+            log.error("moves that were cancelled may go on at the next start: %s", error)
             self._store.suspect(directory.path)
 
     def on_directory_failed(self, directory: LogDir) -> None:
@@ -223,6 +251,9 @@ class Moves:
             found = self._next(move)
             content = await trio.to_thread.run_sync(found.read)
             await trio.lowlevel.checkpoint_if_cancelled()
+            self._follow_batch(move, content)
+            if move.is_checkpoint_due:
+                await self._checkpoint(move)
             self._append(move, content)
             return False
         await self._sync(move)
@@ -244,7 +275,7 @@ class Moves:
         now_ms = self._clock.wall_ms()
         if start > future.log_end_offset:
             future.truncate_fully_and_start_at(start, now_ms)
-            move.directory.write_offset_checkpoints()
+            move.is_checkpoint_due = True
         else:
             future.increment_log_start_offset(start)
             future.delete_old_segments(now_ms, future.log_end_offset)
@@ -259,15 +290,19 @@ class Moves:
             raise CorruptBatch(f"{source} has no batch at {offset} or above")
         return found
 
-    def _append(self, move: Move, content: bytes) -> None:
-        future, now_ms = move.future, self._clock.wall_ms()
-        base_offset = BatchHeader(content).base_offset
+    def _follow_batch(self, move: Move, content: bytes) -> None:
+        """A log may start within a batch; it is copied from that batch on."""
+        future, base_offset = move.future, first_offset(memoryview(content))
         if base_offset < future.log_end_offset and not future.size:
-            # A log may start within a batch; it is copied from that batch on.
-            future.truncate_fully_and_start_at(base_offset, now_ms)
-            move.directory.write_offset_checkpoints()
-        future.append(
-            memoryview(content), leader_epoch=-1, now_ms=now_ms, origin=Origin.REPLICATION
+            future.truncate_fully_and_start_at(base_offset, self._clock.wall_ms())
+            move.is_checkpoint_due = True
+
+    def _append(self, move: Move, content: bytes) -> None:
+        move.future.append(
+            memoryview(content),
+            leader_epoch=-1,
+            now_ms=self._clock.wall_ms(),
+            origin=Origin.REPLICATION,
         )
         self._owed_bytes += len(content)
 
@@ -283,9 +318,13 @@ class Moves:
             raise
         await trio.lowlevel.checkpoint_if_cancelled()
         move.future.finish_flush(plan, self._clock.wall_ms())
+        await self._checkpoint(move)
+
+    async def _checkpoint(self, move: Move) -> None:
         for write in move.directory.offset_checkpoints():
             await trio.to_thread.run_sync(write, limiter=self._store.checkpoint_limiter)
             await trio.lowlevel.checkpoint_if_cancelled()
+        move.is_checkpoint_due = False
 
     def _exchange(self, move: Move) -> bool:
         """Copy what has come meanwhile and put the copy in the log's place, all in one step.
@@ -301,7 +340,11 @@ class Moves:
             copied_bytes += len(found)
             if copied_bytes > COPIED_AT_ONCE_BYTES:
                 return False
-            self._append(move, found.read())
+            content = found.read()
+            self._follow_batch(move, content)
+            if move.is_checkpoint_due:
+                return False
+            self._append(move, content)
         self._follow_start(move)
         if future.recovery_point < source.recovery_point:
             # Somebody has been told that this is safe.

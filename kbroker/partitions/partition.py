@@ -20,14 +20,14 @@ from kbroker.storage.origin import Origin
 from kbroker.wire.errors import ErrorCode, RequestError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from kbroker.controller.image import PartitionImage
+    from kbroker.storage.disk import FileRange
     from kbroker.storage.errors import StorageError
     from kbroker.storage.log import AppendInfo, FetchSlice, Log
 
 ISOLATION_READ_COMMITTED = 1
-COMPLAINT_INTERVAL_MS = 10_000
 
 logger = logging.getLogger("kbroker.partition")
 NO_LEADER_EPOCH = -1
@@ -49,7 +49,6 @@ class Partition:
         "_commit_abandoned",
         "_commit_order",
         "_commit_waiters",
-        "_complained_ms",
         "_moved",
         "_request_flush",
         "_waiters",
@@ -66,6 +65,7 @@ class Partition:
         "removed",
         "replicas",
         "suspect",
+        "tell",
         "topic",
         "topic_id",
     )
@@ -94,6 +94,8 @@ class Partition:
         self.relieve: Callable[[], object] = _nobody_to_ask
         # Told of the log directory when the log has failed.
         self.suspect: Callable[[str], None] = _nobody_looks
+        # Logs what goes wrong with it, as `Trouble.tell`.
+        self.tell: Callable[[str, StorageError], None] = _tell
         self.removed = False
         self._request_flush = request_flush
         self._moved = moved
@@ -102,7 +104,6 @@ class Partition:
         self._commit_waiters: list[tuple[int, int, trio.Event]] = []
         self._commit_abandoned = 0  # of them, at most: whoever waited was cancelled
         self._commit_order = 0
-        self._complained_ms = -COMPLAINT_INTERVAL_MS
         self.leader_epoch = -1
         self.apply(state)
 
@@ -156,7 +157,7 @@ class Partition:
         try:
             info = log.append(records, leader_epoch=self.leader_epoch, now_ms=now_ms, origin=origin)
         except DiskError as error:
-            self._note_failure(error, now_ms)
+            self._note_failure(error)
             raise
         if info.duplicate:
             return info
@@ -280,9 +281,16 @@ class Partition:
     def log_end_offset(self) -> int:
         return self.log.log_end_offset
 
-    def batches(self, from_offset: int, end_offset: int) -> Iterator[memoryview]:
-        """Raw batches of [from_offset, end_offset), one at a time."""
-        return self.log.batches(from_offset, end_offset)
+    @property
+    def log_size(self) -> int:
+        """Bytes of batches."""
+        return self.log.size
+
+    def read_local(self, offset: int, bytes_max: int) -> FileRange | None:
+        """For a coordinator: batches from the one that holds `offset`, to the log's end; the last
+        of them may be cut. None at the end. StorageError.
+        """
+        return self.log.read(offset, bytes_max).records
 
     # --- who waits
 
@@ -307,20 +315,19 @@ class Partition:
         if isinstance(error, OutOfDescriptors):
             self.relieve()
         if not self.offline:
-            logger.error("%s-%d cannot be read: %s", self.topic, self.index, error)
+            self.tell(f"{self.topic}-{self.index} cannot be read", error)
         if self.log.is_offline:
             self.go_offline()
 
-    def _note_failure(self, error: DiskError, now_ms: int) -> None:
-        """Of an append. On a full disk every one fails, and not every one is worth a line."""
+    def _note_failure(self, error: DiskError) -> None:
+        """Of an append."""
         if isinstance(error, OutOfDescriptors):
             self.relieve()
         if self.log.is_offline:
             logger.error("%s-%d is offline: %s", self.topic, self.index, error)
             self.go_offline()
-        elif now_ms - self._complained_ms >= COMPLAINT_INTERVAL_MS:
-            self._complained_ms = now_ms
-            logger.error("%s-%d: %s", self.topic, self.index, error)
+        else:
+            self.tell(f"{self.topic}-{self.index} cannot be written", error)
 
     def go_offline(self) -> None:
         """Its log directory failed: KAFKA_STORAGE_ERROR for all, also for those who wait."""
@@ -355,3 +362,7 @@ def _nobody_to_ask() -> None:
 
 def _nobody_looks(path: str) -> None:
     pass
+
+
+def _tell(what: str, error: StorageError) -> None:
+    logger.error("%s: %s", what, error)

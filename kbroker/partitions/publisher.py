@@ -129,13 +129,16 @@ class Publisher:
                     topic.name, index, topic.topic_id, self._configs, assigned
                 )
             except OfflineLogDir as error:
-                log.warning("%s-%d is not opened: %s", topic.name, index, error)
+                if self._store.trouble.is_news(str(error)):
+                    log.warning(
+                        "partitions are not opened (first %s-%d): %s", topic.name, index, error
+                    )
                 self._table.mark_unopened(topic.name, index, ErrorCode.NOT_LEADER_OR_FOLLOWER)
                 return
             except StorageError as error:
                 # This partition is lost to clients until somebody mends it; all others serve.
                 if self._table.why_missing(topic.name, index) is not ErrorCode.KAFKA_STORAGE_ERROR:
-                    log.error("%s-%d cannot be opened: %s", topic.name, index, error)
+                    self._store.trouble.tell(f"{topic.name}-{index} cannot be opened", error)
                 self._table.mark_unopened(topic.name, index, ErrorCode.KAFKA_STORAGE_ERROR)
                 if isinstance(error, DiskFull):
                     self._cramped[topic.topic_id, index] = None
@@ -155,6 +158,7 @@ class Publisher:
             )
             partition.relieve = self._store.relieve
             partition.suspect = self._store.suspect
+            partition.tell = self._store.trouble.tell
             self._table.add(partition)
             self._moves.resume(partition)
             directory_id = self._store.directory_id_of(opened)

@@ -19,3 +19,19 @@ class Turn:
             self._left = self._steps
             await trio.lowlevel.checkpoint()
         self._left -= 1
+
+
+class TimedTurn:
+    """Lets others have theirs once so much time has gone by."""
+
+    __slots__ = ("_ends", "_seconds")
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._ends = trio.current_time() + seconds
+
+    async def next(self) -> None:
+        """Between steps, which should each take a small part of the time."""
+        if trio.current_time() >= self._ends:
+            await trio.lowlevel.checkpoint()
+            self._ends = trio.current_time() + self._seconds

@@ -7,19 +7,17 @@ not know.
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from struct import Struct
 from types import CoroutineType
 from typing import TYPE_CHECKING
 
 from kbroker.error_answers import error_answer
-from kbroker.errors import code_of
+from kbroker.errors import refusal
 from kbroker.services import CloseConnection, RequestContext
-from kbroker.storage.errors import StorageError
 from kbroker.wire import codec, frame
 from kbroker.wire.api_keys import ApiKey
-from kbroker.wire.errors import ErrorCode, ProtocolError, RequestError
+from kbroker.wire.errors import ErrorCode, ProtocolError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Iterable
@@ -29,8 +27,6 @@ if TYPE_CHECKING:
     from kbroker.wire.message import Blob, Message
 
     Answer = bytes | list[bytes | Blob]
-
-log = logging.getLogger("kbroker.dispatch")
 
 _SIZE = Struct(">i")
 
@@ -175,13 +171,9 @@ def _failed(
     route: _Route, request: Message, ctx: RequestContext, error: Exception
 ) -> Answer | None:
     """Errors with a code by their code; any other is logged and answered UNKNOWN_SERVER_ERROR."""
-    if isinstance(error, RequestError):
-        response = error_answer(request, ctx.api_version, error.code, error.message)
-    elif isinstance(error, StorageError):
-        response = error_answer(request, ctx.api_version, code_of(error), str(error))
-    else:
-        log.error("%s v%d failed", route.api.name, ctx.api_version, exc_info=error)
-        response = error_answer(request, ctx.api_version, ErrorCode.UNKNOWN_SERVER_ERROR, None)
+    refused = refusal(error, f"{route.api.name} v{ctx.api_version}")
+    message = None if refused.code is ErrorCode.UNKNOWN_SERVER_ERROR else refused.message
+    response = error_answer(request, ctx.api_version, refused.code, message)
     if response is None:
         raise CloseConnection(f"{route.api.name} failed and has no answer") from error
     return _frame(route, ctx.correlation_id, response)

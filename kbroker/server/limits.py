@@ -11,18 +11,18 @@ own limits alone where there is another.
 from __future__ import annotations
 
 import logging
-import socket
 from typing import TYPE_CHECKING
 
 import trio
 
+from kbroker.complaints import Complaints
 from kbroker.config.broker import BrokerConfig
-from kbroker.config.connections import host_limits
 
+from .overrides import HostOverrides
 from .rates import SampledRate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from .connection import Connection
 
@@ -55,14 +55,16 @@ class _ListenerLimits:
 class ConnectionLimits:
     """The counts of one broker. `changed` takes over new values of the configuration."""
 
-    def __init__(self, config: BrokerConfig) -> None:
+    def __init__(self, config: BrokerConfig, look_up: Callable[[str], Iterable[str]]) -> None:
+        """`look_up`: the addresses of a host, as `Network.look_up`."""
         self._config = config
+        self.overrides = HostOverrides(look_up)
         self._by_host: dict[str, int] = {}
         self._total = 0
         self._listeners: dict[str, _ListenerLimits] = {}
         self._rate = self._new_rate()
-        self._overrides: dict[str, int] = {}
         self._may_have_room = trio.Event()
+        self._complaints = Complaints(trio.current_time)
         self._read()
 
     def add_listener(self, name: str) -> None:
@@ -89,8 +91,9 @@ class ConnectionLimits:
     def admit(self, listener: str, host: str) -> bool:
         """Count a connection from `host` in; False: it is over max.connections.per.ip."""
         count = self._by_host.get(host, 0)
-        if count >= self._overrides.get(host, self._config.max_connections_per_ip):
-            log.info("refusing a connection from %s: it has %d already", host, count)
+        if count >= self.overrides.get(host, self._config.max_connections_per_ip):
+            if self._complaints.is_news(host):
+                log.info("refusing connections from %s: it has %d already", host, count)
             return False
         self._by_host[host] = count + 1
         self._listeners[listener].count += 1
@@ -120,9 +123,11 @@ class ConnectionLimits:
             elif not self._listeners[connection.info.listener].is_protected:
                 candidates.append(connection)
         candidates.sort(key=lambda connection: connection.waits_since)
-        for connection in candidates[: max(excess, 0)]:
-            log.info("closing %s: too many connections", connection.info.connection_id)
+        closed = candidates[: max(excess, 0)]
+        for connection in closed:
             connection.cut()
+        if closed and self._complaints.is_news("max.connections"):
+            log.info("closing %d of too many connections, the longest idle first", len(closed))
 
     async def close_idle(self, connections: Iterable[Connection]) -> None:
         """Close who is silent for too long, until cancelled."""
@@ -133,13 +138,16 @@ class ConnectionLimits:
                 continue
             limit = trio.current_time() - idle_s
             oldest = trio.current_time()
+            closed = 0
             for connection in list(connections):
                 since = connection.waits_since
                 if since <= limit:
-                    log.info("closing %s: idle", connection.info.connection_id)
                     connection.cut()
+                    closed += 1
                 else:
                     oldest = min(oldest, since)
+            if closed:
+                log.info("closing %d idle connections", closed)
             wait_s = oldest + idle_s - trio.current_time()
             await trio.sleep(min(max(wait_s, IDLE_POLL_S_MIN), IDLE_POLL_S_MAX))
 
@@ -166,21 +174,8 @@ class ConnectionLimits:
             limits.most = config.for_listener(name, BrokerConfig.max_connections)
             limits.rate_most = config.for_listener(name, BrokerConfig.max_connection_creation_rate)
             limits.is_protected = name == between_brokers.upper() and len(self._listeners) > 1
-        self._overrides = {}
-        for host, most in host_limits(config.max_connections_per_ip_overrides).items():
-            for address in _addresses(host):
-                self._overrides[address] = most
+        self.overrides.set(config.max_connections_per_ip_overrides)
 
     def _new_rate(self) -> SampledRate:
         config = self._config
         return SampledRate(config.quota_window_num, config.quota_window_size_seconds)
-
-
-def _addresses(host: str) -> set[str]:
-    """The addresses of a host, and what it was called where it has none."""
-    try:
-        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    except OSError as error:
-        log.warning("max.connections.per.ip.overrides: %s: %s", host, error)
-        return {host}
-    return {str(address[0]) for *_, address in found}

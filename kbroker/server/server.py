@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from kbroker.complaints import Complaints
 from kbroker.services import ConnectionInfo
 
 from .buffers import BufferPool, RequestMemory
@@ -28,7 +29,11 @@ log = logging.getLogger("kbroker.server")
 # back.
 ACCEPT_RETRY_ERRORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 ACCEPT_RETRY_S = 0.1
-ACCEPT_COMPLAINT_S = 10.0
+# What to do about it.
+HINTS = {
+    errno.EMFILE: " (raise the limit: ulimit -n, or LimitNOFILE= of systemd)",
+    errno.ENFILE: " (in the whole system: raise fs.file-max)",
+}
 # Accepted in a row before those who are connected have their turn: a storm of clients must not
 # outrun socket.listen.backlog.size, or who is dropped there tries again a second later.
 ACCEPTS_A_TURN_MAX = 32
@@ -99,11 +104,13 @@ class Server:
     ) -> None:
         """Serve until `stop`. OSError if an address that was bound cannot be listened on."""
         try:
+            await self._limits.overrides.settle()
             for _, listener in self._listeners:
                 listener.start(backlog)
             async with trio.open_nursery() as connections:
                 async with trio.open_nursery() as accepting:
                     accepting.start_soon(self._limits.close_idle, self._connections)
+                    accepting.start_soon(self._limits.overrides.run)
                     accepting.start_soon(self._heap.run)
                     for settings, listener in self._listeners:
                         accepting.start_soon(self._accept, settings, listener, connections)
@@ -121,7 +128,7 @@ class Server:
         self, settings: ListenerSettings, listener: Listener, connections: trio.Nursery
     ) -> None:
         limits = self._limits
-        complain_at = 0.0
+        complaints = Complaints(trio.current_time)
         in_a_row = 0
         while True:
             try:
@@ -129,9 +136,11 @@ class Server:
             except OSError as error:
                 if error.errno not in ACCEPT_RETRY_ERRORS:
                     raise
-                if trio.current_time() >= complain_at:
-                    log.warning("cannot accept on %s: %s", settings.name, error.strerror)
-                    complain_at = trio.current_time() + ACCEPT_COMPLAINT_S
+                if complaints.is_news(error.errno):
+                    log.warning(
+                        "connections to %s wait: %s%s",
+                        *(settings.name, error.strerror, HINTS.get(error.errno or 0, "")),
+                    )
                 await trio.sleep(ACCEPT_RETRY_S)
                 continue
             try:

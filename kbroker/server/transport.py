@@ -17,7 +17,7 @@ import trio
 from kbroker import descriptors
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from kbroker.storage.disk import File
 
@@ -75,6 +75,10 @@ class Network(Protocol):
         """Take the address now (port 0 takes a free one), with one listener for each that a name
         stands for, all of one port; OSError if it cannot be had.
         """
+        ...
+
+    def look_up(self, host: str) -> Iterable[str]:
+        """The addresses of a host, as those of peers are written. Blocks; OSError: it has none."""
         ...
 
 
@@ -177,6 +181,10 @@ class SocketNetwork:
                 if error.errno != errno.EADDRINUSE or not attempts:
                     raise
 
+    def look_up(self, host: str) -> Iterable[str]:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        return dict.fromkeys(plain_address(str(address[0])) for *_, address in found)
+
     def _bind_all(self, host: str, port: int) -> list[Listener]:
         found = socket.getaddrinfo(
             host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -223,6 +231,9 @@ class SocketNetwork:
 
 
 def _host_port(address: tuple[str, int] | tuple[str, int, int, int]) -> tuple[str, int]:
-    host = address[0]
-    # A dual-stack socket shows IPv4 peers as ::ffff:a.b.c.d.
-    return (host.removeprefix("::ffff:") if "." in host else host, address[1])
+    return (plain_address(address[0]), address[1])
+
+
+def plain_address(host: str) -> str:
+    """An address as it is told: a dual-stack socket shows IPv4 peers as ::ffff:a.b.c.d."""
+    return host.removeprefix("::ffff:") if "." in host else host

@@ -240,7 +240,7 @@ class Machine:
                 **self.settings,  # type: ignore[arg-type]
             ),
             SCHEMA,
-            bootstrap=read_bootstrap(disk, DATA),
+            bootstrap=read_bootstrap(disk, DATA, self.log.latest_snapshot()),
             voters=voters or VoterSet.of(ReplicaKey(1)),
             rng=self.rng,
             wall_ms=self._wall_ms,

@@ -27,6 +27,8 @@ from kbroker.wire.records.quorum_state_data import QuorumStateData
 from .parts import DATA, Machine, registration, topic
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from kbroker.controller.delta import ImageDelta
 
 METADATA = f"{DATA}/__cluster_metadata-0"
@@ -301,6 +303,33 @@ async def test_old_snapshots_and_the_log_before_them_are_dropped() -> None:
     assert machine.log.start.offset == int(snapshots(machine)[0].partition("-")[0])
     assert machine.log.start.offset > 0
     assert len(controller.image.topics) == 36
+    machine.directory.close()
+
+
+async def test_two_who_want_a_snapshot_at_once_get_one_each(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A stop may come while one is written; both clean up behind it."""
+    machine = Machine()
+    call = machine.disk.call
+
+    def slow(operation: str, path: str, part: Callable[[], object] | None = None) -> None:
+        if operation == "fsync" and path.startswith(METADATA) and ".checkpoint" in path:
+            trio.from_thread.run(trio.sleep, 0.01)
+        call(operation, path, part)
+
+    monkeypatch.setattr(machine.disk, "call", slow)
+    machine.log_config = MetadataLogConfig(segment_bytes=4_096, retention_bytes=3_000)
+    machine.settings = {"metadata_log_max_record_bytes_between_snapshots": 1 << 20}
+    async with machine.running() as controller:
+        for number in range(4):
+            await create(controller, f"t{number}", partitions=20)
+            async with trio.open_nursery() as nursery:
+                for _ in range(2):
+                    nursery.start_soon(controller.write_snapshot)
+        assert len(controller.image.topics) == 4
+    assert snapshots(machine) == snapshots(machine)[:1]
+    assert len(machine.open().image.topics) == 4
     machine.directory.close()
 
 

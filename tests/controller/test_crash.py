@@ -28,11 +28,13 @@ class Promises:
         self.absent: set[str] = set()
         self.unknown: set[str] = set()
         self.number = 0
+        self.kept = 0  # answers that a later life was held to
 
     def check(self, names: set[str]) -> None:
         assert self.present <= names, f"lost: {self.present - names}"
         assert not self.absent & names, f"came back: {self.absent & names}"
         assert names <= self.present | self.unknown, f"invented: {names - self.present}"
+        self.kept += len(self.present) + len(self.absent)
         # The next life knows how the open questions were decided.
         self.present, self.absent, self.unknown = set(names), set(self.absent), set()
 
@@ -90,3 +92,4 @@ async def test_what_was_answered_survives_a_power_loss_at_any_call(seed: int) ->
             pass
         machine.disk.power_loss(rng)
     await live(machine, promises, rng)
+    assert promises.kept

@@ -28,6 +28,7 @@ from kbroker.wire.records.remove_user_scram_credential_record import (
     RemoveUserScramCredentialRecord,
 )
 from kbroker.wire.records.topic_record import TopicRecord
+from kbroker.wire.records.unfence_broker_record import UnfenceBrokerRecord
 from kbroker.wire.records.user_scram_credential_record import UserScramCredentialRecord
 from kbroker.wire.records.zk_migration_state_record import ZkMigrationStateRecord
 
@@ -191,6 +192,34 @@ def test_kept_records_go_when_they_are_removed() -> None:
     assert list(image.kept.acls) == [b"b" * 16]
     assert list(image.kept.scram) == [("u", 2)]
     assert [key for _, key in image.kept.quotas] == ["consumer_byte_rate"]
+
+
+@pytest.mark.parametrize("names", [("u", "c"), (None, "c"), ("u", None), (None, None)])
+def test_a_quota_is_of_its_entity_in_whatever_order_a_record_names_it(
+    names: tuple[str | None, str | None],
+) -> None:
+    user = EntityData(entity_type="user", entity_name=names[0])
+    client = EntityData(entity_type="client-id", entity_name=names[1])
+    image = MetadataImage()
+    key = "producer_byte_rate"
+    image.apply([ClientQuotaRecord(entity=[user, client], key=key, value=1.5)], 0, 1)
+    image.apply([ClientQuotaRecord(entity=[client, user], key=key, value=2.5)], 1, 1)
+    (kept,) = image.kept.quotas.values()
+    assert kept.value == 2.5
+    image.apply([ClientQuotaRecord(entity=[user, client], key=key, remove=True)], 2, 1)
+    assert image.kept.quotas == {}
+
+
+def test_a_broker_is_fenced_and_unfenced_by_the_records_of_the_oldest_level() -> None:
+    image = Cluster(brokers=2).image
+    assert [image.brokers[node].fenced for node in (1, 2)] == [False, False]
+    epoch = image.brokers[1].epoch
+    delta = image.apply([FenceBrokerRecord(id=1, epoch=epoch)], 90, 1)
+    assert [image.brokers[node].fenced for node in (1, 2)] == [True, False]
+    assert delta.brokers_changed == {1}
+    delta = image.apply([UnfenceBrokerRecord(id=1, epoch=epoch)], 91, 1)
+    assert [image.brokers[node].fenced for node in (1, 2)] == [False, False]
+    assert delta.brokers_changed == {1}
 
 
 def test_a_copy_goes_its_own_way() -> None:

@@ -168,8 +168,14 @@ def test_an_isr_that_shrinks_starts_an_epoch_below_3_6(level: int) -> None:
 @pytest.mark.parametrize(
     ("levels", "problem"),
     [
-        ({MV: 31}, "metadata.version is at level 31, and this software supports 7 to 30"),
-        ({MV: 6}, "metadata.version is at level 6, and this software supports 7 to 30"),
+        (
+            {MV: 31},
+            "metadata.version is at level 31, of a later Kafka, and this software supports 7 to 30",
+        ),
+        (
+            {MV: 6},
+            "metadata.version is at level 6, of an earlier Kafka, and this software supports 7 to",
+        ),
         (
             {MV: 30, "of.the.future": 1},
             "of.the.future is at level 1, and this software does not know it",

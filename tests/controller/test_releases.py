@@ -44,6 +44,14 @@ def test_the_newest_release_has_what_a_fresh_cluster_has_and_dynamic_quorums() -
     assert release_levels(SUPPORTED[METADATA_VERSION][1]) == {**FRESH, KRAFT_VERSION: 1}
 
 
+_4_1 = {
+    "kraft.version": 1,
+    "group.version": 1,
+    "transaction.version": 2,
+    "eligible.leader.replicas.version": 1,
+}
+
+
 @pytest.mark.parametrize(
     ("name", "raised"),
     [
@@ -51,6 +59,10 @@ def test_the_newest_release_has_what_a_fresh_cluster_has_and_dynamic_quorums() -
         ("3.9", {"kraft.version": 1}),
         ("4.0-IV1", {"kraft.version": 1, "group.version": 1}),
         ("4.0", {"kraft.version": 1, "group.version": 1, "transaction.version": 2}),
+        ("4.1-IV0", _4_1),
+        ("4.1", _4_1),
+        ("4.2-IV0", {**_4_1, "share.version": 1}),
+        ("4.2-IV1", {**_4_1, "share.version": 1, "streams.version": 1}),
     ],
 )
 def test_an_older_release_has_the_features_that_it_came_with(

@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from kbroker.clock import SystemClock
 from kbroker.storage.batch import batches, records
-from kbroker.storage.builder import NewRecord, build_batch
 from kbroker.storage.names import parse_partition_dir
 from kbroker.wire.errors import ErrorCode
 from kbroker.wire.messages.alter_replica_log_dirs import (
@@ -47,6 +45,7 @@ from kbroker.wire.messages.metadata import (
     MetadataResponse,
     MetadataResponsePartition,
 )
+from tests.kbroker.asking import one
 from tests.sim.broker import DATA, Machine
 
 if TYPE_CHECKING:
@@ -58,17 +57,6 @@ if TYPE_CHECKING:
 
 OTHER = "/other"
 BOTH = {"log.dirs": f"{DATA},{OTHER}", "metadata.log.dir": DATA}
-
-
-def one(value: bytes, producer: tuple[int, int, int] = (-1, -1, -1)) -> bytes:
-    """A batch of one record."""
-    producer_id, epoch, sequence = producer
-    return build_batch(
-        [NewRecord(SystemClock().wall_ms(), b"key", value)],
-        producer_id=producer_id,
-        producer_epoch=epoch,
-        base_sequence=sequence,
-    )
 
 
 class TwoDirs(Machine):

@@ -11,10 +11,7 @@ import trio
 
 from kbroker.apis import APIS
 from kbroker.broker import Broker, BrokerSettings, BrokerStopped, StartupError, TopicSpec
-from kbroker.clock import SystemClock
 from kbroker.config import BrokerConfig
-from kbroker.storage.batch import batches, records
-from kbroker.storage.builder import NewRecord, build_batch
 from kbroker.wire.api_keys import API_TABLE
 from kbroker.wire.errors import ErrorCode
 from kbroker.wire.messages.api_versions import ApiVersionsRequest, ApiVersionsResponse
@@ -23,23 +20,12 @@ from kbroker.wire.messages.delete_topics import (
     DeleteTopicsResponse,
     DeleteTopicState,
 )
-from kbroker.wire.messages.describe_quorum import (
-    DescribeQuorumRequest,
-    DescribeQuorumRequestPartitionData,
-    DescribeQuorumRequestTopicData,
-    DescribeQuorumResponse,
-)
 from kbroker.wire.messages.fetch import FetchPartition, FetchRequest, FetchResponse, FetchTopic
 from kbroker.wire.messages.find_coordinator import (
     FindCoordinatorRequest,
     FindCoordinatorResponse,
 )
 from kbroker.wire.messages.init_producer_id import InitProducerIdRequest, InitProducerIdResponse
-from kbroker.wire.messages.metadata import (
-    MetadataRequest,
-    MetadataRequestTopic,
-    MetadataResponse,
-)
 from kbroker.wire.messages.offset_commit import (
     OffsetCommitRequest,
     OffsetCommitRequestPartition,
@@ -51,31 +37,14 @@ from kbroker.wire.messages.offset_fetch import (
     OffsetFetchRequestGroup,
     OffsetFetchResponse,
 )
-from tests.sim.broker import DATA, Client, Machine
+from tests.kbroker.asking import metadata, metadata_end, one, values
+from tests.sim.broker import DATA, Client, ConnectionEnded, Machine
 from tests.sim.disk import PowerLoss
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 CRASH_SEEDS = int(os.environ.get("KBROKER_CRASH_SEEDS", "25"))
-
-
-def one(value: bytes, producer: tuple[int, int, int] = (-1, -1, -1)) -> bytes:
-    producer_id, epoch, sequence = producer
-    return build_batch(
-        [NewRecord(SystemClock().wall_ms(), b"key", value)],
-        producer_id=producer_id,
-        producer_epoch=epoch,
-        base_sequence=sequence,
-    )
-
-
-async def values(client: Client, topic: str) -> list[bytes | None]:
-    """All of them: a fetch ends with its segment, so ask until nothing comes."""
-    found: list[bytes | None] = []
-    while view := await client.fetch(topic, len(found)):
-        found += [record.value for _, batch in batches(view) for record in records(batch)]
-    return found
 
 
 def test_every_api_is_served_at_versions_that_exist() -> None:
@@ -125,29 +94,6 @@ async def test_a_clean_stop_is_not_taken_for_a_crash() -> None:
             ends.append(await metadata_end(client))
     assert ends[1] - ends[0] < 3 * partitions  # one to resign and one to lead, for each
     assert ends[2] - ends[1] < 3 * partitions
-
-
-async def metadata_end(client: Client) -> int:
-    """Up to where the metadata log is committed."""
-    request = DescribeQuorumRequest(
-        topics=[
-            DescribeQuorumRequestTopicData(
-                topic_name="__cluster_metadata",
-                partitions=[DescribeQuorumRequestPartitionData(partition_index=0)],
-            )
-        ]
-    )
-    response = await client.call(request, DescribeQuorumResponse)
-    return response.topics[0].partitions[0].high_watermark
-
-
-async def metadata(client: Client, topic: str, *, create: bool = False) -> MetadataResponse:
-    return await client.call(
-        MetadataRequest(
-            topics=[MetadataRequestTopic(name=topic)], allow_auto_topic_creation=create
-        ),
-        MetadataResponse,
-    )
 
 
 async def test_a_topic_is_there_as_soon_as_it_is_said_to_be() -> None:
@@ -256,37 +202,35 @@ async def test_a_power_loss_takes_nothing_that_was_acknowledged(seed: int) -> No
     rng = random.Random(seed)
     acknowledged: list[bytes] = []
     producer: tuple[int, int] | None = None
-    for _ in range(3):
-        machine.disk.crash_at = None
-        with trio.CancelScope() as life:
-            try:
-                async with machine.broker(
-                    TopicSpec("t", 1, {"flush.messages": "1", "internal.segment.bytes": "2000"})
-                ) as client:
-                    if producer is None:
-                        given = await client.call(
-                            InitProducerIdRequest(transactional_id=None), InitProducerIdResponse, 5
-                        )
-                        producer = (given.producer_id, given.producer_epoch)
-                    machine.disk.crash_at = machine.disk.calls + rng.randrange(5, 120)
-                    for _ in range(40):
-                        sequence = len(acknowledged)
-                        value = b"%d" % sequence
-                        code, offset = await client.produce("t", one(value, (*producer, sequence)))
-                        assert code is ErrorCode.NONE
-                        assert offset == sequence
-                        acknowledged.append(value)
-                    life.cancel()
-                    await trio.lowlevel.checkpoint()
-            except* (PowerLoss, AssertionError, StartupError):
-                if not machine.disk.trace or machine.disk.crash_at is None:
-                    raise
+    spec = TopicSpec("t", 1, {"flush.messages": "1", "internal.segment.bytes": "2000"})
+    for life in range(3):
+        ends: list[BaseException] = []
+        try:
+            async with machine.broker(spec) as client:
+                if producer is None:
+                    given = await client.call(
+                        InitProducerIdRequest(transactional_id=None), InitProducerIdResponse, 5
+                    )
+                    producer = (given.producer_id, given.producer_epoch)
+                for number in range(40):
+                    if number == (life == 0):  # one record there is in any case
+                        machine.disk.crash_at = machine.disk.calls + rng.randrange(5, 120)
+                    sequence = len(acknowledged)
+                    value = b"%d" % sequence
+                    code, offset = await client.produce("t", one(value, (*producer, sequence)))
+                    if code is not ErrorCode.NONE and machine.disk.has_no_power:
+                        break
+                    assert (code, offset) == (ErrorCode.NONE, sequence)
+                    acknowledged.append(value)
+        except* (PowerLoss, ConnectionEnded, StartupError) as ended:
+            ends.append(ended)
+        assert machine.disk.has_no_power, ends
         machine.disk.power_loss(rng)
-    machine.disk.crash_at = None
     async with machine.broker() as client:
-        found = await values(client, "t") if acknowledged else []
-        assert found[: len(acknowledged)] == acknowledged
-        assert len(found) <= len(acknowledged) + 1
+        found = await values(client, "t")
+    assert acknowledged
+    assert found[: len(acknowledged)] == acknowledged
+    assert len(found) <= len(acknowledged) + 1
 
 
 async def test_a_log_that_cannot_be_opened_takes_only_its_partition_away() -> None:
@@ -476,17 +420,19 @@ async def test_another_nodes_directory_is_refused() -> None:
             pass
 
 
-async def test_a_temporary_directory_is_gone_at_the_end() -> None:
-    import glob
+async def test_a_temporary_directory_is_gone_at_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import stat
-    import tempfile
 
-    before = set(glob.glob(f"{tempfile.gettempdir()}/kbroker-*"))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))  # other brokers have theirs elsewhere
     config = BrokerConfig({"listeners": "PLAINTEXT://127.0.0.1:0"})
     async with Broker(BrokerSettings(config=config)):
-        (path,) = set(glob.glob(f"{tempfile.gettempdir()}/kbroker-*")) - before
-        assert stat.S_IMODE(os.stat(path).st_mode) == 0o700  # nobody else's business
-    assert set(glob.glob(f"{tempfile.gettempdir()}/kbroker-*")) == before
+        (name,) = os.listdir(tmp_path)
+        assert name.startswith("kbroker-")
+        mode = os.stat(f"{tmp_path}/{name}").st_mode
+        assert stat.S_IMODE(mode) == 0o700  # nobody else's business
+    assert not os.listdir(tmp_path)
 
 
 async def test_brokers_of_one_process_know_nothing_of_each_other() -> None:

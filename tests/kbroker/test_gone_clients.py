@@ -28,8 +28,8 @@ from kbroker.wire.messages.leave_group import LeaveGroupRequest, MemberIdentity
 from kbroker.wire.messages.sync_group import SyncGroupRequest, SyncGroupResponse
 from tests.sim.broker import Client, Machine
 
+from .asking import one
 from .coordinators.rig import GROUP, join_request, sync_request
-from .test_broker import one
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

@@ -9,14 +9,16 @@ import trio
 
 from kbroker.broker import TopicSpec
 from kbroker.lifecycle import Lifecycle
-from kbroker.wire.errors import ErrorCode
+from kbroker.wire.errors import ErrorCode, RequestError
 from kbroker.wire.messages.broker_heartbeat import BrokerHeartbeatRequest, BrokerHeartbeatResponse
-from tests.kbroker.test_broker import metadata, one
+from tests.kbroker.asking import metadata, one
 from tests.sim.broker import Machine
 from tests.sim.disk import SimDisk
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    import pytest
 
     from kbroker.wire.message import Message
 
@@ -85,6 +87,37 @@ class _Controller:
         return BrokerHeartbeatResponse(
             is_fenced=False, should_shut_down=self.wishes.count(True) == 3
         )
+
+
+class _StrictController:
+    """Fences the broker, or refuses its heartbeats, for as long as the test likes."""
+
+    is_fenced = is_refusing = False
+
+    async def send(self, request: Message) -> Message:
+        if self.is_refusing:
+            raise RequestError(ErrorCode.BROKER_ID_NOT_REGISTERED)
+        return BrokerHeartbeatResponse(is_fenced=self.is_fenced)
+
+
+async def test_a_broker_says_once_that_it_is_fenced_or_refused(
+    nursery: trio.Nursery,
+    autojump_clock: trio.testing.MockClock,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    controller = _StrictController()
+    lifecycle = Lifecycle(
+        controller, 1, lambda: 1000, lambda: 0, cordoned=list, failure_timeout_ms=30_000
+    )
+    await nursery.start(lifecycle.run)
+    for controller.is_fenced in (True, False, True):
+        await trio.sleep(100.0)
+    controller.is_refusing = True
+    await trio.sleep(100.0)
+    assert caplog.messages == [
+        *["the controller has fenced this broker"] * 2,
+        "heartbeats are refused: The given broker ID was not registered.",
+    ]
 
 
 async def test_a_broker_that_leaves_does_not_ask_to_stay(

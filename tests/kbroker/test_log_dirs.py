@@ -10,7 +10,11 @@ import pytest
 import trio
 
 from kbroker.broker import BrokerStopped, StartupError, TopicSpec
-from kbroker.storage.checkpoints import read_meta_properties
+from kbroker.storage.checkpoints import (
+    RECOVERY_POINT_CHECKPOINT,
+    read_meta_properties,
+    read_offsets,
+)
 from kbroker.storage.errors import DiskError
 from kbroker.wire.errors import ErrorCode
 from kbroker.wire.messages.find_coordinator import (
@@ -35,10 +39,11 @@ from kbroker.wire.messages.offset_fetch import (
     OffsetFetchRequestGroup,
     OffsetFetchResponse,
 )
-from tests.sim.broker import DATA
+from tests.sim.broker import DATA, ConnectionEnded
 from tests.sim.disk import PowerLoss
 
-from .log_dirs_rig import OTHER, Admin, TwoDirs, create, delete_before, one, until_async
+from .asking import one
+from .log_dirs_rig import OTHER, Admin, TwoDirs, create, delete_before, until_async
 
 CRASH_SEEDS = int(os.environ.get("KBROKER_CRASH_SEEDS", "25"))
 RATE = "replica.alter.log.dirs.io.max.bytes.per.second"
@@ -237,6 +242,61 @@ async def test_a_move_shows_and_can_be_taken_back() -> None:
         assert len(await admin.values("t")) == 20
 
 
+async def is_called(machine: TwoDirs, call: str, since: int) -> bool:
+    return any(line.endswith(call) for line in machine.disk.trace[since:])
+
+
+async def test_a_copy_is_not_taken_for_what_lay_there_before() -> None:
+    """Its directory knows how much of the log was synced that left it: nothing of the copy is."""
+    machine = TwoDirs()
+    async with machine.two(TopicSpec("t", 1)) as admin:
+        for _ in range(20):
+            await admin.produce("t", bytes(1000))
+        home, other = machine.holders("t")[0], elsewhere(machine, "t")
+    checkpoint = f"{home}/{RECOVERY_POINT_CHECKPOINT}"
+    assert read_offsets(machine.disk, checkpoint)["t", 0] > 10
+    async with machine.two() as admin:
+        await admin.move(other, "t")
+        await admin.moved(other, "t")
+        assert read_offsets(machine.disk, checkpoint)["t", 0] > 10
+        await set_rate(admin, 1000)
+        await admin.move(home, "t")
+        await until_async(lambda: has_begun(admin, home))
+        assert read_offsets(machine.disk, checkpoint).get(("t", 0), 0) == 0
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_a_move_that_was_taken_back_does_not_come_back_after_a_power_loss(seed: int) -> None:
+    machine = TwoDirs(seed)
+    home = target = ""
+    reached = False
+
+    async def live() -> None:
+        nonlocal home, target, reached
+        async with machine.two(TopicSpec("t", 1)) as admin:
+            for _ in range(20):
+                await admin.produce("t", bytes(1000))
+            home, target = machine.holders("t")[0], elsewhere(machine, "t")
+            await set_rate(admin, 1000)
+            await admin.move(target, "t")
+            await until_async(lambda: has_begun(admin, target))
+            done = len(machine.disk.trace)
+            assert await admin.move(home, "t") is ErrorCode.NONE
+            await until_async(lambda: is_called(machine, f"fsync_dir {target}", done))
+            reached = True
+            machine.disk.crash_at = machine.disk.calls + 1
+            await admin.client.call(*create("u", 1))
+
+    with pytest.raises((PowerLoss, BaseExceptionGroup)):
+        await live()
+    assert reached
+    machine.disk.power_loss(random.Random(seed))
+    machine.disk.crash_at = None
+    async with machine.two() as admin:
+        assert machine.holders("t", mark="-future") == []
+        assert list(await admin.lies("t")) == [home]
+
+
 async def has_begun(admin: Admin, target: str) -> bool:
     found = (await admin.lies("t")).get(target)
     return found is not None and found.partition_size > 0
@@ -344,35 +404,34 @@ async def test_a_power_loss_in_a_move_takes_nothing_that_was_acknowledged(seed: 
     rng = random.Random(seed)
     acknowledged: list[bytes] = []
     spec = TopicSpec("t", 1, {"flush.messages": "1", "internal.segment.bytes": "2000"})
-    for _ in range(4):
-        machine.disk.crash_at = None
-        with trio.CancelScope() as life:
-            try:
-                async with machine.two(spec) as admin:
-                    found = await admin.values("t")
-                    assert found[: len(acknowledged)] == acknowledged
-                    acknowledged = [each or b"" for each in found]
-                    machine.disk.crash_at = machine.disk.calls + rng.randrange(5, 160)
-                    for i in range(60):
-                        value = b"%d" % len(acknowledged) + bytes(rng.randrange(300))
-                        code, offset = await admin.client.produce("t", one(value))
-                        assert (code, offset) == (ErrorCode.NONE, len(acknowledged))
-                        acknowledged.append(value)
-                        if i % 10 == 3:
-                            await admin.move(rng.choice((DATA, OTHER)), "t")
-                    life.cancel()
-                    await trio.lowlevel.checkpoint()
-            except* (PowerLoss, AssertionError, StartupError, BrokerStopped):
-                if not machine.disk.trace or machine.disk.crash_at is None:
-                    raise
+    for life in range(4):
+        ends: list[BaseException] = []
+        try:
+            async with machine.two(spec) as admin:
+                found = await admin.values("t")
+                assert found[: len(acknowledged)] == acknowledged
+                acknowledged = [each or b"" for each in found]
+                for number in range(60):
+                    if number == (life == 0):  # one record there is in any case
+                        machine.disk.crash_at = machine.disk.calls + rng.randrange(5, 160)
+                    value = b"%d" % len(acknowledged) + bytes(rng.randrange(300))
+                    code, offset = await admin.client.produce("t", one(value))
+                    if code is not ErrorCode.NONE and machine.disk.has_no_power:
+                        break
+                    assert (code, offset) == (ErrorCode.NONE, len(acknowledged))
+                    acknowledged.append(value)
+                    if number % 10 == 3:
+                        await admin.move(rng.choice((DATA, OTHER)), "t")
+        except* (PowerLoss, ConnectionEnded, StartupError, BrokerStopped) as ended:
+            ends.append(ended)
+        assert machine.disk.has_no_power, ends
         machine.disk.power_loss(rng)
-    machine.disk.crash_at = None
     async with machine.two() as admin:
-        found = await admin.values("t") if acknowledged else []
+        found = await admin.values("t")
+        assert acknowledged
         assert found[: len(acknowledged)] == acknowledged
         assert len(found) <= len(acknowledged) + 1
-        if acknowledged:
-            await until_async(lambda: is_settled(machine, admin))
+        await until_async(lambda: is_settled(machine, admin))
 
 
 async def is_settled(machine: TwoDirs, admin: Admin) -> bool:

@@ -9,6 +9,7 @@ import pytest
 from kbroker.controller.raft.election import ElectionState
 from kbroker.controller.raft.log import LogPosition, NewBatch, SnapshotId
 from kbroker.controller.raft.voters import ReplicaKey, VoterSet
+from kbroker.controller.snapshot import snapshot_batches
 from kbroker.metadata_log import MetadataLog, SnapshotFile, read_bootstrap, snapshot_name
 from kbroker.storage.errors import CorruptFile
 from kbroker.wire.records.feature_level_record import FeatureLevelRecord
@@ -35,7 +36,13 @@ def reopened(machine: Machine) -> MetadataLog:
 
 
 def freeze(disk: SimDisk, snapshot: SnapshotId) -> None:
-    SnapshotFile(disk, METADATA, snapshot, 0).freeze()
+    """One of a cluster that has nothing."""
+    file = SnapshotFile(disk, METADATA, snapshot, 0)
+    for batch in snapshot_batches(
+        [], metadata_version=30, epoch=snapshot.epoch, last_contained_timestamp_ms=0
+    ):
+        file.append(batch)
+    file.freeze()
 
 
 @pytest.mark.parametrize("kraft_version", [0, 1])
@@ -62,11 +69,44 @@ def test_the_quorum_state_comes_back_as_it_was_written(
         assert read.voted.directory_id == (state.voted.directory_id if kraft_version else None)
 
 
-@pytest.mark.parametrize("content", [b"", b"{}", b"[]", b'{"leaderId":1}', b'{"leaderEpoch":"x"'])
-def test_a_broken_quorum_state_is_named(machine: Machine, content: bytes) -> None:
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "it is empty"),
+        (b"{}", "it has no 'data_version'"),
+        (b"[]", "list indices"),
+        (b'{"leaderId":1,"data_version":0}', "it has no 'votedId'"),
+        (b'{"leaderEpoch":"x"', "delimiter"),
+        (b'{"data_version":7}', "version 7"),
+        (b"\xff{}", "not UTF-8 text"),
+    ],
+)
+def test_a_broken_quorum_state_is_named(machine: Machine, content: bytes, reason: str) -> None:
     machine.disk.write_file_atomic(f"{METADATA}/quorum-state", content)
-    with pytest.raises(CorruptFile, match="quorum-state"):
+    with pytest.raises(CorruptFile, match=f"quorum-state: it is no quorum state: .*{reason}"):
         machine.log.read_election_state()
+
+
+def test_a_metadata_log_of_another_topic_id_is_not_begun_anew(machine: Machine) -> None:
+    """A partition's log would be set aside; without the metadata all partitions would."""
+    machine.directory.close()
+    content = b"version: 0\ntopic_id: 4L6g3nShT-eMCtK--X86sw"
+    machine.disk.write_file_atomic(f"{METADATA}/partition.metadata", content)
+    with pytest.raises(CorruptFile, match="topic id is 4L6g3nShT-eMCtK--X86sw, and that of the"):
+        machine.open()
+    assert machine.disk.exists(f"{METADATA}/{0:020}.log")
+
+
+@pytest.mark.parametrize("keep", [0, 83])
+def test_a_snapshot_that_was_cut_off_is_no_state(machine: Machine, keep: int) -> None:
+    """At the end of a batch too: the rest would pass for a cluster that has less."""
+    snapshot = SnapshotId(0, 1)
+    freeze(machine.disk, snapshot)
+    path = f"{METADATA}/{snapshot_name(snapshot)}"
+    machine.disk.write_file_atomic(path, machine.disk.read_file(path)[:keep])
+    machine.directory.close()
+    with pytest.raises(CorruptFile, match="it is empty" if keep == 0 else "it was cut off"):
+        machine.open()
 
 
 def test_what_was_begun_and_never_finished_is_taken_away(machine: Machine) -> None:
@@ -119,7 +159,7 @@ def test_a_directory_without_a_bootstrap_file_begins_with_kafkas_defaults(
     machine: Machine,
 ) -> None:
     machine.disk.unlink(f"{DATA}/bootstrap.checkpoint")
-    assert read_bootstrap(machine.disk, DATA) == [
+    assert read_bootstrap(machine.disk, DATA, None) == [
         FeatureLevelRecord(name="metadata.version", feature_level=30)
     ]
 

@@ -7,6 +7,8 @@ import struct
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TypeVar
 
+import trio
+
 from kbroker.broker import Broker, BrokerSettings, TopicSpec
 from kbroker.config import BrokerConfig
 from kbroker.wire import codec, frame
@@ -34,6 +36,10 @@ T = TypeVar("T", bound="Message")
 DATA = "/data"
 
 
+class ConnectionEnded(Exception):
+    """The broker closed the connection, or has gone."""
+
+
 class Client:
     """One connection; requests one after the other, at the newest version unless said."""
 
@@ -42,7 +48,7 @@ class Client:
         self._correlation_id = 0
 
     async def call(self, request: Message, response: type[T], version: int | None = None) -> T:
-        """Send and receive. AssertionError if the broker closes the connection."""
+        """Send and receive. ConnectionEnded."""
         assert request.API_KEY is not None
         version = response.MAX_VERSION if version is None else version
         await self.send(request, version)
@@ -57,13 +63,17 @@ class Client:
         self._correlation_id += 1
         body = frame.request_header(request.API_KEY, version, self._correlation_id, "sim")
         body += codec.encode(request, version)
-        await self.stream.send_all(struct.pack(">i", len(body)) + body)
+        try:
+            await self.stream.send_all(struct.pack(">i", len(body)) + body)
+        except trio.BrokenResourceError as error:
+            raise ConnectionEnded from error
 
     async def _read(self, size: int) -> bytes:
         content = b""
         while len(content) < size:
             chunk = await self.stream.receive_some(size - len(content))
-            assert chunk, "the broker closed the connection"
+            if not chunk:
+                raise ConnectionEnded
             content += chunk
         return content
 

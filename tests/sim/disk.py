@@ -11,14 +11,15 @@ After a failed fsync the seen content is still seen, and may be lost even though
 succeeds.
 
 Besides: `fail_next` makes a call fail, `break_down` every call below a path; `capacity` fills the
-disk up, `limit` what lies below a path; `crash_at` cuts the power in the middle of a call
-(`PowerLoss`). Handles from before a power loss are dead.
+disk up, `limit` what lies below a path; `hold_reads` lets reads hang; `crash_at` cuts the power in
+the middle of a call (`PowerLoss`). Handles from before a power loss are dead.
 """
 
 from __future__ import annotations
 
 import errno
 import os
+import threading
 from typing import TYPE_CHECKING
 
 from kbroker.storage.disk import TEMPORARY_SUFFIX, disk_error
@@ -50,6 +51,7 @@ class _Inode:
         self.forgotten: bytes | None = None
         # What `warm` has read since the page cache lost the file; None while it never did.
         self.warmed: list[tuple[int, int]] | None = None
+        self.gate: threading.Event | None = None  # for reads
 
 
 class _Directory:
@@ -98,6 +100,10 @@ class SimFile:
 
     def read_at(self, position: int, size: int) -> bytes:
         self._call("read_at")
+        gate = self._inode.gate
+        if gate is not None:
+            assert threading.current_thread() is not threading.main_thread(), "waits for the disk"
+            gate.wait()
         return bytes(self._inode.seen[position : position + size])
 
     def write_at(self, position: int, chunk: ReadableBuffer) -> None:
@@ -109,6 +115,7 @@ class SimFile:
 
     def truncate(self, size: int) -> None:
         self._call("truncate")
+        self._inode.modified_ms = self._disk.now_ms  # be the size another or not
         self._disk.resize(self._inode, size)
         self.size = size
 
@@ -200,6 +207,11 @@ class SimDisk:
 
     # Faults.
 
+    @property
+    def has_no_power(self) -> bool:
+        """It went out, and `power_loss` has not been called yet."""
+        return self.crash_at is not None and self.calls >= self.crash_at
+
     def break_down(self, path: str, error: int = errno.EIO) -> None:
         """From now on every call on what lies there fails, until `mend`."""
         self._broken[path] = error
@@ -262,7 +274,7 @@ class SimDisk:
             return
         self.calls += 1
         self.trace.append(f"{self.calls} {operation} {path}")
-        if self.crash_at is not None and self.calls >= self.crash_at:
+        if self.has_no_power:
             if part is not None:
                 part()
             raise PowerLoss
@@ -303,6 +315,12 @@ class SimDisk:
     def evict(self, path: str) -> None:
         """The page cache forgets the file."""
         self._inode(path).warmed = []
+
+    def hold_reads(self, path: str) -> threading.Event:
+        """The page cache forgets the file, and reads of it wait until the event is set."""
+        self.evict(path)
+        gate = self._inode(path).gate = threading.Event()
+        return gate
 
     # Disk.
 

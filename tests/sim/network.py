@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import trio
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from kbroker.server.transport import Transport
     from kbroker.storage.disk import File
 
@@ -183,6 +185,8 @@ class MemoryNetwork:
         self._listeners: dict[tuple[str, int], MemoryListener] = {}
         self._next_port = 40_000
         self.accept_error: OSError | None = None  # of every listener, while it is set
+        # By host, what its look-up does; of all others the name is the address.
+        self.names: dict[str, Callable[[], list[str]]] = {}
 
     def bind(self, host: str, port: int) -> list[MemoryListener]:
         if port == 0:
@@ -192,6 +196,9 @@ class MemoryNetwork:
             raise OSError(98, "Address already in use")
         listener = self._listeners[(host, port)] = MemoryListener(self, (host, port))
         return [listener]
+
+    def look_up(self, host: str) -> list[str]:
+        return self.names[host]() if host in self.names else [host]
 
     def forget(self, address: tuple[str, int]) -> None:
         self._listeners.pop(address, None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 from typing import TYPE_CHECKING
 
-from kbroker.storage.batch import BatchHeader
+from kbroker.storage.batch import BatchHeader, Record
 from kbroker.storage.builder import NewRecord, build_batch
 from kbroker.storage.compression import Codec
 from kbroker.storage.log_config import LogConfig
@@ -39,6 +39,7 @@ def open_at(
     clean: bool = False,
     recovery_point: int | None = None,
     log_start_offset: int = 0,
+    keeps_synced: bool = False,
 ) -> Log:
     return open_log(
         disk,
@@ -49,6 +50,7 @@ def open_at(
         clean=clean,
         recovery_point=recovery_point,
         log_start_offset=log_start_offset,
+        keeps_synced=keeps_synced,
     )
 
 
@@ -123,3 +125,11 @@ def offsets(fetched: FetchSlice) -> list[int]:
 
 def base_offsets(log: Log) -> list[int]:
     return [segment.base_offset for segment in log.segments]
+
+
+def as_read(news: list[NewRecord], base_offset: int = 0) -> list[Record]:
+    """What a reader finds of them."""
+    return [
+        Record(base_offset + index, new.timestamp, new.key, new.value, tuple(new.headers))
+        for index, new in enumerate(news)
+    ]

@@ -13,7 +13,6 @@ from kbroker.storage.batch import (
     HEADER,
     BatchHeader,
     ControlType,
-    Record,
     TimestampType,
     batch_crc,
     batches,
@@ -40,13 +39,7 @@ from kbroker.storage.errors import (
 )
 
 from .golden import BASE_OFFSET, BATCHES, RECORDS
-
-
-def as_read(news: list[NewRecord], base_offset: int = 0) -> list[Record]:
-    return [
-        Record(base_offset + index, new.timestamp, new.key, new.value, tuple(new.headers))
-        for index, new in enumerate(news)
-    ]
+from .logs import as_read
 
 
 def batch_with(payload: bytes, record_count: int, codec: Codec = Codec.NONE) -> memoryview:
@@ -177,8 +170,8 @@ GOOD = bytes.fromhex("0c000000010100")  # null key, null value, no header
         (b"\x0a" + GOOD[1:], 1, "its fields take"),
         (b"\x01" + GOOD[1:], 1, "record of -1 bytes"),
         (b"\xff\xff\xff\xff\xff\x01" + GOOD, 1, "varint"),
-        (b"\xff\xff\xff\xff\x7f" + GOOD, 1, "varint"),
-        (bytes.fromhex("1a00ffffffffffffffffff7f00010100"), 1, "varint"),
+        (b"\xff\xff\xff\xff\x7f" + GOOD, 1, "record of -2147483648 bytes"),
+        (bytes.fromhex("2000ffffffffffffffffffff0100010100"), 1, "varint"),
         # A key, a value, headers that pass the end of their record or of the batch.
         (bytes.fromhex("0c0000007e0100"), 1, "ends before"),
         (bytes.fromhex("0c000000020100") + GOOD, 2, "record headers: 6"),

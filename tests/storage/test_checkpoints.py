@@ -94,7 +94,18 @@ def test_uuids_are_read_back(uuid: bytes) -> None:
     assert len(uuid_text(uuid)) == 22
 
 
-@pytest.mark.parametrize("text", ["", "x", "LsWd_gPjWXDl3Pn7HgFj", "LsWd_gPjWXDl3Pn7HgFj3Q3Q", "é"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "x",
+        "LsWd_gPjWXDl3Pn7HgFj",
+        "LsWd_gPjWXDl3Pn7HgFj3Q3Q",
+        "é",
+        "LsWd_gPjWXDl3Pn7HgFj3Q!",
+        "LsWd gPjWXDl3Pn7HgFj3Q",
+    ],
+)
 def test_what_is_no_uuid_is_a_value_error(text: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - binascii's text or ours
         parse_uuid(text)
@@ -149,6 +160,7 @@ def test_kafkas_meta_properties_are_read(disk: SimDisk) -> None:
         MetaProperties("any = name: it's #1\\", 0, None),
         MetaProperties("c", 3, DIRECTORY_ID, version=0),
         MetaProperties(None, None, None, version=0),
+        MetaProperties("c", 1, bytes(15) + b"\x64"),  # the first that is not reserved
     ],
 )
 def test_meta_properties_are_read_back(disk: SimDisk, properties: MetaProperties) -> None:
@@ -171,6 +183,10 @@ def test_java_properties_of_any_form_are_read(disk: SimDisk) -> None:
         (b"version=1\ncluster.id=c\n", "node.id is missing"),
         (b"version=1\ncluster.id=c\nnode.id=one\n", "not a number"),
         (b"version=1\ncluster.id=c\nnode.id=1\ndirectory.id=no\n", "not a Uuid"),
+        (b"version=0\ndirectory.id=AAAAAAAAAAAAAAAAAAAAYw\n", "one that Kafka reserves"),
+        (b"", "it is empty"),
+        (b"# nothing\n", "none of its lines is one of Kafka's"),
+        (b"directory.id=LsWd_gPjWXDl3Pn7HgFj3Q\n", "none of its lines"),
     ],
 )
 def test_corrupt_meta_properties_are_named(disk: SimDisk, content: bytes, reason: str) -> None:

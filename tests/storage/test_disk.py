@@ -2,13 +2,14 @@ from __future__ import annotations
 
 import errno
 import os
+import sys
 from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
 
 from kbroker.storage.disk import FileRange, OsDisk
-from kbroker.storage.errors import DiskError, LogDirLocked
+from kbroker.storage.errors import DiskError, DiskFull, LogDirLocked
 from tests.sim.disk import SimDisk
 
 if TYPE_CHECKING:
@@ -255,3 +256,61 @@ def test_a_full_disk_refuses_what_does_not_fit() -> None:
         file.append(bytes(200))
     assert file.size == 900
     assert disk.space("/") == (1000, 100)
+
+
+def test_what_nobody_may_write_is_read(tmp_path: Path) -> None:
+    """As Kafka leaves its snapshots."""
+    path = tmp_path / "snapshot"
+    path.write_bytes(b"whole")
+    path.chmod(0o400)
+    assert OsDisk().read_file(str(path)) == b"whole"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="others may write a program that runs")
+def test_what_not_even_root_may_write_is_read() -> None:
+    running = os.path.realpath(sys.executable)
+    with pytest.raises(DiskError):
+        OsDisk().open(running)
+    assert len(OsDisk().read_file(running)) == os.path.getsize(running)
+
+
+def test_a_directory_that_cannot_be_made_says_what_is_in_the_way(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    (tmp_path / "gone").symlink_to("nowhere")
+    (tmp_path / "loop").symlink_to("loop")
+    for name, reason in (
+        ("file", "it is not a directory"),
+        ("file/a/b", f"{tmp_path}/file is not a directory"),
+        ("gone", "it is a link to nowhere, which is not there"),
+        ("gone/a", f"{tmp_path}/gone is a link to nowhere, which is not there"),
+        ("loop", "it is a link that leads back to itself"),
+        ("loop/a", f"{tmp_path}/loop is a link that leads back to itself"),
+        ("x" * 300, "it cannot be made: File name too long"),
+    ):
+        with pytest.raises(DiskError) as caught:
+            OsDisk().make_dir(f"{tmp_path}/{name}")
+        assert caught.value.reason == reason
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "reason"),
+    [
+        (errno.EACCES, DiskError, "Permission denied"),
+        (errno.EROFS, DiskError, "it cannot be made: Read-only file system"),
+        (errno.ENOSPC, DiskFull, "it cannot be made: No space left on device"),
+    ],
+)
+def test_what_a_system_says_that_makes_no_directory(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    error: int,
+    kind: type[DiskError],
+    reason: str,
+) -> None:
+    def refuse(path: str) -> None:
+        raise OSError(error, os.strerror(error), path)
+
+    monkeypatch.setattr(os, "mkdir", refuse)
+    with pytest.raises(kind) as caught:
+        OsDisk().make_dir(f"{tmp_path}/new")
+    assert (type(caught.value), caught.value.reason) == (kind, reason)

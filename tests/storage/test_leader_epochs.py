@@ -167,6 +167,31 @@ def test_a_cut_that_was_not_written_is_written_by_the_flush(
     assert LeaderEpochCache(disk, "/log").entries == [(2, 10)]
 
 
+def test_what_a_flush_writes_waits_for_who_runs_it(disk: SimDisk, cache: LeaderEpochCache) -> None:
+    cache.assign(9, 60, write=False)
+    calls = disk.calls
+    write = cache.begin_flush(100)
+    assert disk.calls == calls
+    cache.assign(11, 70, write=False)
+    assert write is not None
+    write()
+    assert LeaderEpochCache(disk, "/log").latest_epoch == 9
+    assert cache.begin_flush(70) is None
+    cache.flush(100)
+    assert LeaderEpochCache(disk, "/log").latest_epoch == 11
+
+
+def test_a_flush_that_comes_late_does_not_bring_cut_epochs_back(
+    disk: SimDisk, cache: LeaderEpochCache
+) -> None:
+    cache.assign(9, 60, write=False)
+    late = cache.begin_flush(100)
+    assert late is not None
+    cache.truncate_from_end(20)
+    late()
+    assert LeaderEpochCache(disk, "/log").entries == cache.entries == [(2, 10)]
+
+
 def test_a_failed_flush_is_tried_again(disk: SimDisk, cache: LeaderEpochCache) -> None:
     cache.assign(9, 60, write=False)
     disk.fail_next("fsync")

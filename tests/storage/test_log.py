@@ -37,6 +37,7 @@ from kbroker.storage.leader_epochs import EpochEndOffset
 from kbroker.storage.origin import Origin
 from kbroker.storage.timestamp_search import TimestampOffset
 from kbroker.storage.txn_index import AbortedTransaction
+from tests.sim.disk import SimFile
 from tests.storage.logs import (
     DIRECTORY,
     NOW_MS,
@@ -749,3 +750,31 @@ def test_set_base_offset_is_outside_of_the_crc() -> None:
     log = open_at(new_disk())
     replicate(log, batch)
     assert log.log_end_offset == 12346
+
+
+@pytest.mark.parametrize("is_written", [False, True])
+def test_an_append_that_ends_in_the_unexpected_takes_the_log_offline(
+    monkeypatch: pytest.MonkeyPatch, is_written: bool
+) -> None:
+    """Or the next batch would lie behind one that nobody knows of, at the same offset."""
+    disk = new_disk()
+    log = open_at(disk)
+    append(log)
+    write = SimFile.append
+
+    def write_and_fail(file: SimFile, chunk: bytes) -> int:
+        if is_written:
+            write(file, chunk)
+        raise MemoryError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(SimFile, "append", write_and_fail)
+        with pytest.raises(MemoryError):
+            append(log)
+    assert log.is_offline
+    with pytest.raises(DiskError):
+        append(log)
+    again = open_at(disk)
+    append(again)
+    expected = [0, 1, 2] if is_written else [0, 1]
+    assert [BatchHeader(batch).base_offset for batch in again.batches(0)] == expected

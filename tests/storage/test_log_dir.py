@@ -22,9 +22,10 @@ from kbroker.storage.checkpoints import (
     MetaProperties,
     read_offsets,
 )
+from kbroker.storage.directory_contents import ForeignLogDir
 from kbroker.storage.disk import TEMPORARY_SUFFIX, OsDisk
 from kbroker.storage.errors import CorruptFile, DiskError, LogDirLocked
-from kbroker.storage.log_dir import ForeignLogDir, LogDir, open_log_dir
+from kbroker.storage.log_dir import LogDir, open_log_dir
 from tests.storage.logs import NOW_MS, SMALL, append, base_offsets, batch_of, fill, new_disk
 
 if TYPE_CHECKING:
@@ -141,6 +142,19 @@ def test_what_a_file_system_or_an_unfinished_format_left_does_not_matter() -> No
     disk.open(f"/data/{META_PROPERTIES}.tmp", create=True)
     start(disk).close()
     assert start(disk).partitions() == []
+
+
+def test_a_directory_without_an_id_gets_one_that_stays() -> None:
+    """Kafka 3.3 to 3.6 gave none."""
+    disk = new_disk()
+    log_dir = open_log_dir(disk, "/data", rng=Random(1), now_ms=NOW_MS)
+    log_dir.format(META._replace(directory_id=None))
+    log_dir.close()
+    log_dir = start(disk)
+    log_dir.identify(ID)
+    assert log_dir.meta == META
+    log_dir.close()
+    assert start(disk).meta == META
 
 
 def test_a_damaged_meta_properties_is_an_error() -> None:
@@ -344,7 +358,7 @@ def test_an_unreadable_directory_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(DiskError, match="not a directory"):
         open_log_dir(OsDisk(), f"{tmp_path}/file", rng=Random(1), now_ms=NOW_MS)
-    with pytest.raises(DiskError):
+    with pytest.raises(DiskError, match=f"{tmp_path}/file is not a directory"):
         open_log_dir(OsDisk(), f"{tmp_path}/file/below", rng=Random(1), now_ms=NOW_MS)
 
 

@@ -73,6 +73,13 @@ def test_a_clean_stop_without_a_checkpoint_reads_the_end() -> None:
     assert open_at(closed(7), PAIRS, clean=True).log_end_offset == 7
 
 
+def test_a_segment_that_should_be_empty_and_is_not_is_read() -> None:
+    """Somebody has put it there: its records are seen at once."""
+    disk = closed(1)
+    assert open_at(disk, PAIRS, clean=True, recovery_point=0).log_end_offset == 1
+    assert open_at(closed(7), PAIRS, clean=True, recovery_point=6).log_end_offset == 7
+
+
 @pytest.mark.parametrize("recovery_point", [6, 8, 100])
 def test_an_end_that_is_not_where_the_checkpoint_says_is_found_at_first_use(
     recovery_point: int,
@@ -101,7 +108,7 @@ def test_a_torn_end_is_cut_at_the_last_whole_batch(cut: int) -> None:
     assert append(log).first_offset == cut // ONE
 
 
-@pytest.mark.parametrize("at", [0, 9, 16, 18, 22, 26, 58, 100])
+@pytest.mark.parametrize("at", [0, 9, 18, 22, 26, 58, 100])
 def test_a_flipped_byte_ends_the_log_before_its_batch(at: int) -> None:
     disk = closed(7)
     content = disk.read_file(path(2, names.LOG))
@@ -151,18 +158,55 @@ def test_only_segments_from_the_recovery_point_on_are_checked() -> None:
     assert log.recovery_point == 2
 
 
-def test_missing_batches_between_segments_end_the_log() -> None:
+def test_missing_batches_between_segments_take_nothing_else_away() -> None:
+    """Apache Kafka keeps what lies behind them, and so do we."""
     disk = closed(7)
     disk.open(path(2, names.LOG)).truncate(ONE)
     log = open_at(disk, PAIRS)
-    assert log.log_end_offset == 3
-    assert base_offsets(log) == [0, 2]
-    # Compaction takes batches away in good order.
-    disk = closed(7)
-    disk.open(path(2, names.LOG)).truncate(ONE)
-    log = open_at(disk, replace(PAIRS, cleanup_policy=frozenset(("compact",))))
     assert log.log_end_offset == 7
     assert offsets(log.read(3, 10_000)) == [4, 5]
+    assert [BatchHeader(batch).base_offset for batch in log.batches(0)] == [0, 1, 2, 4, 5, 6]
+    assert log.epochs.entries == [(0, 0), (1, 4), (2, 6)]
+    assert append(log, producer_id=7, sequence=7).first_offset == 7
+
+
+@pytest.mark.parametrize("clean", [True, False])
+@pytest.mark.parametrize("missing", [0, 2, 4])
+def test_a_missing_segment_takes_no_other_away(missing: int, clean: bool) -> None:
+    disk = closed(7)
+    for suffix in names.SEGMENT_SUFFIXES:
+        disk.unlink(path(missing, suffix))
+    log = open_at(disk, PAIRS, clean=clean, recovery_point=7 if clean else 0)
+    assert base_offsets(log) == [base for base in (0, 2, 4, 6) if base != missing]
+    there = [offset for offset in range(7) if offset not in (missing, missing + 1)]
+    assert [BatchHeader(batch).base_offset for batch in log.batches(0)] == there
+    assert (log.log_start_offset, log.log_end_offset) == (there[0], 7)
+    assert append(log).first_offset == 7
+
+
+def test_a_log_that_keeps_what_is_synced_ends_where_offsets_are_missing() -> None:
+    """Raft's: records behind missing ones mean nothing."""
+    disk = closed(7)
+    disk.open(path(2, names.LOG)).truncate(ONE)
+    behind = disk.read_file(path(4, names.LOG))
+    log = open_at(disk, PAIRS, recovery_point=3, keeps_synced=True)
+    assert (log.log_end_offset, base_offsets(log)) == (3, [0, 2])
+    assert disk.read_file(f"{DIRECTORY}/aside-1-{names.file_name(4, names.LOG)}-0") == behind
+    disk = closed(7)
+    for suffix in names.SEGMENT_SUFFIXES:
+        disk.unlink(path(2, suffix))
+    with pytest.raises(CorruptFile, match="below the recovery point"):
+        open_at(disk, PAIRS, recovery_point=3, keeps_synced=True)
+    assert disk.read_file(path(4, names.LOG)) == behind
+
+
+def test_segments_that_overlap_are_kept() -> None:
+    disk = closed(7)
+    content = disk.read_file(path(2, names.LOG))
+    disk.open(path(3, names.LOG), create=True).append(content[ONE:])
+    log = open_at(disk, PAIRS)
+    assert base_offsets(log) == [0, 2, 3, 4, 6]
+    assert log.log_end_offset == 7
 
 
 def test_a_gap_behind_a_segment_that_has_gaps_itself_is_no_loss() -> None:
@@ -265,12 +309,15 @@ def test_epochs_of_records_that_are_gone_go() -> None:
 
 
 @pytest.mark.parametrize("damage", [b"", b"x" * 40])
-def test_a_damaged_snapshot_is_replaced_by_an_older_one_and_the_log(damage: bytes) -> None:
+def test_a_damaged_snapshot_is_replaced_by_an_older_one_and_the_log(
+    damage: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
     disk = closed(7)
     for offset in (4, 6, 7):
         disk.write_file_atomic(path(offset, names.SNAPSHOT), damage)
     log = open_at(disk, PAIRS, recovery_point=6)
     assert log.producers.producers[7].last_sequence == 6
+    assert path(6, names.SNAPSHOT) in caplog.text
 
 
 def test_a_damaged_topic_id_goes_after_a_crash_and_is_an_error_after_a_clean_stop() -> None:

@@ -11,7 +11,10 @@ from kbroker.storage.batch import (
     ATTRIBUTES_AT,
     BASE_TIMESTAMP_AT,
     CRC_AT,
+    HEADER,
     LAST_OFFSET_DELTA_AT,
+    LENGTH_AT,
+    LOG_OVERHEAD,
     MAX_TIMESTAMP_AT,
     RECORD_COUNT_AT,
     BatchHeader,
@@ -32,6 +35,7 @@ from kbroker.storage.errors import (
 )
 from kbroker.storage.log_config import LogConfig
 from kbroker.storage.validation import Origin, Prepared, prepare
+from kbroker.storage.varint import append_varint
 
 from .golden import RECORDS
 
@@ -159,6 +163,33 @@ def test_a_count_beyond_what_fits_is_refused(codec: Codec, count: int) -> None:
     lying = patch(build_batch(RECORDS, codec=codec), LAST_OFFSET_DELTA_AT, count - 1, 4)
     with pytest.raises(InvalidRecord):
         accept(patch(lying, RECORD_COUNT_AT, count, 4))
+
+
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize(
+    "length",
+    [
+        b"\xff" * 10,  # never ends
+        b"\xff\xff\xff\xff\x7f",  # more than 32 bits
+        b"\x80\x80\x80\x80\x10",
+        b"\xff\xff\xff\xff\x0f",  # -2^31
+        b"\xfe\xff\xff\xff\x0f",  # 2^31 - 1
+        b"\x81\x00",  # -1
+        b"\x80\x80\x00",  # 0
+        b"\xc8\x01",  # 100
+    ],
+)
+@pytest.mark.parametrize(
+    "config", [CONFIG, COMPACTED, APPEND_TIME, LogConfig(compression_type="gzip")]
+)
+def test_a_first_record_has_a_length_that_can_be(
+    length: bytes, count: int, config: LogConfig
+) -> None:
+    batch = bytearray(build_batch([NewRecord(1000, b"k", b"value")] * count))
+    batch[61:62] = length
+    patched = patch(bytes(batch), LENGTH_AT, len(batch) - LOG_OVERHEAD, 4)
+    with pytest.raises(InvalidRecord):
+        accept(patched, config)
 
 
 @pytest.mark.parametrize("length", [0x01, 0x00, 0x0A, 0x14, 0x18, 0x7E])
@@ -342,6 +373,40 @@ def test_records_without_timestamp_are_taken() -> None:
 def test_a_timestamp_beyond_64_bits_is_refused() -> None:
     with pytest.raises(InvalidRecord):
         accept(patch(BASE, BASE_TIMESTAMP_AT, 2**63 - 3, 8))
+
+
+def record(timestamp_delta: int, offset_delta: int) -> bytes:
+    body, out = bytearray(1), bytearray()
+    append_varint(body, timestamp_delta)
+    append_varint(body, offset_delta)
+    body += b"\x01\x02v\x00"
+    append_varint(out, len(body))
+    return bytes(out + body)
+
+
+@pytest.mark.parametrize(
+    ("base_timestamp", "deltas"),
+    [(-(2**63), [-1]), (2**63 - 1, [1]), (-1, [-(2**63) + 1, 2**63 - 1])],
+)
+def test_a_batch_made_anew_has_no_timestamp_beyond_64_bits(
+    base_timestamp: int, deltas: list[int]
+) -> None:
+    """LogAppendTime asks no record for its time; offset deltas that are off have to be put
+    right.
+    """
+    count = len(deltas)
+    batch = bytearray(SINGLE[:HEADER])
+    batch += b"".join(record(delta, 7 + index) for index, delta in enumerate(deltas))
+    for position, value, size in (
+        (LENGTH_AT, len(batch) - LOG_OVERHEAD, 4),
+        (BASE_TIMESTAMP_AT, base_timestamp, 8),
+        (LAST_OFFSET_DELTA_AT, count - 1, 4),
+        (RECORD_COUNT_AT, count, 4),
+    ):
+        batch[:] = patch(bytes(batch), position, value, size)
+    recompressing = LogConfig(compression_type="gzip", message_timestamp_type="LogAppendTime")
+    with pytest.raises(InvalidRecord, match="out of range"):
+        accept(bytes(batch), recompressing)
 
 
 @pytest.mark.parametrize("codec", Codec)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from kbroker.wire.errors import ErrorCode
+from kbroker.wire.errors import ErrorCode, refusal
 from kbroker.wire.messages.leave_group import LeaveGroupResponse, MemberResponse
 from kbroker.wire.messages.sync_group import SyncGroupResponse
 
@@ -104,26 +104,35 @@ class Memberships:
         """`identities`: who leaves; before v3 the request's one member."""
         result: Result[LeaveGroupResponse] = Result(now)
         group = self._groups.get(request.group_id)
-        responses = [
-            MemberResponse(
-                member_id=identity.member_id,
-                group_instance_id=identity.group_instance_id,
-                error_code=ErrorCode.UNKNOWN_MEMBER_ID
-                if group is None
-                else self._leave(group, identity, result),
+        responses = []
+        for identity in identities:
+            error = ErrorCode.UNKNOWN_MEMBER_ID
+            if group is not None:
+                try:
+                    error = self._leave(group, identity, result)
+                except Exception as failure:
+                    error = refusal(failure, f"LeaveGroup of {identity.member_id}").code
+            responses.append(
+                MemberResponse(
+                    member_id=identity.member_id,
+                    group_instance_id=identity.group_instance_id,
+                    error_code=error,
+                )
             )
-            for identity in identities
-        ]
         result.response = LeaveGroupResponse(members=responses)
         gone = [
             response.member_id for response in responses if response.error_code == ErrorCode.NONE
         ]
         if group is not None and gone:
             reason = f"{', '.join(gone)} left"
-            if group.state in (GroupState.STABLE, GroupState.COMPLETING_REBALANCE):
-                self._rebalances.prepare_or_complete(group, reason, result)
-            elif group.state is GroupState.PREPARING_REBALANCE:
-                self._rebalances.maybe_complete_join(group, result)
+            try:
+                if group.state in (GroupState.STABLE, GroupState.COMPLETING_REBALANCE):
+                    self._rebalances.prepare_or_complete(group, reason, result)
+                elif group.state is GroupState.PREPARING_REBALANCE:
+                    self._rebalances.maybe_complete_join(group, result)
+            except Exception as failure:
+                # They have left, and are told so.
+                refusal(failure, f"the rebalance of group {request.group_id!r}")
         return result
 
     def _leave(

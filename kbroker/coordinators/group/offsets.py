@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from kbroker.wire.errors import ErrorCode
+from kbroker.wire.errors import ErrorCode, refusal
 from kbroker.wire.message import ZERO_UUID
 from kbroker.wire.messages.offset_commit import (
     OffsetCommitResponse,
@@ -91,26 +91,28 @@ class Offsets:
         for topic in request.topics:
             partitions = []
             for partition in topic.partitions:
+                index = partition.partition_index
                 metadata = partition.committed_metadata or ""
                 error = ErrorCode.NONE
-                if utf16_length(metadata) > metadata_max:
-                    error = ErrorCode.OFFSET_METADATA_TOO_LARGE
-                else:
-                    value = CommittedOffset(
-                        partition.committed_offset,
-                        partition.committed_leader_epoch,
-                        metadata,
-                        now.wall_ms,
-                        expires_ms,
-                        topic.topic_id,
-                    )
-                    result.records.append(
-                        OffsetStored(request.group_id, topic.name, partition.partition_index, value)
-                    )
+                try:
+                    if utf16_length(metadata) > metadata_max:
+                        error = ErrorCode.OFFSET_METADATA_TOO_LARGE
+                    else:
+                        value = CommittedOffset(
+                            partition.committed_offset,
+                            partition.committed_leader_epoch,
+                            metadata,
+                            now.wall_ms,
+                            expires_ms,
+                            topic.topic_id,
+                        )
+                        result.records.append(
+                            OffsetStored(request.group_id, topic.name, index, value)
+                        )
+                except Exception as failure:
+                    error = refusal(failure, f"OffsetCommit of {topic.name}-{index}").code
                 partitions.append(
-                    OffsetCommitResponsePartition(
-                        partition_index=partition.partition_index, error_code=error
-                    )
+                    OffsetCommitResponsePartition(partition_index=index, error_code=error)
                 )
             topics.append(
                 OffsetCommitResponseTopic(
@@ -137,10 +139,13 @@ class Offsets:
             for index in topic.partition_indexes:
                 entry = committed.get(index)
                 value = None if entry is None else entry.value
-                if value is not None and _is_other_topic(value.topic_id, topic.topic_id):
-                    value = None
                 is_unstable = (topic.name, index) in unstable
-                partitions.append(_fetched(index, value, is_unstable=is_unstable))
+                try:
+                    if value is not None and _is_other_topic(value.topic_id, topic.topic_id):
+                        value = None
+                    partitions.append(_fetched(index, value, is_unstable=is_unstable))
+                except Exception as error:
+                    partitions.append(_fetch_failed(topic.name, index, error))
             response.topics.append(
                 OffsetFetchResponseTopics(
                     name=topic.name, topic_id=topic.topic_id, partitions=partitions
@@ -150,19 +155,18 @@ class Offsets:
 
     def fetch_all(self, group_id: str, *, require_stable: bool) -> OffsetFetchResponseGroup:
         unstable = self._unstable(group_id) if require_stable else frozenset()
-        return OffsetFetchResponseGroup(
-            group_id=group_id,
-            topics=[
-                OffsetFetchResponseTopics(
-                    name=topic,
-                    partitions=[
+        response = OffsetFetchResponseGroup(group_id=group_id)
+        for topic, committed in self._groups.get(group_id, {}).items():
+            partitions = []
+            for index, entry in committed.items():
+                try:
+                    partitions.append(
                         _fetched(index, entry.value, is_unstable=(topic, index) in unstable)
-                        for index, entry in partitions.items()
-                    ],
-                )
-                for topic, partitions in self._groups.get(group_id, {}).items()
-            ],
-        )
+                    )
+                except Exception as error:
+                    partitions.append(_fetch_failed(topic, index, error))
+            response.topics.append(OffsetFetchResponseTopics(name=topic, partitions=partitions))
+        return response
 
     def _unstable(self, group_id: str) -> frozenset[tuple[str, int]]:
         """Partitions for which a transaction that is still open has offsets."""
@@ -301,6 +305,14 @@ def _fetched(
         committed_offset=value.offset,
         committed_leader_epoch=value.leader_epoch,
         metadata=value.metadata,
+    )
+
+
+def _fetch_failed(topic: str, index: int, error: Exception) -> OffsetFetchResponsePartitions:
+    return OffsetFetchResponsePartitions(
+        partition_index=index,
+        committed_offset=INVALID_OFFSET,
+        error_code=refusal(error, f"OffsetFetch of {topic}-{index}").code,
     )
 
 

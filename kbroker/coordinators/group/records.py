@@ -27,6 +27,10 @@ LEGACY_OFFSET_COMMIT: Final = 0  # of the oldest logs; its key has the same fiel
 OFFSET_COMMIT: Final = 1
 GROUP_METADATA: Final = 2
 
+_OFFSET_COMMIT_TYPE: Final = _INT16.pack(OFFSET_COMMIT)
+_GROUP_METADATA_TYPE: Final = _INT16.pack(GROUP_METADATA)
+_LEGACY_TYPE: Final = _INT16.pack(LEGACY_OFFSET_COMMIT)
+
 KEY_VERSION: Final = 0
 OFFSET_VERSION: Final = 4
 OFFSET_VERSION_WITH_EXPIRY: Final = 1  # the only one with an expire timestamp
@@ -113,7 +117,21 @@ def decode(key: bytes | memoryview, value: bytes | memoryview | None) -> Record:
         return GroupRemoved(group_id)
     version, body = _split(value)
     _check_version(GroupMetadataValue, version)
-    return GroupStored(group_id, codec.decode(GroupMetadataValue, version, body))
+    group = codec.decode(GroupMetadataValue, version, body)
+    instance_ids = [m.group_instance_id for m in group.members if m.group_instance_id is not None]
+    if len(set(instance_ids)) < len(instance_ids):
+        raise UnknownRecord(record_type, "a group with two members of one instance id")
+    return GroupStored(group_id, group)
+
+
+def is_known(key: bytes) -> bool:
+    """Whether its type is one of ours; the rest of it may be anything."""
+    return key[:2] in (_OFFSET_COMMIT_TYPE, _GROUP_METADATA_TYPE)
+
+
+def modern_key(key: bytes) -> bytes:
+    """One key for what the oldest logs and later ones tell by two types."""
+    return _OFFSET_COMMIT_TYPE + key[2:] if key[:2] == _LEGACY_TYPE else key
 
 
 def _decode_offset(body: memoryview, value: bytes | memoryview | None) -> Record:

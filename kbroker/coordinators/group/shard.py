@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
-from kbroker.wire.errors import ErrorCode
+from kbroker.wire.errors import ErrorCode, refusal
 from kbroker.wire.messages.delete_groups import DeletableGroupResult
 from kbroker.wire.messages.describe_groups import DescribedGroup, DescribedGroupMember
 from kbroker.wire.messages.join_group import JoinGroupResponse
@@ -138,17 +138,25 @@ class GroupShard:
             return result
         topics = []
         for topic in request.topics:
-            is_used = group.is_subscribed_to(topic.name)
-            error = ErrorCode.GROUP_SUBSCRIBED_TO_TOPIC if is_used else ErrorCode.NONE
+            error = ErrorCode.NONE
+            try:
+                if group.is_subscribed_to(topic.name):
+                    error = ErrorCode.GROUP_SUBSCRIBED_TO_TOPIC
+            except Exception as failure:
+                error = refusal(failure, f"OffsetDelete of {topic.name}").code
             partitions = []
             for partition in topic.partitions:
                 index = partition.partition_index
+                code = error
+                try:
+                    removal = self.offsets.removal(request.group_id, topic.name, index)
+                    if error is ErrorCode.NONE and removal is not None:
+                        result.records.append(removal)
+                except Exception as failure:
+                    code = refusal(failure, f"OffsetDelete of {topic.name}-{index}").code
                 partitions.append(
-                    OffsetDeleteResponsePartition(partition_index=index, error_code=error)
+                    OffsetDeleteResponsePartition(partition_index=index, error_code=code)
                 )
-                removal = self.offsets.removal(request.group_id, topic.name, index)
-                if not is_used and removal is not None:
-                    result.records.append(removal)
             topics.append(OffsetDeleteResponseTopic(name=topic.name, partitions=partitions))
         result.response = OffsetDeleteResponse(topics=topics)
         return result
@@ -210,8 +218,11 @@ class GroupShard:
             elif group.state is not GroupState.EMPTY:
                 error = ErrorCode.NON_EMPTY_GROUP
             else:
-                result.records.extend(self.offsets.removals(group_id))
-                result.records.append(GroupRemoved(group_id))
+                try:
+                    removals = self.offsets.removals(group_id)
+                    result.records += [*removals, GroupRemoved(group_id)]
+                except Exception as failure:
+                    error = refusal(failure, f"DeleteGroups of {group_id!r}").code
             result.response.append(DeletableGroupResult(group_id=group_id, error_code=error))
         return result
 

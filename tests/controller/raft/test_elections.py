@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import random
 
+import pytest
+
 from kbroker.controller.raft.control import ControlType
 from kbroker.controller.raft.effects import Append, Flushed, Receive, Tick
 from kbroker.controller.raft.election import ElectionState
@@ -272,3 +274,25 @@ def test_older_records_are_committed_only_with_one_of_the_leaders_own_epoch() ->
     leading.tracker.note_fetch(TWO, 6, 6, 2)
     assert leading.advance_watermark()
     assert leading.fresh_watermark == 6
+
+
+@pytest.mark.parametrize(
+    ("epoch", "log_epoch", "pre_vote", "refusal"),
+    [
+        (5, 4, False, Refusal.NONE),
+        (5, 5, False, Refusal.INVALID_REQUEST),  # nobody writes in an epoch before it is elected
+        (5, 6, False, Refusal.INVALID_REQUEST),
+        (5, 5, True, Refusal.NONE),  # a pre-vote is asked in the epoch that is
+        (5, 6, True, Refusal.INVALID_REQUEST),
+    ],
+)
+def test_no_log_is_newer_than_the_epoch_that_its_owner_asks_votes_in(
+    epoch: int, log_epoch: int, pre_vote: bool, refusal: Refusal
+) -> None:
+    voter = node()
+    voter.start(0)
+    end = LogPosition(log_epoch, 9)
+    vote = Vote(epoch=epoch, candidate=TWO, voter=ONE, log_end=end, pre_vote=pre_vote)
+    reply = voter.step(Receive(TWO, vote), 1).send[0].message
+    assert isinstance(reply, VoteReply)
+    assert (reply.refusal, reply.granted) == (refusal, refusal is Refusal.NONE)

@@ -118,6 +118,12 @@ REFUSED = [
         "32767 bytes.",
     ),
     (
+        resource(TOPIC, "t", ("retention.ms", SET, "ü" * 16_384)),
+        ErrorCode.INVALID_CONFIG,
+        "The configuration value cannot be added because it exceeds the maximum value size of "
+        "32767 bytes.",
+    ),
+    (
         resource(BROKER, "9", ("log.cleaner.threads", SET, "2")),
         ErrorCode.BROKER_ID_NOT_REGISTERED,
         "No node with id 9 found.",

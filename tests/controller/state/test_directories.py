@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import pytest
 
 from kbroker.controller.model import LOST_DIRECTORY, UNASSIGNED_DIRECTORY
+from kbroker.controller.state import directories
 from kbroker.controller.state.directories import decide_assign_replicas_to_dirs
+from kbroker.controller.state.elections import change_partition
 from kbroker.wire.errors import ErrorCode, RequestError
 from kbroker.wire.messages.assign_replicas_to_dirs import (
     AssignReplicasToDirsRequest,
@@ -14,6 +18,10 @@ from kbroker.wire.messages.assign_replicas_to_dirs import (
     AssignReplicasToDirsRequestTopicData,
 )
 from tests.controller.parts import SCHEMA, Cluster, directory_of, topic
+
+if TYPE_CHECKING:
+    from kbroker.controller.image import MetadataImage
+    from kbroker.wire.records.partition_change_record import PartitionChangeRecord
 
 ONE, TWO = b"directory one...", b"directory two..."
 
@@ -81,6 +89,31 @@ def test_what_the_controller_does_not_know_is_said_of_each() -> None:
     assert assign(cluster, ONE, 0, topic_id=b"i" * 16) == [ErrorCode.UNKNOWN_TOPIC_ID]
     cluster.register(3)
     assert assign(cluster, directory_of(3), 0, broker=3) == [ErrorCode.NOT_LEADER_OR_FOLLOWER]
+
+
+def test_a_failure_nobody_foresees_costs_one_replica(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    cluster = cluster_of_two()
+    cluster.create(topic("u", -1, -1, assignments=[(i, [1, 2]) for i in range(3)]))
+    topic_id = cluster.image.topics["u"].topic_id
+
+    def fail_once(
+        image: MetadataImage, topic_id: bytes, index: int, *rest: Any
+    ) -> PartitionChangeRecord | None:
+        if index == 1:
+            raise KeyError("planted")
+        return change_partition(image, topic_id, index, *rest)
+
+    monkeypatch.setattr(directories, "change_partition", fail_once)
+    assert assign(cluster, TWO, 0, 1, 2, topic_id=topic_id) == [
+        ErrorCode.NONE,
+        ErrorCode.UNKNOWN_SERVER_ERROR,
+        ErrorCode.NONE,
+    ]
+    partitions = cluster.image.topics["u"].partitions
+    assert [partitions[i].directory_of(1) for i in range(3)] == [TWO, UNASSIGNED_DIRECTORY, TWO]
+    assert "planted" in caplog.text
 
 
 @pytest.mark.parametrize("directory", [LOST_DIRECTORY, b"directory none.."])

@@ -127,6 +127,10 @@ def test_offsets_and_records_that_go(terminal: Terminal, tmp_path: Path) -> None
     assert "OFFSET_OUT_OF_RANGE" in terminal.run(
         *delete, "aged:0", "--before-offset", "9", status=1
     )
+    error = terminal.run(*delete, "aged:1,0", "--before-offset", "3", status=1)
+    assert "Partition aged-1 is not emptied: " in error
+    assert error.count("\n") == 1
+    assert offsets("earliest") == [3, 0]
     file = tmp_path / "offsets.json"
     entry = {"topic": "aged", "partition": 0, "offset": -1}
     file.write_text(json.dumps({"partitions": [entry], "version": 1}))
@@ -137,6 +141,15 @@ def test_offsets_and_records_that_go(terminal: Terminal, tmp_path: Path) -> None
     assert "There is no partition 2: aged has the partitions 0 to 1." in terminal.run(
         "topics", "offsets", "aged:1-2", status=1
     )
+
+
+def test_a_group_that_takes_no_offsets_costs_the_others_nothing(terminal: Terminal) -> None:
+    reset = ("groups", "reset-offsets", "x" * 40_000, "beside", "--topic", "orders")
+    error = terminal.run(*reset, "--to-earliest", "--execute", status=1)
+    assert "request cannot hold this" in error
+    assert error.count("\n") == 1
+    (group,) = terminal.run_json("groups", "describe", "beside")
+    assert [p["committed_offset"] for p in group["partitions"]] == [0, 0, 0]
 
 
 def test_configs_of_a_topic(terminal: Terminal) -> None:

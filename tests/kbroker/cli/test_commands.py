@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from kbroker.commands.produce import LINE_BYTES_MAX, READ_BYTES
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -65,12 +67,8 @@ def test_a_group_goes_on_where_it_was(terminal: Terminal) -> None:
     terminal.run("produce", "shared", "--partition", "0", typed="1\n2\n3\n")
     words = ("consume", "shared", "--group", "g", "--from-beginning")
     assert terminal.run(*words, "--max", "2") == "1\n2\n"
-    assert terminal.run("groups", "list").splitlines()[1].split() == [
-        "g",
-        "Empty",
-        "classic",
-        "consumer",
-    ]
+    rows = [line.split() for line in terminal.run("groups", "list").splitlines()]
+    assert ["g", "Empty", "classic", "consumer"] in rows
     out = terminal.run("groups", "describe", "g")
     assert out.startswith("g: Empty, classic, 0 members, lag 1\n")
     assert out.splitlines()[2].split() == ["shared", "0", "2", "3", "1", "-", "-", "-"]
@@ -99,9 +97,55 @@ def test_what_goes_wrong_is_one_sentence(
     assert error.count("\n") == 1
 
 
-def test_a_line_without_the_separator_is_named(terminal: Terminal) -> None:
-    error = terminal.run("produce", "orders", "--key-separator", ":", typed="a:b\nc\n", status=1)
-    assert "Line 2 has no ':' after a key." in error
+@pytest.mark.parametrize(
+    ("words", "good", "bad", "sentence"),
+    [
+        (("--key-separator", ":"), "a:b", "c", "Line 3 has no ':' after a key."),
+        (("--json",), '{"value": "v"}', "{", "Line 3 is no JSON: "),
+        (("--json",), '{"value": "v"}', '{"key": "k"}', "Line 3 is no record: "),
+        (
+            ("--json",),
+            '{"value": "v"}',
+            '{"value": "v", "partition": 9}',
+            "Line 3: there is no partition 9; ",
+        ),
+        (
+            (),
+            "v",
+            "x" * (LINE_BYTES_MAX + READ_BYTES),
+            f"Line 3 is longer than {LINE_BYTES_MAX} bytes.",
+        ),
+    ],
+)
+def test_what_stands_before_a_line_that_is_no_record_is_sent(
+    terminal: Terminal, words: tuple[str, ...], good: str, bad: str, sentence: str, tmp_path: Path
+) -> None:
+    (file := tmp_path / "lines").write_text(f"{good}\n{good}\n{bad}\n{good}\n")
+    topic = f"before-{tmp_path.name}"
+    error = terminal.run("produce", topic, "--file", str(file), *words, status=1)
+    assert error.startswith(f"kbroker: {sentence}")
+    assert error.endswith(" Sent before that: 2 records.\n")
+    out = terminal.run("consume", topic, "--from-beginning", "--until-end")
+    assert out.count("\n") == 2
+
+
+def test_what_was_read_before_reading_fails_is_sent(terminal: Terminal, tmp_path: Path) -> None:
+    error = terminal.run("produce", "unread", "--file", str(tmp_path), status=1)
+    assert error == f"kbroker: --file {tmp_path}: Is a directory. Sent before that: 0 records.\n"
+
+
+def test_records_of_other_partitions_are_sent_where_one_is_refused(
+    terminal: Terminal, tmp_path: Path
+) -> None:
+    terminal.run("topics", "create", "refusing:2:max.message.bytes=70000")
+    lines = [(0, "first"), (1, "x" * 80_000), (0, "y" * 60_000), (0, "z" * 60_000), (1, "last")]
+    text = "".join(json.dumps({"value": v, "partition": p}) + "\n" for p, v in lines)
+    (file := tmp_path / "lines").write_text(text)
+    error = terminal.run("produce", "refusing", "--json", "--file", str(file), status=1)
+    assert error.startswith("kbroker: Partition refusing-1 refuses the records: ")
+    words = ("consume", "refusing", "--from-beginning", "--until-end", "--partition")
+    assert [len(line) for line in terminal.run(*words, "0").split()] == [5, 60_000, 60_000]
+    assert terminal.run(*words, "1") == ""
 
 
 def test_until_the_end_a_time_and_between_times(terminal: Terminal) -> None:

@@ -192,3 +192,27 @@ def test_files_that_break_their_format(shell: Terminal, tmp_path: Path) -> None:
         file.write_bytes(content)
         assert sentence in shell.run("dump", str(file), status=1)
         file.unlink()
+
+
+@pytest.mark.parametrize(
+    ("option", "sentence"),
+    [
+        ("--records", "damaged/leader-epoch-checkpoint: not UTF-8 text."),
+        ("--verify", "1 thing wrong in 2 files."),
+    ],
+)
+def test_a_file_that_cannot_be_shown_costs_the_others_nothing(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path, option: str, sentence: str
+) -> None:
+    good, damaged, missing = (tmp_path / name for name in ("good", "damaged", "missing"))
+    for folder, text in ((good, b"0\n1\n0 5\n"), (damaged, b"\xff\n")):
+        folder.mkdir()
+        (folder / "leader-epoch-checkpoint").write_bytes(text)
+    paths = [str(folder) for folder in (missing, damaged, good)]
+    assert main(["dump", "--json", option, *paths]) == 1
+    out, error = capfd.readouterr()
+    assert error.startswith(f"kbroker: {missing}: No such file or directory. ")
+    assert sentence in error
+    assert error.count("\n") == 1
+    last = json.loads(out.splitlines()[-1])
+    assert last["file"] == str(good / "leader-epoch-checkpoint")

@@ -189,7 +189,7 @@ def test_watching_into_a_pipe_is_plain_and_ends_with_its_reader(
                 break
         assert seen == 3
         process.stdout.close()
-        assert process.wait(TIMEOUT_S) == 1
+        assert process.wait(TIMEOUT_S) == 141
         assert process.stderr.read() == ""
         process.stderr.close()
 

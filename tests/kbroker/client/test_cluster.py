@@ -17,7 +17,7 @@ from kbroker.wire.messages.metadata import (
     MetadataResponseTopic,
 )
 
-from .test_connection import Peer, api_versions, framed
+from .peer import Peer, api_versions, framed
 
 
 class Brokers:
@@ -94,6 +94,27 @@ async def test_tries_have_an_end(autojump_clock: object) -> None:
     with pytest.raises(Disconnected, match="gone"):
         await cluster_of(Brokers(known(1))).retry(lost)
     assert calls == ATTEMPTS_MAX
+
+
+async def test_a_coordinator_that_loads_is_given_as_long_as_apache_kafkas_client_gives_it(
+    autojump_clock: object,
+) -> None:
+    ends = 40.0
+
+    async def loading() -> str:
+        if trio.current_time() < ends:
+            raise BrokerError("x", ErrorCode.COORDINATOR_LOAD_IN_PROGRESS)
+        return "loaded"
+
+    began = trio.current_time()
+    ends += began
+    assert await cluster_of(Brokers(known(1))).retry(loading) == "loaded"
+    assert 40 <= trio.current_time() - began < 42
+    ends = trio.current_time() + 1e9
+    began = trio.current_time()
+    with pytest.raises(BrokerError, match="COORDINATOR_LOAD_IN_PROGRESS"):
+        await cluster_of(Brokers(known(1))).retry(loading)
+    assert 60 <= trio.current_time() - began < 62
 
 
 async def test_the_second_bootstrap_address_is_tried_too() -> None:

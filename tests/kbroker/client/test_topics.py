@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from kbroker.broker import TopicSpec
 from kbroker.client.configs import Resource, describe_configs
 from kbroker.client.errors import BrokerError, ClientError
-from kbroker.client.topics import CreatedTopic, create_topic, delete_topic
+from kbroker.client.log_dirs import move_replicas
+from kbroker.client.topics import CreatedTopic, create_topic, delete_records, delete_topic
 from kbroker.wire.codes import ConfigSource, ResourceType
+from tests.sim.broker import DATA
 
 from .rig import cluster_of
+
+if TYPE_CHECKING:
+    from trio.testing import MockClock
 
 
 async def test_a_topic_is_created_described_and_deleted() -> None:
@@ -56,3 +63,26 @@ async def test_a_topic_that_is_not_there_cannot_be_deleted() -> None:
     async with cluster_of() as (cluster, _):
         with pytest.raises(ClientError, match=r"There is no topic 'nope'\."):
             await delete_topic(cluster, "nope")
+
+
+async def test_a_partition_that_refuses_costs_the_others_nothing() -> None:
+    async with cluster_of(TopicSpec("t", 3)) as (cluster, _):
+        await cluster.topic("t")
+        outcomes = await delete_records(cluster, {("t", 0): 0, ("t", 1): 7, ("t", 2): 0})
+        assert outcomes.done == {("t", 0): 0, ("t", 2): 0}
+        (failure,) = outcomes.failures
+        assert str(failure).startswith("Partition t-1 is not emptied: ")
+
+
+@pytest.mark.parametrize("names", [("t", "nope", "nor this"), ("nope", "t", "nor this")])
+async def test_what_is_tried_again_in_vain_costs_the_others_nothing(
+    names: tuple[str, ...], autojump_clock: MockClock
+) -> None:
+    async with cluster_of(TopicSpec("t")) as (cluster, _):
+        partitions = [(name, 0) for name in names]
+        outcomes = await move_replicas(cluster, 1, DATA, partitions)
+        assert list(outcomes.done) == [("t", 0)]
+        assert [str(each).partition(" is not moved: ")[0] for each in outcomes.failures] == [
+            "Partition nope-0",
+            "Partition nor this-0",
+        ]

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kbroker.config import ConfigError
+from kbroker.config import BrokerConfig, ConfigError
 from kbroker.config.environment import read_environment
+from kbroker.config.listeners import advertised_listeners, client_listeners
 from kbroker.config.providers import resolve
 
 if TYPE_CHECKING:
@@ -23,7 +24,8 @@ CLASSES = "org.apache.kafka.common.config.provider."
         ("KAFKA_LOG_RETENTION_MS", "5", "log.retention.ms", "5"),
         ("KAFKA_CFG_NODE_ID", "7", "node.id", "7"),
         ("KAFKA_ZOOKEEPER_CONNECT", "zk:2181", "zookeeper.connect", "zk:2181"),
-        ("KAFKA_ZOOKEEPER_CLIENTCNXNSOCKET", "x", None, None),
+        ("KAFKA_ZOOKEEPER_CLIENTCNXNSOCKET", "x", "zookeeper.clientCnxnSocket", "x"),
+        ("KAFKA_CFG_ZOOKEEPER_CLIENTCNXNSOCKET", "x", "zookeeper.clientCnxnSocket", "x"),
         ("KAFKA_CONFLUENT_SUPPORT__ID", "x", "confluent.support_id", "x"),
         ("KAFKA_CONFLUENT_SUPPORT___ID", "x", "confluent.support-id", "x"),
         (
@@ -44,11 +46,7 @@ CLASSES = "org.apache.kafka.common.config.provider."
     ],
 )
 def test_variables(variable: str, text: str, key: str | None, value: str | None) -> None:
-    try:
-        found = read_environment({variable: text}).settings
-    except ConfigError:
-        assert key is None
-        return
+    found = read_environment({variable: text}).settings
     assert found == ({} if key is None else {key: value})
 
 
@@ -59,23 +57,88 @@ def test_what_came_from_where_is_told() -> None:
 
 
 @pytest.mark.parametrize(
-    ("variable", "sentence"),
+    ("variable", "said"),
     [
+        ("KAFKA_LISTENRS", "KAFKA_LISTENRS (did you mean KAFKA_LISTENERS?)"),
+        ("KAFKA_CFG_LISTENRS", "KAFKA_CFG_LISTENRS (did you mean KAFKA_CFG_LISTENERS?)"),
+        ("KAFKA_SSL_KEY_PASSWRD", "KAFKA_SSL_KEY_PASSWRD (did you mean KAFKA_SSL_KEY_PASSWORD?)"),
         (
-            "KAFKA_LOG_RETENTION_MSS",
-            "KAFKA_LOG_RETENTION_MSS=5: no Kafka knows the key log.retention.mss; "
-            "did you mean KAFKA_LOG_RETENTION_MS?",
+            "KAFKA_LOG_RETENTION",
+            "KAFKA_LOG_RETENTION (did you mean KAFKA_LOG_RETENTION_BYTES, "
+            "KAFKA_LOG_RETENTION_HOURS, KAFKA_LOG_RETENTION_MINUTES or KAFKA_LOG_RETENTION_MS?)",
         ),
-        (
-            "KAFKA_SSL_KEY_PASSWRD",
-            "KAFKA_SSL_KEY_PASSWRD=[hidden]: no Kafka knows the key ssl.key.passwrd; "
-            "did you mean KAFKA_SSL_KEY_PASSWORD?",
-        ),
+        ("KAFKA_GROUP_ID", "KAFKA_GROUP_ID"),
+        ("KAFKA_CLUSTERS_0_BOOTSTRAPSERVERS", "KAFKA_CLUSTERS_0_BOOTSTRAPSERVERS"),
     ],
 )
-def test_a_variable_that_is_nearly_a_key_is_an_error(variable: str, sentence: str) -> None:
-    with pytest.raises(ConfigError, match=re.escape(sentence)):
-        read_environment({variable: "5"})
+def test_a_variable_that_names_no_key_is_ignored_with_what_was_meant(
+    variable: str, said: str
+) -> None:
+    found = read_environment({variable: "secret", "KAFKA_NODE_ID": "1"})
+    assert found.ignored == (said,)
+    assert found.settings == {"node.id": "1"}
+
+
+MAP = "KAFKA_LISTENER_SECURITY_PROTOCOL_MAP"
+
+
+@pytest.mark.parametrize(
+    ("variables", "listeners"),
+    [
+        ({"KAFKA_ADVERTISED_LISTENERS": "PLAINTEXT://localhost:9092"}, "PLAINTEXT://0.0.0.0:9092"),
+        (
+            {"KAFKA_CFG_ADVERTISED_LISTENERS": "PLAINTEXT://kafka:19092"},
+            "PLAINTEXT://0.0.0.0:19092",
+        ),
+        (
+            {
+                "KAFKA_ADVERTISED_LISTENERS": "PLAINTEXT://broker:29092,"
+                "PLAINTEXT_HOST://localhost:9092",
+                MAP: "PLAINTEXT:PLAINTEXT,PLAINTEXT_HOST:PLAINTEXT",
+            },
+            "PLAINTEXT://0.0.0.0:29092,PLAINTEXT_HOST://0.0.0.0:9092",
+        ),
+        (
+            {
+                "KAFKA_ADVERTISED_LISTENERS": "INTERNAL://kafka.svc.cluster.local:9093, "
+                "EXTERNAL://203.0.113.7:9094",
+                MAP: "INTERNAL:PLAINTEXT,EXTERNAL:PLAINTEXT",
+                "KAFKA_INTER_BROKER_LISTENER_NAME": "INTERNAL",
+            },
+            "INTERNAL://0.0.0.0:9093,EXTERNAL://0.0.0.0:9094",
+        ),
+        ({"KAFKA_ADVERTISED_LISTENERS": "PLAINTEXT://[2001:db8::1]:9092"}, "PLAINTEXT://[::]:9092"),
+        ({"KAFKA_ADVERTISED_LISTENERS": "PLAINTEXT://:9092"}, "PLAINTEXT://0.0.0.0:9092"),
+        (
+            {"KAFKA_ADVERTISED_LISTENERS": "PLAINTEXT://a:1", "KAFKA_LISTENERS": ""},
+            "PLAINTEXT://0.0.0.0:1",
+        ),
+        (
+            {
+                "KAFKA_ADVERTISED_LISTENERS": "PLAINTEXT://a:1",
+                "KAFKA_LISTENERS": "PLAINTEXT://127.0.0.1:2",
+            },
+            None,
+        ),
+        ({"KAFKA_ADVERTISED_LISTENERS": ""}, None),
+        ({"KAFKA_ADVERTISED_LISTENERS": "localhost:9092"}, None),
+        ({"KAFKA_NODE_ID": "1"}, None),
+    ],
+)
+def test_listeners_are_derived_from_what_is_advertised(
+    variables: dict[str, str], listeners: str | None
+) -> None:
+    """As the scripts of the images do before they start Kafka."""
+    found = read_environment(variables)
+    assert found.listeners == listeners
+    if listeners is None:
+        return
+    assert "listeners" not in found.settings
+    config = BrokerConfig({**found.settings, "listeners": listeners})
+    advertised = advertised_listeners(config)
+    assert [each.name for each in client_listeners(config)] == list(advertised)
+    for each in client_listeners(config):
+        assert advertised[each.name].port == each.port
 
 
 def test_variables_are_replaced(tmp_path: Path) -> None:

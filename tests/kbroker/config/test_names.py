@@ -118,6 +118,17 @@ def test_the_files_of_other_releases_start(
             "did you mean ssl.key.password?",
         ),
         (
+            {"log.retention": "168"},
+            "Invalid value 168 for configuration log.retention: no Kafka knows this key; did you "
+            "mean log.retention.bytes, log.retention.hours, log.retention.minutes or "
+            "log.retention.ms?",
+        ),
+        (
+            {"bootstrap.servers": "a:1"},
+            "Invalid value a:1 for configuration bootstrap.servers: it is a key of clients, which "
+            "no broker reads",
+        ),
+        (
             {"my.setting": "x"},
             "Invalid value x for configuration my.setting: no Kafka knows this key",
         ),

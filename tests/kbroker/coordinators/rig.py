@@ -18,6 +18,7 @@ from kbroker.coordinators.group.timers import Timers
 from kbroker.coordinators.group_coordinator import GroupCoordinator
 from kbroker.coordinators.internal_topics import CONSUMER_OFFSETS, consumer_offsets_topic
 from kbroker.storage import batch as record_batch
+from kbroker.storage.disk import FileRange
 from kbroker.wire.errors import ErrorCode
 from kbroker.wire.messages.heartbeat import HeartbeatRequest
 from kbroker.wire.messages.join_group import (
@@ -39,12 +40,16 @@ from kbroker.wire.messages.sync_group import (
 )
 from kbroker.wire.records.partition_record import PartitionRecord
 from kbroker.wire.records.topic_record import TopicRecord
+from tests.sim.disk import SimDisk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
+
+    from kbroker.storage.errors import StorageError
 
 GROUP = "orders"
 TOPIC_ID = b"t" * 16
+LOG_PATH = "/log"
 WALL_MS = 1_700_000_000_000
 
 
@@ -341,10 +346,16 @@ class ShardRig:
 
 
 class MemoryPartition:
-    """A log in memory. `auto_commit` off: the high watermark moves with `commit`."""
+    """A log in a file of a disk in memory. `auto_commit` off: the high watermark moves with
+    `commit`.
+    """
 
     def __init__(self) -> None:
+        self.disk = SimDisk(random.Random(1))
+        self.file = self.disk.open(LOG_PATH, create=True)
         self.stored: list[bytes] = []
+        self.complaints: list[StorageError] = []
+        self.reads = 0
         self.log_start_offset = 0
         self.log_end_offset = 0
         self.high_watermark = 0
@@ -359,13 +370,28 @@ class MemoryPartition:
         record_batch.set_base_offset(memoryview(batch), self.log_end_offset)
         header = record_batch.BatchHeader(memoryview(batch))
         self.stored.append(bytes(batch))
+        self.file.append(batch)
         self.log_end_offset = header.next_offset
         if self.auto_commit:
             self.commit()
         return header.last_offset
 
-    def batches(self, from_offset: int, end_offset: int) -> Iterator[memoryview]:
-        return (memoryview(batch) for batch in self.stored)
+    @property
+    def log_size(self) -> int:
+        return self.file.size
+
+    def read_local(self, offset: int, bytes_max: int) -> FileRange | None:
+        self.reads += 1
+        position = 0
+        for batch in self.stored:
+            if record_batch.BatchHeader(batch).last_offset >= offset:
+                size = min(max(bytes_max, len(batch)), self.file.size - position)
+                return FileRange(self.file, position, size)
+            position += len(batch)
+        return None
+
+    def note_unreadable(self, error: StorageError) -> None:
+        self.complaints.append(error)
 
     def is_committed(self, last_offset: int) -> bool:
         return last_offset < self.high_watermark
@@ -456,4 +482,5 @@ class Desk:
         return self.coordinator
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        self.coordinator.begin_large_loads()
         await self.coordinator.run(task_status=task_status)

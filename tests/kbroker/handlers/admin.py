@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
-from kbroker.services import ConnectionInfo, RequestContext, Services
+from kbroker.services import RequestContext
 from tests.controller.parts import Machine
+from tests.kbroker.broker_parts import connection, new_services
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from kbroker.controller.controller import Controller
-
-NODE_ID = 1
 
 
 class Admin:
@@ -22,13 +20,10 @@ class Admin:
 
     def __init__(self, controller: Controller) -> None:
         self.image = controller.image
-        self._services = cast(
-            "Services", SimpleNamespace(node_id=NODE_ID, controller=controller.channel)
-        )
+        self._services = new_services(image=controller.image, controller=controller.channel)
 
     def ctx(self, api_key: int, version: int) -> RequestContext:
-        connection = ConnectionInfo("c", "PLAINTEXT", "h", 9092, "p", ("h", 9092))
-        return RequestContext(self._services, connection, api_key, version, 1, "test")
+        return RequestContext(self._services, connection(), api_key, version, 1, "test")
 
 
 @asynccontextmanager

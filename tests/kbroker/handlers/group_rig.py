@@ -8,16 +8,17 @@ import inspect
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from kbroker.services import ConnectionInfo, RequestContext
+from kbroker.services import RequestContext
 from kbroker.wire import codec
 from kbroker.wire.api_keys import API_TABLE, ApiKey
 from kbroker.wire.errors import ErrorCode
 from kbroker.wire.messages.join_group import JoinGroupRequest, JoinGroupResponse
 from kbroker.wire.messages.offset_commit import OffsetCommitRequest, OffsetCommitResponse
 from kbroker.wire.messages.sync_group import SyncGroupResponse
+from tests.kbroker.broker_parts import connection
 from tests.kbroker.coordinators.rig import GROUP, Desk, join_request, sync_request
 
-from .cluster_rig import DIALLED, LISTENER, ClusterRig
+from .cluster_rig import ClusterRig
 
 if TYPE_CHECKING:
     import trio
@@ -56,8 +57,9 @@ class GroupRig(ClusterRig):
         entry = API_TABLE[ApiKey(request.API_KEY)]
         handler: Any = import_module(f"kbroker.handlers.{_module(entry.name)}")
         received = codec.decode(type(request), version, codec.encode(request, version))
-        connection = ConnectionInfo("c", LISTENER, *DIALLED, peer_host, DIALLED)
-        ctx = RequestContext(self.services, connection, request.API_KEY, version, 1, client_id)
+        ctx = RequestContext(
+            self.services, connection(peer_host), request.API_KEY, version, 1, client_id
+        )
         answer = handler.handle(received, ctx)
         if inspect.iscoroutine(answer):
             answer = await answer

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-import trio
 
 from kbroker.handlers import delete_records, list_offsets
 from kbroker.storage.errors import OffsetOutOfRange
@@ -22,8 +21,9 @@ from kbroker.wire.messages.list_offsets import (
     ListOffsetsRequest,
     ListOffsetsTopic,
 )
+from tests.kbroker.broker_parts import NOW_MS
 
-from .data_path import NOW_MS, DataPath, batch
+from .data_path import DataPath, batch
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,7 +34,7 @@ MISSING = (-1, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)
 
 @pytest.fixture
 def path(tmp_path: Path) -> DataPath:
-    path = DataPath(tmp_path, trio.Event())
+    path = DataPath(tmp_path)
     partition = path.add("t")
     for _ in range(3):
         partition.append(batch(b"a", b"b", b"c", b"d"), NOW_MS, Origin.CLIENT)

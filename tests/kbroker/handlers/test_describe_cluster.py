@@ -11,8 +11,9 @@ from kbroker.wire.messages.describe_cluster import (
     DescribeClusterRequest,
     DescribeClusterResponse,
 )
+from tests.kbroker.broker_parts import CLUSTER_ID, DIALLED
 
-from .cluster_rig import CLUSTER_ID, DIALLED, ClusterRig
+from .cluster_rig import ClusterRig
 
 LATEST = 2
 

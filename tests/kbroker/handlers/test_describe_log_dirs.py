@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import random
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, cast
 
 import pytest
 
 from kbroker.handlers import describe_log_dirs
-from kbroker.partitions.log_store import LogStore
 from kbroker.partitions.partition import Partition
-from kbroker.partitions.table import PartitionTable
-from kbroker.services import ConnectionInfo, RequestContext, Services
-from kbroker.storage.checkpoints import MetaProperties
+from kbroker.services import RequestContext
 from kbroker.storage.errors import DiskError
 from kbroker.storage.log_config import LogConfig
-from kbroker.storage.log_dir import open_log_dir
 from kbroker.storage.origin import Origin
 from kbroker.wire.errors import ErrorCode
 from kbroker.wire.messages.describe_log_dirs import (
@@ -24,15 +18,13 @@ from kbroker.wire.messages.describe_log_dirs import (
     DescribeLogDirsRequest,
     DescribeLogDirsResult,
 )
+from tests.kbroker.broker_parts import NOW_MS, connection, new_directory, new_services
+from tests.kbroker.cluster_image import NODE_ID, ClusterImage, directory_id
 from tests.sim.disk import SimDisk
 
-from .data_path import NOW_MS, WallClock, batch, partition_state
-
-if TYPE_CHECKING:
-    from kbroker.controller.image import MetadataImage
+from .data_path import batch, partition_state
 
 CAPACITY = 1 << 20
-DIRECTORY_ID = b"directory-id-of-"
 
 
 class Rig:
@@ -41,19 +33,10 @@ class Rig:
     def __init__(self) -> None:
         self.disk = SimDisk(random.Random(1), capacity=CAPACITY)
         self.disk.make_dir("/data")
-        self.directory = open_log_dir(self.disk, "/data", rng=random.Random(2), now_ms=NOW_MS)
-        self.directory.format(MetaProperties("cluster", 1, DIRECTORY_ID))
-        self.table = PartitionTable()
-        self.broker = SimpleNamespace(cordoned_log_dirs=None)
-        self.services = cast(
-            "Services",
-            SimpleNamespace(
-                node_id=1,
-                partitions=self.table,
-                log_store=LogStore([self.directory], WallClock()),
-                image=cast("MetadataImage", SimpleNamespace(brokers={1: self.broker})),
-            ),
-        )
+        self.directory = new_directory(self.disk)
+        self.cluster = ClusterImage()
+        self.services = new_services(image=self.cluster.image, directories=[self.directory])
+        self.table = self.services.partitions
 
     def add(self, topic: str, index: int = 0) -> Partition:
         config = LogConfig(segment_index_bytes=4096)
@@ -69,8 +52,7 @@ class Rig:
             if topics is None
             else [DescribableLogDirTopic(topic=t, partitions=p) for t, p in topics]
         )
-        connection = ConnectionInfo("c", "PLAINTEXT", "h", 9092, "p", ("h", 9092))
-        ctx = RequestContext(self.services, connection, 35, 5, 1, "test")
+        ctx = RequestContext(self.services, connection(), 35, 5, 1, "test")
         response = await describe_log_dirs.handle(request, ctx)
         (result,) = response.results
         return result
@@ -137,10 +119,10 @@ async def test_room(rig: Rig) -> None:
 
 @pytest.mark.parametrize(
     ("cordoned", "expected"),
-    [(None, False), ([], False), ([bytes(16)], False), ([DIRECTORY_ID], True)],
+    [(None, False), ([], False), ([bytes(16)], False), ([directory_id(NODE_ID)], True)],
 )
 async def test_a_cordoned_directory(rig: Rig, cordoned: list[bytes] | None, expected: bool) -> None:
-    rig.broker.cordoned_log_dirs = cordoned
+    rig.cluster.add_broker(NODE_ID, cordoned=cordoned)
     assert (await rig.ask([])).is_cordoned is expected
 
 

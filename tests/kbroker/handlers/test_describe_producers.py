@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-import trio
 
 from kbroker.handlers import describe_producers
 from kbroker.storage.origin import Origin
@@ -16,8 +15,9 @@ from kbroker.wire.messages.describe_producers import (
     TopicRequest,
     TopicResponse,
 )
+from tests.kbroker.broker_parts import NOW_MS
 
-from .data_path import NOW_MS, DataPath, batch
+from .data_path import DataPath, batch
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def path(tmp_path: Path) -> DataPath:
-    path = DataPath(tmp_path, trio.Event())
+    path = DataPath(tmp_path)
     path.add("t", 0)
     path.add("t", 1)
     return path

@@ -13,8 +13,9 @@ from kbroker.wire.messages.describe_topic_partitions import (
     DescribeTopicPartitionsResponse,
     TopicRequest,
 )
+from tests.kbroker.cluster_image import topic_id
 
-from .cluster_rig import ClusterRig, topic_id
+from .cluster_rig import ClusterRig
 
 
 def ask(

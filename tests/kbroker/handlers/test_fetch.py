@@ -24,9 +24,11 @@ from kbroker.wire.messages.fetch import (
     ForgottenTopic,
     PartitionData,
 )
+from tests.kbroker.broker_parts import NOW_MS
+from tests.kbroker.cluster_image import topic_id
 from tests.sim.disk import SimDisk
 
-from .data_path import NOW_MS, DataPath, batch, partition_state, topic_id
+from .data_path import DataPath, batch, partition_state
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -41,7 +43,7 @@ MEGABYTE = 1 << 20
 
 @pytest.fixture
 def path(tmp_path: Path) -> DataPath:
-    return DataPath(tmp_path, trio.Event())
+    return DataPath(tmp_path)
 
 
 def wanted(
@@ -155,7 +157,7 @@ def test_transactions_in_a_log_are_told_of(path: DataPath, crashed: bool) -> Non
     transaction(partition, 1, ControlType.COMMIT)
     transaction(partition, 2, ControlType.ABORT)
     if crashed:
-        path = DataPath(path.directory, trio.Event())
+        path = DataPath(path.directory)
         partition = path.add("t")
     asked = request(wanted())
     asked.isolation_level = 1
@@ -397,7 +399,7 @@ async def test_a_long_poll_ends_when_its_partition_goes(
     async def delete_later() -> None:
         await trio.sleep(1)
         path.table.remove("t", partition.topic_id)
-        del path.topics[partition.topic_id]
+        path.cluster.remove_topic("t")
         partition.remove()
 
     async with trio.open_nursery() as nursery:
@@ -492,7 +494,7 @@ def test_a_log_that_cannot_be_read_fails_for_itself_alone(
     damage: str, expected: ErrorCode, tmp_path: Path
 ) -> None:
     disk = SimDisk(random.Random(1))
-    path = DataPath(tmp_path, trio.Event(), disk)
+    path = DataPath(tmp_path, disk)
     for index in range(2):
         path.add("t", index).append(batch(b"x"), NOW_MS, Origin.CLIENT)
         path.table.get("t", index).append(batch(b"y"), NOW_MS, Origin.CLIENT)  # type: ignore[union-attr]

@@ -6,8 +6,9 @@ import pytest
 
 from kbroker.wire.errors import ErrorCode
 from kbroker.wire.messages.find_coordinator import FindCoordinatorRequest, FindCoordinatorResponse
+from tests.kbroker.broker_parts import DIALLED
+from tests.kbroker.cluster_image import NODE_ID
 
-from .cluster_rig import DIALLED, NODE_ID
 from .group_rig import GroupRig
 
 if TYPE_CHECKING:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-import trio
 
 from kbroker.handlers import list_offsets, offset_for_leader_epoch
 from kbroker.storage.builder import NewRecord, build_batch
@@ -23,8 +22,9 @@ from kbroker.wire.messages.offset_for_leader_epoch import (
     OffsetForLeaderPartition,
     OffsetForLeaderTopic,
 )
+from tests.kbroker.broker_parts import NOW_MS
 
-from .data_path import NOW_MS, DataPath, partition_state
+from .data_path import DataPath, partition_state
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,7 +35,7 @@ TWICE = ErrorCode.INVALID_REQUEST
 
 @pytest.fixture
 def path(tmp_path: Path) -> DataPath:
-    path = DataPath(tmp_path, trio.Event())
+    path = DataPath(tmp_path)
     partition = path.add("t", leader_epoch=5)
     for stamps, codec in (((10, 30, 20), Codec.NONE), ((40, 25, 60), Codec.LZ4)):
         records = [NewRecord(NOW_MS + s, None, b"v") for s in stamps]

@@ -21,8 +21,10 @@ from kbroker.wire.messages.metadata import (
     MetadataResponse,
     MetadataResponseTopic,
 )
+from tests.kbroker.broker_parts import CLUSTER_ID, DIALLED
+from tests.kbroker.cluster_image import NODE_ID, topic_id
 
-from .cluster_rig import CLUSTER_ID, DIALLED, NODE_ID, ClusterRig, topic_id
+from .cluster_rig import ClusterRig
 
 if TYPE_CHECKING:
     from kbroker.wire.message import Message

@@ -10,9 +10,9 @@ from kbroker.wire.messages.offset_commit import (
     OffsetCommitRequestTopic,
     OffsetCommitResponse,
 )
+from tests.kbroker.cluster_image import topic_id
 from tests.kbroker.coordinators.rig import GROUP, WALL_MS, commit_request
 
-from .cluster_rig import topic_id
 from .group_rig import GroupRig
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from kbroker.wire.messages.offset_fetch import (
     OffsetFetchRequestTopics,
     OffsetFetchResponse,
 )
+from tests.kbroker.cluster_image import topic_id
 from tests.kbroker.coordinators.rig import GROUP, commit_request
 
-from .cluster_rig import topic_id
 from .group_rig import GroupRig
 
 T_ID = topic_id("t")

@@ -21,8 +21,10 @@ from kbroker.wire.messages.produce import (
     ProduceResponse,
     TopicProduceData,
 )
+from tests.kbroker.broker_parts import NOW_MS
+from tests.kbroker.cluster_image import topic_id
 
-from .data_path import NOW_MS, DataPath, batch, partition_state, topic_id
+from .data_path import DataPath, batch, partition_state
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -35,7 +37,7 @@ LATEST = 13
 
 @pytest.fixture
 def path(tmp_path: Path) -> DataPath:
-    return DataPath(tmp_path, trio.Event())
+    return DataPath(tmp_path)
 
 
 def request(

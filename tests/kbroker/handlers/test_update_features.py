@@ -149,5 +149,5 @@ async def test_a_cluster_of_a_later_kafka_does_not_start() -> None:
         async with machine.broker():
             pass
     assert str(refusal.value) == (
-        "metadata.version is at level 31, and this software supports 7 to 30."
+        "metadata.version is at level 31, of a later Kafka, and this software supports 7 to 30."
     )

@@ -13,7 +13,8 @@ from kbroker.partitions.log_store import LOGS_A_THREAD, RELIEVED_LOGS_MAX, LogSt
 from kbroker.storage.checkpoints import MetaProperties, has_clean_shutdown
 from kbroker.storage.errors import DiskError, OutOfDescriptors
 from kbroker.storage.log_dir import open_log_dir
-from tests.kbroker.handlers.data_path import NOW_MS, WallClock, batch
+from tests.kbroker.broker_parts import NOW_MS, WallClock
+from tests.kbroker.handlers.data_path import batch
 from tests.sim.disk import SimDisk
 
 COUNT = 5 * LOGS_A_THREAD

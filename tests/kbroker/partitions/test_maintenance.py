@@ -5,79 +5,60 @@ from __future__ import annotations
 import errno
 import random
 from itertools import pairwise
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import pytest
 import trio
 import trio.testing
 
-from kbroker.config import BrokerConfig, DynamicConfigs
+from kbroker.config import BrokerConfig
+from kbroker.partitions.assignments import Assignments
 from kbroker.partitions.flusher import Flusher
-from kbroker.partitions.log_store import LogStore
 from kbroker.partitions.maintenance import Maintenance
-from kbroker.partitions.moves import Moves
 from kbroker.partitions.publisher import PARTITIONS_A_TURN, Publisher
-from kbroker.partitions.table import PartitionTable
-from kbroker.storage.checkpoints import MetaProperties, read_offsets
-from kbroker.storage.log_dir import open_log_dir
+from kbroker.storage.checkpoints import read_offsets
 from kbroker.storage.origin import Origin
-from tests.kbroker.handlers.data_path import NOW_MS, WallClock, batch
+from tests.kbroker.broker_parts import WallClock, new_directory, new_services
+from tests.kbroker.cluster_image import NODE_ID, ClusterImage
+from tests.kbroker.handlers.data_path import batch
 from tests.sim.disk import SimDisk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from kbroker.controller.delta import ImageDelta
-    from kbroker.controller.image import MetadataImage
-    from kbroker.partitions.assignments import Assignments
     from kbroker.partitions.partition import Partition
-    from kbroker.partitions.publisher import Coordinator
 
-DIRECTORY_ID = b"directory-id-of-"
-TOPIC_ID = b"topic-id-of-t..."
 HOUR_MS = 3_600_000
 
 
 class Rig:
     """The logs of a broker with one topic, on a simulated disk."""
 
-    def __init__(self, overrides: Mapping[str, str]) -> None:
+    def __init__(self) -> None:
         self.disk = SimDisk(random.Random(1))
         self.disk.make_dir("/data")
         self.clock = WallClock()
         self.config = BrokerConfig({"log.index.size.max.bytes": "4096"})
-        values = {(2, "t"): dict(overrides)}
-        self.table = PartitionTable()
-        self.flusher = Flusher(self.clock)
-        directory = open_log_dir(self.disk, "/data", rng=random.Random(2), now_ms=NOW_MS)
-        directory.format(MetaProperties("c", 1, DIRECTORY_ID))
-        self.store = LogStore([directory], self.clock)
-        self.topic = SimpleNamespace(
-            name="t",
-            topic_id=TOPIC_ID,
-            partitions={
-                0: SimpleNamespace(
-                    leader=1,
-                    isr=[1],
-                    replicas=[1],
-                    leader_epoch=0,
-                    directory_of=lambda broker_id: DIRECTORY_ID,
-                )
-            },
+        self.cluster = ClusterImage()
+        services = new_services(
+            config=self.config,
+            image=self.cluster.image,
+            clock=self.clock,
+            directories=[new_directory(self.disk)],
         )
-        configs = DynamicConfigs(self.config, values)
-        # Nothing moves here, so nobody is told.
-        assignments = cast("Assignments", None)
+        self.table = services.partitions
+        self.store = services.log_store
+        self.flusher = Flusher(self.clock)
         self.publisher = Publisher(
-            1,
+            NODE_ID,
             self.table,
             self.store,
-            configs,
-            cast("Coordinator", SimpleNamespace(on_topics_deleted=lambda topics: None)),
+            services.configs,
+            services.groups,
             self.flusher.request,
-            assignments,
-            Moves(1, self.store, assignments, self.config, configs, self.clock),
+            Assignments(services.controller, NODE_ID, lambda: 1),
+            services.moves,
         )
         self.maintenance = Maintenance(
             self.table,
@@ -88,17 +69,14 @@ class Rig:
             trio.lowlevel.checkpoint,
         )
 
-    async def publish(self, **changes: object) -> None:
-        delta = {
-            "topics_deleted": {},
-            "partitions_changed": {},
-            "configs_changed": {},
-            **changes,
-        }
-        image = SimpleNamespace(topics_by_id={TOPIC_ID: self.topic}, metadata_version=30)
-        await self.publisher.apply(
-            cast("ImageDelta", SimpleNamespace(**delta)), cast("MetadataImage", image)
-        )
+    async def add_topic(self, count: int = 1, configs: Mapping[str, str] | None = None) -> None:
+        await self.publish(self.cluster.add_topic("t", count, configs=configs))
+
+    async def remove_topic(self) -> None:
+        await self.publish(self.cluster.remove_topic("t"))
+
+    async def publish(self, delta: ImageDelta) -> None:
+        await self.publisher.apply(delta, self.cluster.image)
 
     @property
     def partition(self) -> Partition:
@@ -115,8 +93,8 @@ class Rig:
 
 
 async def new_rig(overrides: Mapping[str, str]) -> Rig:
-    rig = Rig(overrides)
-    await rig.publish(partitions_changed={TOPIC_ID: {0}})
+    rig = Rig()
+    await rig.add_topic(configs=overrides)
     return rig
 
 
@@ -181,7 +159,7 @@ async def test_a_deleted_topic_leaves_the_disk(
 ) -> None:
     rig = await new_rig({})
     rig.append(1)
-    await rig.publish(topics_deleted={TOPIC_ID: rig.topic})
+    await rig.remove_topic()
     assert rig.table.get("t", 0) is None
     names = [name for name in rig.disk.list_dir("/data") if name.startswith("t-0")]
     assert len(names) == 1
@@ -238,13 +216,8 @@ async def test_a_failed_fsync_takes_the_partition_offline(nursery: trio.Nursery)
     assert rig.partition.high_watermark == 0
 
 
-def with_partitions(rig: Rig, count: int) -> Rig:
-    rig.topic.partitions.update({index: rig.topic.partitions[0] for index in range(count)})
-    return rig
-
-
 async def test_a_large_delta_lets_others_have_their_turn(nursery: trio.Nursery) -> None:
-    rig = with_partitions(Rig({}), 100)
+    rig = Rig()
     sizes = []
 
     async def look() -> None:
@@ -253,7 +226,7 @@ async def test_a_large_delta_lets_others_have_their_turn(nursery: trio.Nursery) 
             await trio.lowlevel.checkpoint()
 
     nursery.start_soon(look)
-    await rig.publish(partitions_changed={TOPIC_ID: set(range(100))})
+    await rig.add_topic(100)
     assert len(rig.table) == 100
     assert sizes == sorted(sizes)
     # Tasks take turns in any order, so one may have two before the other has its next.
@@ -262,14 +235,14 @@ async def test_a_large_delta_lets_others_have_their_turn(nursery: trio.Nursery) 
 
 
 async def test_a_delta_that_was_begun_is_done_whole() -> None:
-    rig = with_partitions(Rig({}), 100)
+    rig = Rig()
     with trio.CancelScope() as scope:
         scope.cancel()
-        await rig.publish(partitions_changed={TOPIC_ID: set(range(100))})
+        await rig.add_topic(100)
     assert len(rig.table) == 100
     with trio.CancelScope() as scope:
         scope.cancel()
-        await rig.publish(topics_deleted={TOPIC_ID: rig.topic})
+        await rig.remove_topic()
     assert len(rig.table) == 0
     names = [name for name in rig.disk.list_dir("/data") if name.startswith("t-")]
     assert len(names) == 100
@@ -277,12 +250,12 @@ async def test_a_delta_that_was_begun_is_done_whole() -> None:
 
 
 async def test_deleted_topics_are_synced_before_anyone_is_told() -> None:
-    rig = with_partitions(Rig({}), 100)
-    await rig.publish(partitions_changed={TOPIC_ID: set(range(100))})
+    rig = Rig()
+    await rig.add_topic(100)
     rig.disk.fsync_dir("/")
     rig.disk.fsync_dir("/data")
     calls = rig.disk.calls
-    await rig.publish(topics_deleted={TOPIC_ID: rig.topic})
+    await rig.remove_topic()
     assert rig.disk.calls - calls == 100 + 1  # a rename each, one sync for all
     rig.disk.power_loss(random.Random(3))
     names = [name for name in rig.disk.list_dir("/data") if name.startswith("t-")]
@@ -295,7 +268,7 @@ async def test_a_sync_of_deleted_topics_that_fails_puts_the_directory_under_susp
     suspects: list[str] = []
     rig.store.suspect = suspects.append
     rig.disk.fail_next("fsync_dir", path_part="/data")
-    await rig.publish(topics_deleted={TOPIC_ID: rig.topic})
+    await rig.remove_topic()
     assert suspects == ["/data"]
     assert rig.table.get("t", 0) is None
 
@@ -314,18 +287,15 @@ async def test_a_high_watermark_that_was_not_written_is_written_though_it_moves_
 async def test_what_found_no_room_is_opened_when_there_is_some(
     autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
 ) -> None:
-    rig = with_partitions(Rig({}), 100)
+    rig = Rig()
     rig.disk.capacity = 0
-    await rig.publish(partitions_changed={TOPIC_ID: set(range(100))})
+    await rig.add_topic(100)
     assert len(rig.table) == 0
-    image = cast(
-        "MetadataImage", SimpleNamespace(topics_by_id={TOPIC_ID: rig.topic}, metadata_version=30)
-    )
     calls = rig.disk.calls
-    await rig.publisher.open_cramped(image)
+    await rig.publisher.open_cramped(rig.cluster.image)
     some = rig.disk.calls - calls
     assert len(rig.table) == 0
     rig.disk.capacity = None
-    await rig.publisher.open_cramped(image)
+    await rig.publisher.open_cramped(rig.cluster.image)
     assert len(rig.table) == 100
     assert some < (rig.disk.calls - calls) / 3  # it was soon clear that there was none

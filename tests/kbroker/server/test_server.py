@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
+import queue
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,7 +19,7 @@ from kbroker.server.server import ListenerSettings, Server
 from kbroker.wire.messages.heartbeat import HeartbeatRequest
 from tests.sim.network import MemoryNetwork
 
-from .test_connection import Harness, framed, produce
+from .harness import Harness, framed, produce
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -38,7 +41,7 @@ class Service:
         self.server = Server(
             self.network,
             self.harness.dispatcher,
-            ConnectionLimits(self.config),
+            ConnectionLimits(self.config, self.network.look_up),
             grace_s=1.0,
             queued_request_bytes_max=self.config.queued_max_request_bytes,
         )
@@ -161,7 +164,7 @@ async def test_a_process_without_descriptors_serves_whom_it_has(
         await trio.sleep(1.0)
         service.network.accept_error = OSError(errno.EMFILE, os.strerror(errno.EMFILE))
         late = await service.connect()
-        await trio.sleep(5.0)
+        await trio.sleep(300.0)
         await known.send_all(framed(produce(), 9, 1))
         await late.send_all(framed(produce(), 9, 1))
         await trio.sleep(1.0)
@@ -169,7 +172,37 @@ async def test_a_process_without_descriptors_serves_whom_it_has(
         service.network.accept_error = None
         await trio.sleep(1.0)
         assert len(service.harness.seen) == 2
-    assert caplog.text.count("Too many open files") == 1
+    (line,) = (each for each in caplog.messages if "Too many open files" in each)
+    assert "PLAINTEXT wait" in line
+    assert "ulimit -n" in line
+
+
+async def test_a_host_that_has_its_connections_is_told_of_once(
+    autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "kbroker.server")
+    service = Service(max_connections_per_ip=1)
+    async with service.running():
+        streams = [await service.connect(client=host) for host in ("a", "b") for _ in range(20)]
+        assert await service.served(*streams) == 2
+    lines = [each for each in caplog.messages if "refusing" in each]
+    assert lines == [f"refusing connections from {host}: it has 1 already" for host in ("a", "b")]
+
+
+async def test_connections_that_are_closed_together_are_one_line(
+    autojump_clock: trio.testing.MockClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "kbroker.server")
+    service = Service(connections_max_idle_ms=1000)
+    async with service.running():
+        streams = [await service.connect() for _ in range(20)]
+        await trio.sleep(2.0)
+        assert [await is_open(each) for each in streams] == [False] * 20
+        assert caplog.messages == ["closing 20 idle connections"]
+        streams = [await service.connect() for _ in range(20)]
+        assert await service.served(*streams) == 20
+        service.change(max_connections=5)
+        assert caplog.messages[1:] == ["closing 15 of too many connections, the longest idle first"]
 
 
 async def test_a_listener_has_limits_of_its_own(autojump_clock: trio.testing.MockClock) -> None:
@@ -230,6 +263,9 @@ async def test_limits_change_while_the_broker_runs(
         ({"max.connections.per.ip.overrides": " 10.0.0.1 : 2 , 10.0.0.2:0"}, "aaab", 2),
         ({"max.connections.per.ip": 0, "max.connections.per.ip.overrides": "10.0.0.2:2"}, "abb", 2),
         ({"max.connections.per.ip.overrides": "fe80::1:1"}, "6a6", 2),
+        ({"max.connections.per.ip.overrides": "fe80:0:0::1:1"}, "6a6", 2),
+        ({"max.connections.per.ip.overrides": "::ffff:10.0.0.1:1"}, "aab", 2),
+        ({"max.connections.per.ip.overrides": "a.example:0,10.0.0.1:1"}, "aab", 2),
     ],
 )
 async def test_an_address_has_as_many_connections_as_its_limit_says(
@@ -243,6 +279,110 @@ async def test_an_address_has_as_many_connections_as_its_limit_says(
     async with service.running():
         streams = [await service.connect(client=addresses[host]) for host in hosts]
         assert await service.served(*streams) == served
+
+
+class SlowNames:
+    """Look-ups of names that take until they are answered, in the thread that makes them."""
+
+    def __init__(self, network: MemoryNetwork, *names: str) -> None:
+        self._answers = {name: queue.SimpleQueue[list[str] | OSError]() for name in names}
+        self._asked = self._answered = 0
+        for name in names:
+            network.names[name] = partial(self._look_up, name)
+
+    def _look_up(self, name: str) -> list[str]:
+        self._asked += 1
+        answer = self._answers[name].get(timeout=60)
+        self._answered += 1
+        if isinstance(answer, OSError):
+            raise answer
+        return answer
+
+    async def answer(self, name: str, *addresses: str, error: OSError | None = None) -> None:
+        """Returns when the broker has the answer, be it that it has asked once more."""
+        answered = self._answered + 1
+        self._answers[name].put(error or list(addresses))
+        while not self._is_settled(answered):  # noqa: ASYNC110 (in a thread)
+            await trio.sleep(0.001)
+        await trio.testing.wait_all_tasks_blocked()
+
+    def _is_settled(self, answered: int) -> bool:
+        """So many have an answer, and the threads that there are wait for theirs."""
+        in_threads = trio.testing.active_thread_count()
+        return self._answered >= answered and in_threads == self._asked - self._answered
+
+
+async def overridden(service: Service, hosts: str) -> list[int]:
+    """How many of three connections of each are served."""
+    counts = []
+    for host in hosts:
+        streams = [await service.connect(client=f"10.0.0.{host}") for _ in range(3)]
+        counts.append(await service.served(*streams))
+        for each in streams:
+            await each.aclose()
+        await trio.sleep(0.1)
+    return counts
+
+
+KEY = "max.connections.per.ip.overrides"
+
+
+async def test_while_a_name_is_looked_up_others_are_served(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    service = Service()
+    names = SlowNames(service.network, "slow.example")
+    async with service.running():
+        service.change(**{KEY: "10.0.0.1:1,slow.example:2"})
+        assert await overridden(service, "12") == [1, 3]
+        await names.answer("slow.example", "10.0.0.2", "10.0.0.3")
+        assert await overridden(service, "1234") == [1, 2, 2, 3]
+        # Until it is known where the name is now, it is where it was.
+        service.change(**{KEY: "slow.example:1"})
+        assert await overridden(service, "1234") == [3, 1, 1, 3]
+        await names.answer("slow.example", "10.0.0.4")
+        assert await overridden(service, "1234") == [3, 3, 3, 1]
+        service.change(**{KEY: "slow.example:2"})
+        await names.answer("slow.example", error=OSError("no server answers"))
+        assert await overridden(service, "4") == [2]
+
+
+async def test_a_look_up_that_comes_late_does_not_bring_an_old_value_back(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    service = Service()
+    names = SlowNames(service.network, "old.example", "new.example")
+    async with service.running():
+        service.change(**{KEY: "old.example:1"})
+        await trio.testing.wait_all_tasks_blocked()
+        service.change(**{KEY: "new.example:2"})
+        await names.answer("old.example", "10.0.0.1")
+        await names.answer("new.example", "10.0.0.2")
+        assert await overridden(service, "12") == [3, 2]
+
+
+async def test_no_one_is_served_before_the_names_of_the_start_are_known(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    service = Service(**{KEY: "slow.example:1"})
+    names = SlowNames(service.network, "slow.example")
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(service.server.run, 10)
+        await trio.testing.wait_all_tasks_blocked()
+        with pytest.raises(ConnectionRefusedError):
+            await service.connect(client="10.0.0.1")
+        await names.answer("slow.example", "10.0.0.1")
+        assert await overridden(service, "1") == [1]
+        service.server.stop()
+
+
+async def test_a_start_that_is_given_up_waits_for_no_name() -> None:
+    service = Service(**{KEY: "slow.example:1"})
+    names = SlowNames(service.network, "slow.example")
+    with trio.move_on_after(0.01) as scope:
+        await service.server.run(10)
+    assert scope.cancelled_caught
+    await names.answer("slow.example")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,146 @@
+"""Reads a partition's log into a coordinator's state, beside serving (Kafka's CoordinatorLoader).
+
+What is not in the page cache is read in a thread, and so is a large batch decompressed; all else is
+done on the loop, in turns by time, so that no request waits for longer than one of them.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+
+import trio
+
+from kbroker.storage import formats
+from kbroker.storage.errors import CorruptBatch, InvalidRecord
+from kbroker.storage.lone_records import lone_records
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from kbroker.partitions.turns import TimedTurn
+    from kbroker.storage.batch import BatchHeader, KeyValue
+    from kbroker.storage.disk import FileRange
+
+log = logging.getLogger("kbroker.groups")
+
+TURN_S: Final = 0.001
+READ_BYTES_MAX: Final = 256 * 1024
+STEP_RECORDS: Final = 64  # between two looks at the clock
+LARGE_BATCH_BYTES: Final = 16 * 1024  # compressed: it may take milliseconds to decompress
+
+
+class LoadedPartition(Protocol):
+    """What a load needs of a partition."""
+
+    @property
+    def log_start_offset(self) -> int: ...
+
+    @property
+    def log_end_offset(self) -> int: ...
+
+    def read_local(self, offset: int, bytes_max: int) -> FileRange | None:
+        """Batches from the one that holds `offset`, the last of them perhaps cut; None at the end.
+        StorageError.
+        """
+        ...
+
+
+class Replay(Protocol):
+    """What becomes of the records."""
+
+    def take(self, records: Iterable[KeyValue]) -> None:
+        """(offset, key, value) of records of no producer, in their order."""
+        ...
+
+    def take_batch(self, header: BatchHeader, records: Iterable[KeyValue]) -> Iterator[None]:
+        """Any batch, a step at a time. InvalidRecord where its records are broken."""
+        ...
+
+    def flush(self) -> Iterator[None]:
+        """Take into the state what is kept, a step at a time."""
+        ...
+
+
+class Loaded(NamedTuple):
+    """How much a load was."""
+
+    start_offset: int
+    end_offset: int
+    record_count: int
+    byte_count: int
+
+
+class Load:
+    """One load of one partition. Whoever cancels `run` has a state in part, to be dropped."""
+
+    def __init__(
+        self, name: str, partition: LoadedPartition, replay: Replay, read_bytes_max: int
+    ) -> None:
+        self._name = name
+        self._partition = partition
+        self._replay = replay
+        self._read_bytes_max = min(read_bytes_max, READ_BYTES_MAX)
+        self._start_offset = self._offset = partition.log_start_offset
+        self._records = 0
+        self._bytes = 0
+
+    async def run(self, turn: TimedTurn) -> Loaded:
+        """When it returns there is nothing in the log that is not in the state. After a
+        StorageError it may be called again, and goes on where it was.
+        """
+        partition = self._partition
+        while True:
+            end_offset = partition.log_end_offset
+            offset = max(self._offset, partition.log_start_offset)
+            found = partition.read_local(offset, self._read_bytes_max)
+            if found is not None:
+                await self._take(await _read(found), turn)
+                continue
+            for _ in self._replay.flush():
+                await turn.next()
+            if end_offset == partition.log_end_offset:
+                return Loaded(self._start_offset, end_offset, self._records, self._bytes)
+
+    async def _take(self, chunk: bytes, turn: TimedTurn) -> None:
+        """Its whole batches."""
+        position = 0
+        while True:
+            step = lone_records(chunk, position, self._offset, STEP_RECORDS)
+            if step.found:
+                self._replay.take(step.found)
+                self._records += len(step.found)
+                position, self._offset = step.position, step.next_offset
+            else:
+                rest = memoryview(chunk)[position:]
+                other = next(formats.batches(rest, partial_tail=True), None)
+                if other is None:
+                    break
+                header, batch = other
+                await self._take_batch(header, batch, turn)
+                position, self._offset = position + len(batch), header.next_offset
+            await turn.next()
+        if not position:
+            raise CorruptBatch(f"the log ends within the batch at {self._offset}")
+        self._bytes += position
+
+    async def _take_batch(self, header: BatchHeader, batch: memoryview, turn: TimedTurn) -> None:
+        """One that cannot be read is left where it is."""
+        try:
+            if header.is_compressed and len(batch) >= LARGE_BATCH_BYTES:
+                payload = await trio.to_thread.run_sync(
+                    formats.payload, batch, header, abandon_on_cancel=True
+                )
+            else:
+                payload = formats.payload(batch, header)
+            for _ in self._replay.take_batch(header, formats.key_values(batch, payload, header)):
+                await turn.next()
+            self._records += max(header.record_count, 0)  # -1: an older format does not say
+        except InvalidRecord as error:
+            log.error("%s: the batch at %d is left out: %s", self._name, header.base_offset, error)
+
+
+async def _read(found: FileRange) -> bytes:
+    if found.is_resident:
+        return found.read()
+    return await trio.to_thread.run_sync(found.read, abandon_on_cancel=True)

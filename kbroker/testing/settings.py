@@ -1,0 +1,19 @@
+"""From what a test asks for to the settings of its broker."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kbroker.commands.local import broker_settings, listener
+from kbroker.commands.run import DEFAULTS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from kbroker.broker import BrokerSettings
+
+
+def settings_of(topics: Sequence[str], settings: Mapping[str, str]) -> BrokerSettings:
+    """UserError for what cannot be."""
+    keys = {**DEFAULTS, **settings, "listeners": listener("127.0.0.1", 0)}
+    return broker_settings(keys, None, topics)

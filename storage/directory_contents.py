@@ -1,0 +1,91 @@
+"""What a log directory may hold, formatted or not: its files, and whose else may lie there.
+
+In a directory that is in use files do not matter, and a directory must be a partition's (Kafka's
+LogManager). One that is not in use yet is made ours by a start, without anybody having asked for it
+by `kafka-storage format`: so it must hold nothing that somebody might miss.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from . import names
+from .checkpoints import CLEAN_SHUTDOWN, META_PROPERTIES
+from .disk import LOCK_FILE_NAME, TEMPORARY_SUFFIX
+from .errors import StorageError
+
+if TYPE_CHECKING:
+    from .disk import Disk
+
+# Left by file systems, by systems that show directories, and by whoever keeps an empty directory
+# in a repository or an image.
+_NOBODYS: Final = re.compile(
+    r"lost\+found|\.snapshots?|\.zfs|aquota\.(user|group)|\.nfs[0-9a-f]+|\.fuse_hidden[0-9a-f]+"
+    r"|\.DS_Store|\._.*|\.Spotlight-V100|\.Trashes|\.TemporaryItems|\.fseventsd"
+    r"|\.directory|Thumbs\.db|desktop\.ini|System Volume Information|\$RECYCLE\.BIN"
+    r"|\.(git|docker)?keep|\.gitignore|\.placeholder"
+)
+# Ours, of a start that did not come as far as meta.properties.
+_OF_A_FORMAT: Final = frozenset((LOCK_FILE_NAME, "bootstrap.checkpoint"))
+# Directories of Kafka's own beside the partitions'.
+_KAFKAS: Final = frozenset(("remote-log-index-cache",))
+# Files of Kafka's own, by which a directory shows that it was in use.
+_FILES: Final = frozenset((LOCK_FILE_NAME, META_PROPERTIES, CLEAN_SHUTDOWN, "bootstrap.checkpoint"))
+_CHECKPOINT: Final = "-checkpoint"
+_NAMED_MAX: Final = 3
+
+
+class ForeignLogDir(StorageError):
+    """The directory is not one of Kafka's, or not this broker's; nothing in it was touched."""
+
+    def __init__(self, path: str, reason: str) -> None:
+        super().__init__(f"{path} cannot be a log directory: {reason}")
+        self.path = path
+        self.reason = reason
+
+
+def check_contents(disk: Disk, path: str) -> None:
+    """ForeignLogDir for a directory that does not look like one of Kafka's, or a new one."""
+    contents = disk.list_dir(path)
+    if META_PROPERTIES not in contents:
+        _check_new(path, contents)
+    for name in contents:
+        if (
+            names.parse_partition_dir(name) is not None
+            or _NOBODYS.fullmatch(name) is not None
+            or name in _KAFKAS
+            or not disk.is_dir(f"{path}/{name}")
+        ):
+            continue
+        if _is_kafkas_file(name):
+            raise ForeignLogDir(path, f"{name!r} in it is a directory, and should be a file")
+        raise ForeignLogDir(path, f"the directory {name!r} in it is not a partition's")
+
+
+def _check_new(path: str, contents: list[str]) -> None:
+    strange = [
+        name
+        for name in contents
+        if name not in _OF_A_FORMAT
+        and not name.endswith(TEMPORARY_SUFFIX)
+        and _NOBODYS.fullmatch(name) is None
+    ]
+    if not strange:
+        return
+    listed = ", ".join(map(repr, strange[:_NAMED_MAX]))
+    if len(strange) > _NAMED_MAX:
+        listed += f" and {len(strange) - _NAMED_MAX} more"
+    if any(_is_kafkas_file(name) or names.parse_partition_dir(name) for name in strange):
+        raise ForeignLogDir(
+            path,
+            f"it has no {META_PROPERTIES}, which says whose it is, but holds files of a Kafka "
+            f"({listed}): bring that file back, or name an empty directory",
+        )
+    raise ForeignLogDir(
+        path, f"it is new, without a {META_PROPERTIES}, and should be empty, but holds {listed}"
+    )
+
+
+def _is_kafkas_file(name: str) -> bool:
+    return name in _FILES or name.endswith(_CHECKPOINT)
