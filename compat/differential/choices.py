@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING
 
 from kbroker.wire.api_keys import ApiKey
 
+from .compare import UNHEARD
+from .peer import SILENT
+
 if TYPE_CHECKING:
     from .compare import Difference
 
@@ -67,10 +70,13 @@ class Choice:
     left: str = "*"
     right: str = "*"
 
+    def speaks_of(self, difference: Difference) -> bool:
+        """Whether the step is one of those."""
+        return fnmatchcase(f"{difference.scenario}: {difference.step}", self.step)
+
     def covers(self, difference: Difference) -> bool:
-        step = f"{difference.scenario}: {difference.step}"
         return (
-            fnmatchcase(step, self.step)
+            self.speaks_of(difference)
             and fnmatchcase(_plain(difference.path), self.path)
             and fnmatchcase(_plain(str(difference.left)), self.left)
             and fnmatchcase(_plain(str(difference.right)), self.right)
@@ -108,18 +114,18 @@ CHOICES: tuple[Choice, ...] = (
     ),
     # Not answered, or an exception inside; a clear error here, or an answer.
     *(
-        Choice("a clear error", f"groups.unreadable: {step}", "", "silent")
+        Choice("a clear error", f"groups.unreadable: {step}", "", SILENT)
         for step in ("garbage", "too many topics", "a negative count")
     ),
     *(
-        Choice("a clear error", f"twice_admin.altered_configs: {step}", "", "silent")
+        Choice("a clear error", f"twice_admin.altered_configs: {step}", "", SILENT)
         for step in ("the same", "around another")
     ),
     *(
-        Choice("a clear error", f"twice_groups.protocols: {step}", "", "silent")
+        Choice("a clear error", f"twice_groups.protocols: {step}", "", SILENT)
         for step in ("the same", "other metadata")
     ),
-    Choice("a clear error", "produce.bad_batches: null", "", "silent"),
+    Choice("a clear error", "produce.bad_batches: null", "", SILENT),
     Choice(
         "a clear error",
         "produce.bad_batches: length of 2 GiB",
@@ -249,6 +255,13 @@ REASONS = {
     "own documentation": "The sentences that document configurations are our own.",
     "text is UTF-8": "Text that is not UTF-8 closes the connection, and is not replaced.",
 }
+
+
+def is_known_silence(difference: Difference) -> bool:
+    """Whether neither answered what Apache Kafka is known not to answer, as two of its kind do."""
+    return difference.path == UNHEARD and any(
+        choice.left == SILENT and choice.speaks_of(difference) for choice in CHOICES
+    )
 
 
 def choice_for(difference: Difference) -> Choice | None:

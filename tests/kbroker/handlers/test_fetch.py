@@ -271,7 +271,7 @@ def test_what_is_unknown_comes_behind_what_was_read(
 
 
 def name_of(known: bytes) -> str:
-    return known.lstrip(b"\1").decode()
+    return known.strip(b"\1").decode()
 
 
 def test_a_topic_made_again_under_its_name_is_told_by_its_id(path: DataPath) -> None:
