@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
 NAMES = st.sampled_from(["a", "b", "c.d", "c_d", "", "bad name"])
 BROKERS = st.integers(1, 4)
+SELDOM = st.sampled_from([False] * 5 + [True])
 
 
 class Controller(RuleBasedStateMachine):
@@ -57,6 +58,7 @@ class Controller(RuleBasedStateMachine):
         self.followed = len(self.cluster.log)
         self.incarnation = 100
         self.asked = 0
+        self.leaderless: set[tuple[bytes, int]] = set()  # at the time or before
 
     def take(self, records: tuple[Message, ...], before: MetadataImage) -> None:
         assert self.cluster.image == before, "a decision changed the image"
@@ -143,7 +145,7 @@ class Controller(RuleBasedStateMachine):
         epoch = known.epoch if known is not None and clean else -1
         self.cluster.register(broker_id, incarnation=self.incarnation, previous_epoch=epoch)
 
-    @rule(broker_id=BROKERS, fence=st.booleans(), stop=st.booleans(), behind=st.booleans())
+    @rule(broker_id=BROKERS, fence=SELDOM, stop=SELDOM, behind=SELDOM)
     def heartbeat(self, broker_id: int, fence: bool, stop: bool, behind: bool) -> None:
         before = self.cluster.image.copy()
         known = self.cluster.image.brokers.get(broker_id)
@@ -163,6 +165,12 @@ class Controller(RuleBasedStateMachine):
             self.cluster.sessions.touch(
                 broker_id, request.broker_epoch, offset, self.cluster.now_ms
             )
+
+    @rule()
+    def all_are_heard(self) -> None:
+        """Those that are fenced come back."""
+        for broker_id in self.cluster.image.brokers:
+            self.cluster.heartbeat(broker_id)
 
     @precondition(lambda self: self.cluster.image.brokers)
     @rule(wait_ms=st.integers(1, 20_000))
@@ -213,12 +221,14 @@ class Controller(RuleBasedStateMachine):
                 if partition.leader == -1:
                     assert (each.topic_id, index) in image.leaderless
                     self.seen["without a leader"] += 1
+                    self.leaderless.add((each.topic_id, index))
                 else:
                     assert partition.leader in partition.isr
                     # Apache Kafka lets one that is unfenced lead, though it had asked to stop.
                     assert not image.brokers[partition.leader].fenced
                     assert (each.topic_id, index) not in image.leaderless
                     self.seen["with a leader"] += 1
+                    self.seen["with one again"] += (each.topic_id, index) in self.leaderless
                     leaders[partition.leader] = leaders.get(partition.leader, 0) + 1
                 for replica in partition.replicas:
                     replicas[replica] = replicas.get(replica, 0) + 1
@@ -234,3 +244,15 @@ def test_any_sequence_of_requests_keeps_the_metadata_sound() -> None:
     )
     for what in ("with a leader", "without a leader", "topics in snapshots"):
         assert Controller.seen[what] > 0, what
+
+
+def test_a_partition_that_has_a_leader_again_is_as_sound() -> None:
+    state = Controller()
+    state.create(name="a", partitions=2, replicas=1, seed=0, value=None)
+    for broker_id in list(state.cluster.image.brokers):
+        state.heartbeat(broker_id=broker_id, fence=True, stop=False, behind=False)
+    Controller.seen.clear()
+    state.leaders_and_replicas_are_sound()
+    state.all_are_heard()
+    state.leaders_and_replicas_are_sound()
+    assert Controller.seen == {"without a leader": 2, "with a leader": 2, "with one again": 2}
