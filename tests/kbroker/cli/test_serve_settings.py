@@ -61,7 +61,7 @@ def test_the_environment_is_over_the_file_and_under_the_options(
     out, errors = served(tmp_path, [f"--config={config}", f"--data={data}", *words], variables)
     assert out.startswith("ready: ")
     assert len(list(data.glob("t-*"))) == partitions
-    assert ("set by the environment: KAFKA_NUM_PARTITIONS" in errors) is (variable is not None)
+    assert ("keys set by the environment: KAFKA_NUM_PARTITIONS" in errors) is (variable is not None)
 
 
 def test_the_cluster_id_is_that_of_the_environment_while_the_directory_is_new(
@@ -81,7 +81,7 @@ def test_what_is_set_without_effect_is_one_warning(tmp_path: Path) -> None:
     assert out.startswith("ready: ")
     warnings = [line.partition("WARNING ")[2] for line in errors.splitlines() if "WARNING" in line]
     assert warnings == [
-        "kbroker: environment variables that name no key are ignored: KAFKA_BROKERS, "
+        "kbroker: ignoring environment variables that name no key: KAFKA_BROKERS, "
         "KAFKA_LISTENRS (did you mean KAFKA_LISTENERS?)",
         "kbroker.broker: set without effect: keys that are not used here: num.io.threads; "
         "keys of older Kafkas: zookeeper.connect; keys of plugins: super.users",
