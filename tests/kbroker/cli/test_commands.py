@@ -148,7 +148,7 @@ def test_records_of_other_partitions_are_sent_where_one_is_refused(
     text = "".join(json.dumps({"value": v, "partition": p}) + "\n" for p, v in lines)
     (file := tmp_path / "lines").write_text(text)
     error = terminal.run("produce", "refusing", "--json", "--file", str(file), status=1)
-    assert error.startswith("kbroker: Partition refusing-1 refuses the records: ")
+    assert error.startswith("kbroker: Partition refusing-1 rejected the records: ")
     words = ("consume", "refusing", "--from-beginning", "--until-end", "--partition")
     assert [len(line) for line in terminal.run(*words, "0").split()] == [5, 60_000, 60_000]
     assert terminal.run(*words, "1") == ""
