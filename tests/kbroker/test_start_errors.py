@@ -195,22 +195,24 @@ BEFORE_THE_LOG = f"{METADATA}/{0:020}-{0:010}.checkpoint"
         ),
         pytest.param(
             put("bootstrap.checkpoint", b""),
-            "{data}/bootstrap.checkpoint: it is empty",
+            "{data}/bootstrap.checkpoint: the file is empty",
             id="bootstrap-empty",
         ),
         pytest.param(
             put("bootstrap.checkpoint", b"garbage" * 20),
-            "{data}/bootstrap.checkpoint: it is damaged: invalid magic in a record batch: 114",
+            "{data}/bootstrap.checkpoint: the file is damaged: invalid magic in a "
+            "record batch: 114",
             id="bootstrap-garbage",
         ),
         pytest.param(
             copied("bootstrap.checkpoint", 83, to="bootstrap.checkpoint"),
-            "{data}/bootstrap.checkpoint: no record in it sets metadata.version",
+            "{data}/bootstrap.checkpoint: no record in the file sets metadata.version",
             id="bootstrap-header-alone",
         ),
         pytest.param(
             copied("bootstrap.checkpoint", 200, to="bootstrap.checkpoint"),
-            "{data}/bootstrap.checkpoint: it is damaged: record batch of 253 bytes is cut off "
+            "{data}/bootstrap.checkpoint: the file is damaged: record batch of 253 "
+            "bytes is cut off "
             "after 117",
             id="bootstrap-cut-off",
         ),
@@ -221,37 +223,39 @@ BEFORE_THE_LOG = f"{METADATA}/{0:020}-{0:010}.checkpoint"
         ),
         pytest.param(
             put(BEFORE_THE_LOG, b""),
-            f"{{data}}/{BEFORE_THE_LOG}: it is empty",
+            f"{{data}}/{BEFORE_THE_LOG}: the file is empty",
             id="bootstrap-snapshot-empty",
         ),
         pytest.param(
             put(SNAPSHOT, b"garbage" * 20),
-            f"{{data}}/{SNAPSHOT}: it is damaged: invalid magic in a record batch: 114",
+            f"{{data}}/{SNAPSHOT}: the file is damaged: invalid magic in a record batch: 114",
             id="snapshot-garbage",
         ),
         pytest.param(
             put(SNAPSHOT, b""),
-            f"{{data}}/{SNAPSHOT}: it is empty",
+            f"{{data}}/{SNAPSHOT}: the file is empty",
             id="snapshot-empty",
         ),
         pytest.param(
             copied("bootstrap.checkpoint", 83 + 253, to=SNAPSHOT),
-            f"{{data}}/{SNAPSHOT}: it was cut off: it does not end with the footer of a snapshot",
+            f"{{data}}/{SNAPSHOT}: the file was cut off: it does not end with the "
+            "footer of a snapshot",
             id="snapshot-cut-off",
         ),
         pytest.param(
             copied(f"{METADATA}/{0:020}.log", 91, to=SNAPSHOT),
-            f"{{data}}/{SNAPSHOT}: it does not begin with the header of a snapshot",
+            f"{{data}}/{SNAPSHOT}: the file does not begin with the header of a snapshot",
             id="snapshot-of-something-else",
         ),
         pytest.param(
             put(f"{METADATA}/quorum-state", b""),
-            f"{{data}}/{METADATA}/quorum-state: it is no quorum state: it is empty",
+            f"{{data}}/{METADATA}/quorum-state: not a valid quorum state: the file is empty",
             id="quorum-state-empty",
         ),
         pytest.param(
             put(f"{METADATA}/quorum-state", b"\xff"),
-            f"{{data}}/{METADATA}/quorum-state: it is no quorum state: not UTF-8 text",
+            f"{{data}}/{METADATA}/quorum-state: not a valid quorum state: the file is "
+            "not UTF-8 text",
             id="quorum-state-garbage",
         ),
         pytest.param(
@@ -266,7 +270,7 @@ BEFORE_THE_LOG = f"{METADATA}/{0:020}-{0:010}.checkpoint"
         ),
         pytest.param(
             put(f"{METADATA}/partition.metadata", b"version: 0\ntopic_id: rCUFuPcPiZICsNkzaIPKHA"),
-            f"{{data}}/{METADATA}/partition.metadata: the topic id is rCUFuPcPiZICsNkzaIPKHA, and "
+            f"{{data}}/{METADATA}/partition.metadata: the topic id is rCUFuPcPiZICsNkzaIPKHA, but "
             "that of the metadata log is AAAAAAAAAAAAAAAAAAAAAQ",
             id="metadata-topic-id-another",
         ),
@@ -381,13 +385,13 @@ def a_link_to_the_first(second: Path) -> None:
             lambda second: shutil.rmtree(second / METADATA),
             {"log.dirs": "{data},{folder}/second"},
             "{data} and {folder}/second have the same directory.id in their meta.properties: one "
-            "was copied from the other",
+            "is a copy of the other",
         ),
         (
             lambda second: shutil.rmtree(second / METADATA),
             {"log.dirs": "{folder}/second", "metadata.log.dir": "{data}"},
             "{data} and {folder}/second have the same directory.id in their meta.properties: one "
-            "was copied from the other",
+            "is a copy of the other",
         ),
         (
             another_clusters,
@@ -399,20 +403,22 @@ def a_link_to_the_first(second: Path) -> None:
             lambda second: None,
             {"log.dirs": "{data},{folder}/second"},
             "{folder}/second cannot be a log directory: it holds a metadata log, "
-            "__cluster_metadata-0, and that of this broker belongs in {data} (metadata.log.dir, or "
+            "__cluster_metadata-0, but the metadata log of this broker belongs in "
+            "{data} (set by metadata.log.dir, else "
             "the first of log.dirs)",
         ),
         (
             lambda second: shutil.rmtree(second / METADATA),
             {"log.dirs": "{folder}/second,{data}"},
-            "{data} cannot be a log directory: it holds a metadata log, __cluster_metadata-0, and "
-            "that of this broker belongs in {folder}/second (metadata.log.dir, or the first of "
+            "{data} cannot be a log directory: it holds a metadata log, __cluster_metadata-0, but "
+            "the metadata log of this broker belongs in {folder}/second (set by "
+            "metadata.log.dir, else the first of "
             "log.dirs)",
         ),
         (
             a_link_to_the_first,
             {"log.dirs": "{data},{folder}/second"},
-            "log.dirs={data},{folder}/second: a directory is there twice",
+            "log.dirs={data},{folder}/second: a directory is listed twice",
         ),
     ],
 )
@@ -436,9 +442,9 @@ async def test_a_directory_of_zookeepers_days_is_not_emptied_of_its_partitions(
     meta("broker.id=1\ncluster.id=c\nversion=0\n")(data)
     await assert_refused(
         data,
-        NO_LOG_DIR + "its meta.properties is of version 0, from a Kafka with ZooKeeper, and there "
-        "is no metadata log that knows its partitions (orders-3): Kafka 3.9 migrates such a "
-        "cluster to KRaft",
+        NO_LOG_DIR + "its meta.properties is of version 0, from a Kafka with ZooKeeper, and no "
+        "metadata log describes its partitions (orders-3); migrate the cluster to KRaft with Kafka "
+        "3.9 first",
     )
 
 

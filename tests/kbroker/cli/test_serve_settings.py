@@ -72,7 +72,7 @@ def test_the_cluster_id_is_that_of_the_environment_while_the_directory_is_new(
     assert "cluster.id=4L6g3nShT-eMCtK--X86sw" in (data / "meta.properties").read_text()
     out, errors = served(tmp_path, [f"--data={data}"], {"CLUSTER_ID": "another"})
     assert out.startswith("ready: ")
-    assert f"{data} is of cluster 4L6g3nShT-eMCtK--X86sw, and not of another" in errors
+    assert f"{data} belongs to cluster 4L6g3nShT-eMCtK--X86sw, not to cluster another" in errors
 
 
 def test_what_is_set_without_effect_is_one_warning(tmp_path: Path) -> None:
