@@ -106,35 +106,38 @@ BEFORE_THE_LOG = f"{METADATA}/{0:020}-{0:010}.checkpoint"
     [
         pytest.param(
             lambda data: (data / "meta.properties").unlink(),
-            NO_LOG_DIR + "it has no meta.properties, which says whose it is, but holds files of a "
-            "Kafka ('.kafka_cleanshutdown', '__cluster_metadata-0', 'log-start-offset-checkpoint' "
-            "and 3 more): bring that file back, or name an empty directory",
+            NO_LOG_DIR
+            + "it has no meta.properties, which identifies its owner, but it contains Kafka's "
+            "files "
+            "('.kafka_cleanshutdown', '__cluster_metadata-0', 'log-start-offset-checkpoint' "
+            "and 3 more). Restore that file, or choose an empty directory",
             id="meta.properties-missing",
         ),
         pytest.param(
             a_dangling_meta,
-            NO_LOG_DIR + "its meta.properties is a link to a file that is not there",
+            NO_LOG_DIR + "its meta.properties is a link to a file that does not exist",
             id="meta.properties-dangling",
         ),
         pytest.param(
             a_directory("meta.properties"),
-            NO_LOG_DIR + "'meta.properties' in it is a directory, and should be a file",
+            NO_LOG_DIR + "'meta.properties' in it is a directory, but must be a file",
             id="meta.properties-directory",
         ),
         pytest.param(
             meta(""),
-            "{data}/meta.properties: it is empty: it should say cluster.id, node.id and version",
+            "{data}/meta.properties: the file is empty; it must contain cluster.id, "
+            "node.id and version",
             id="meta.properties-empty",
         ),
         pytest.param(
             meta("hello\n"),
-            "{data}/meta.properties: none of its lines is one of Kafka's: it should say "
+            "{data}/meta.properties: no line in the file is known to Kafka; it must contain "
             "cluster.id, node.id and version",
             id="meta.properties-text",
         ),
         pytest.param(
             put("meta.properties", b"\xff\xfe\0"),
-            "{data}/meta.properties: not UTF-8 text",
+            "{data}/meta.properties: the file is not UTF-8 text",
             id="meta.properties-garbage",
         ),
         pytest.param(
@@ -159,12 +162,12 @@ BEFORE_THE_LOG = f"{METADATA}/{0:020}-{0:010}.checkpoint"
         ),
         pytest.param(
             meta(META.replace("node.id=1", "node.id=7")),
-            NO_LOG_DIR + "it belongs to node 7, and this is node 1",
+            NO_LOG_DIR + "it belongs to node 7, but this is node 1",
             id="node.id-another",
         ),
         pytest.param(
             meta("broker.id=7\ncluster.id=c\nversion=0\n"),
-            NO_LOG_DIR + "it belongs to node 7, and this is node 1",
+            NO_LOG_DIR + "it belongs to node 7, but this is node 1",
             id="broker.id-another",
         ),
         pytest.param(
@@ -179,18 +182,17 @@ BEFORE_THE_LOG = f"{METADATA}/{0:020}-{0:010}.checkpoint"
         ),
         pytest.param(
             meta(META + "directory.id=garbage\n"),
-            "{data}/meta.properties: directory.id is not a Uuid: 'garbage'",
+            "{data}/meta.properties: directory.id is not a valid Uuid: 'garbage'",
             id="directory.id-text",
         ),
         pytest.param(
             meta(META + AN_ID.replace("KHA", "KHA!!")),
-            "{data}/meta.properties: directory.id is not a Uuid: 'rCUFuPcPiZICsNkzaIPKHA!!'",
+            "{data}/meta.properties: directory.id is not a valid Uuid: 'rCUFuPcPiZICsNkzaIPKHA!!'",
             id="directory.id-with-more",
         ),
         pytest.param(
             meta(META + "directory.id=AAAAAAAAAAAAAAAAAAAAAA\n"),
-            "{data}/meta.properties: directory.id is one that Kafka reserves: "
-            "AAAAAAAAAAAAAAAAAAAAAA",
+            "{data}/meta.properties: directory.id is reserved by Kafka: AAAAAAAAAAAAAAAAAAAAAA",
             id="directory.id-reserved",
         ),
         pytest.param(
@@ -218,7 +220,7 @@ BEFORE_THE_LOG = f"{METADATA}/{0:020}-{0:010}.checkpoint"
         ),
         pytest.param(
             a_directory("bootstrap.checkpoint"),
-            NO_LOG_DIR + "'bootstrap.checkpoint' in it is a directory, and should be a file",
+            NO_LOG_DIR + "'bootstrap.checkpoint' in it is a directory, but must be a file",
             id="bootstrap-directory",
         ),
         pytest.param(
@@ -282,13 +284,13 @@ BEFORE_THE_LOG = f"{METADATA}/{0:020}-{0:010}.checkpoint"
         ),
         pytest.param(
             a_directory("recovery-point-offset-checkpoint"),
-            NO_LOG_DIR + "'recovery-point-offset-checkpoint' in it is a directory, and should be a "
+            NO_LOG_DIR + "'recovery-point-offset-checkpoint' in it is a directory, but must be a "
             "file",
             id="checkpoint-directory",
         ),
         pytest.param(
             lambda data: (data / "holiday").mkdir(),
-            NO_LOG_DIR + "the directory 'holiday' in it is not a partition's",
+            NO_LOG_DIR + "'holiday' in it is not the directory of a partition",
             id="strange-directory",
         ),
     ],
@@ -331,18 +333,20 @@ def half_formatted(data: Path) -> None:
     ("make", "sentence"),
     [
         (a_file, "{data}: it is not a directory"),
-        (a_dangling_link, "{data}: it is a link to {folder}/gone, which is not there"),
-        (a_link_to_itself, "{data}: it is a link that leads back to itself"),
+        (a_dangling_link, "{data}: it is a link to {folder}/gone, which does not exist"),
+        (a_link_to_itself, "{data}: it is a link that leads to itself"),
         (a_link_to_a_file, "{data}: it is not a directory"),
         (
             a_home,
-            NO_LOG_DIR + "it is new, without a meta.properties, and should be empty, but holds "
+            NO_LOG_DIR + "it has no meta.properties, so it must be new and empty, but it contains "
             "'.bashrc', '.profile', '.ssh' and 1 more",
         ),
         (
             half_formatted,
-            NO_LOG_DIR + "it has no meta.properties, which says whose it is, but holds files of a "
-            "Kafka ('__cluster_metadata-0'): bring that file back, or name an empty directory",
+            NO_LOG_DIR
+            + "it has no meta.properties, which identifies its owner, but it contains Kafka's "
+            "files "
+            "('__cluster_metadata-0'). Restore that file, or choose an empty directory",
         ),
     ],
 )
@@ -358,8 +362,8 @@ async def test_what_is_wrong_on_the_way_to_a_directory(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("gone")
     for name, sentence in (
         ("file/data", "{data}: {folder} is not a directory"),
-        ("link/data", "{data}: {folder} is a link to gone, which is not there"),
-        ("x" * 300, "{data}: it cannot be made: File name too long"),
+        ("link/data", "{data}: {folder} is a link to gone, which does not exist"),
+        ("x" * 300, "{data}: it cannot be created: File name too long"),
     ):
         with pytest.raises(StartupError) as refused:
             await start(tmp_path / name)
@@ -396,7 +400,7 @@ def a_link_to_the_first(second: Path) -> None:
         (
             another_clusters,
             {"log.dirs": "{data},{folder}/second"},
-            "{folder}/second cannot be a log directory: it belongs to cluster c, and this is "
+            "{folder}/second cannot be a log directory: it belongs to cluster c, but this is "
             "cluster {cluster}",
         ),
         (

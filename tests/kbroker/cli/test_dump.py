@@ -182,9 +182,9 @@ def test_an_index_that_points_elsewhere(
 def test_files_that_break_their_format(shell: Terminal, tmp_path: Path) -> None:
     for name, content, sentence in (
         ("leader-epoch-checkpoint", b"0\n2\n0 0\n", "expected 2 entries in a checkpoint, found 1"),
-        ("recovery-point-offset-checkpoint", b"7\n", "version 7 of a checkpoint"),
+        ("recovery-point-offset-checkpoint", b"7\n", "the checkpoint has version 7"),
         ("00000000000000000005.snapshot", b"\0\1", "a producer snapshot of 2 bytes is too short"),
-        ("00000000000000000005.txnindex", b"\0", "its size 1 is not a multiple of 34"),
+        ("00000000000000000005.txnindex", b"\0", "the size 1 is not a multiple of 34"),
         ("quorum-state", b"{", "not JSON"),
         ("meta.properties", b"\xff", "the file is not text"),
     ):
@@ -197,7 +197,7 @@ def test_files_that_break_their_format(shell: Terminal, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("option", "sentence"),
     [
-        ("--records", "damaged/leader-epoch-checkpoint: not UTF-8 text."),
+        ("--records", "damaged/leader-epoch-checkpoint: the file is not UTF-8 text."),
         ("--verify", "Found 1 problem in 2 files."),
     ],
 )
