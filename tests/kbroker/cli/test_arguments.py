@@ -130,7 +130,7 @@ def test_advertise() -> None:
         ),
         (["serve", "--config", "/nope"], "Cannot read /nope: No such file or directory."),
         (["serve", "--topic", "a:b"], "'b' is not a valid number of partitions."),
-        (["serve", "--set", "listeners=SSL://:1"], "The listener SSL asks for SSL"),
+        (["serve", "--set", "listeners=SSL://:1"], "Listener SSL uses SSL"),
         (["run"], "No command was given"),
         (["run", "--"], "No command was given"),
         (["topics"], "The following arguments are required: ACTION"),

@@ -83,8 +83,9 @@ def test_what_is_set_without_effect_is_one_warning(tmp_path: Path) -> None:
     assert warnings == [
         "kbroker: ignoring environment variables that name no key: KAFKA_BROKERS, "
         "KAFKA_LISTENRS (did you mean KAFKA_LISTENERS?)",
-        "kbroker.broker: set without effect: keys that are not used here: num.io.threads; "
-        "keys of older Kafkas: zookeeper.connect; keys of plugins: super.users",
+        "kbroker.broker: these settings have no effect: keys that kbroker does not "
+        "use: num.io.threads; "
+        "keys of older Kafka releases: zookeeper.connect; keys of plugins: super.users",
     ]
 
 
@@ -169,14 +170,14 @@ def test_where_something_else_is_advertised_nothing_is_derived(tmp_path: Path, w
         (
             ["--set=num.partitons=3"],
             {},
-            "Invalid value 3 for configuration num.partitons: no Kafka knows this key; "
+            "Invalid value 3 for configuration num.partitons: no Kafka has this key; "
             "did you mean num.partitions?",
         ),
         (
             ["--set=group.id=g"],
             {},
-            "Invalid value g for configuration group.id: it is a key of clients, which no broker "
-            "reads",
+            "Invalid value g for configuration group.id: this key is for clients, and no broker "
+            "uses it",
         ),
         (
             [],
