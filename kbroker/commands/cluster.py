@@ -78,7 +78,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--election-type",
         choices=[kind.name.lower() for kind in ElectionType],
         required=True,
-        help="unclean also allows a replica that is not in sync, and its missing records are lost",
+        help="unclean also allows a replica that is not in sync; records that it lacks are lost",
     )
     unregister = add_action(
         actions, "unregister", "remove the registration of a broker that is gone for good"

@@ -210,7 +210,7 @@ def _add_delete_records(actions: Actions) -> None:
     before.add_argument(
         "--before", metavar="TIME", help=f"delete records older than this time: {TIME_FORMS}"
     )
-    before.add_argument("--all", action="store_true", help="everything")
+    before.add_argument("--all", action="store_true", help="delete all records")
     before.add_argument(
         "--offset-json-file",
         metavar="FILE",
