@@ -111,7 +111,7 @@ def open_log(
         recovery_point = min(recovery_point or 0, end_offset)
     if end_offset < log_start_offset:
         logger.warning(
-            "%s ends at %d, before its start %d: starting afresh there",
+            "%s ends at offset %d, before its start offset %d; restarting the log there",
             directory,
             end_offset,
             log_start_offset,
@@ -210,7 +210,9 @@ class _Loader:
             if found is None or found[1] in (names.LOG, names.SNAPSHOT):
                 continue
             if found[0] not in bases:
-                logger.warning("%s: it is the index of no segment, removing it", self._path(file))
+                logger.warning(
+                    "%s: removing this index, because it has no segment", self._path(file)
+                )
                 self._disk.unlink(self._path(file))
         self.indexed_to = max(bases, default=0)
         for base_offset in sorted(bases):
@@ -222,12 +224,16 @@ class _Loader:
                 if names.file_name(base_offset, kind) in parsed
             }
             if missing and segment.size:
-                logger.warning("%s lacks %s: rebuilding", segment.path(names.LOG), sorted(missing))
+                logger.warning(
+                    "%s: rebuilding the missing indexes %s",
+                    segment.path(names.LOG),
+                    sorted(missing),
+                )
                 self._rebuild_indexes(segment)
             if names.file_name(base_offset, names.TXN_INDEX) in parsed:
                 defect = segment.txn_index.defect()
                 if defect is not None:
-                    logger.warning("%s: %s: rebuilding", segment.txn_index.path, defect)
+                    logger.warning("%s: rebuilding the index: %s", segment.txn_index.path, defect)
                     self._suspect(segment)
 
     def _rebuild_indexes(self, segment: LogSegment) -> None:
@@ -323,11 +329,16 @@ class _Loader:
             self._replay(log_start_offset, end_offset)
         except CorruptBatch as error:
             # No crash does this to what was synced: leave it for somebody to look at.
-            raise CorruptFile(self._directory, f"below the recovery point: {error}") from error
+            raise CorruptFile(
+                self._directory, f"the log is damaged below the recovery point: {error}"
+            ) from error
         for slot, segment in enumerate(suspects):
             if slot:
                 if segment.base_offset != end_offset:
-                    reason = f"it begins at {segment.base_offset}, where {end_offset} comes next"
+                    reason = (
+                        f"the segment begins at offset {segment.base_offset}, but {end_offset} "
+                        "comes next"
+                    )
                     if not self.may_lack_offsets:
                         self._end_at(end_offset, reason)
                         self._drop(suspects[slot:], reason)
@@ -346,7 +357,9 @@ class _Loader:
     def _end_at(self, end_offset: int, reason: object) -> None:
         """The log is to end here: CorruptFile where it was synced further."""
         if end_offset < self.synced_to:
-            raise CorruptFile(self._directory, f"below the recovery point: {reason}")
+            raise CorruptFile(
+                self._directory, f"the log is damaged below the recovery point: {reason}"
+            )
 
     def _replay(self, log_start_offset: int, end_offset: int) -> None:
         assert self.producers is not None
@@ -424,19 +437,25 @@ class _Loader:
         check_header(header)
         verify_crc(batch)
         if header.base_offset < end_offset or header.last_offset_delta < 0:
-            raise CorruptBatch(f"offset {header.base_offset} where {end_offset} comes next")
+            raise CorruptBatch(
+                f"the batch has offset {header.base_offset}, but {end_offset} comes next"
+            )
         if not segment.fits(header.last_offset):
-            raise CorruptBatch(f"offset {header.last_offset} in segment {segment.base_offset}")
+            raise CorruptBatch(
+                f"offset {header.last_offset} does not fit into segment {segment.base_offset}"
+            )
         if 0 <= header.leader_epoch < leader_epoch:
             # Left behind by a truncation whose disk forgot it.
-            raise CorruptBatch(f"leader epoch {header.leader_epoch} after {leader_epoch}")
+            raise CorruptBatch(
+                f"leader epoch {header.leader_epoch} follows leader epoch {leader_epoch}"
+            )
 
     def _load_epochs(self, log_start_offset: int, checked_from: int) -> LeaderEpochCache:
         """The epochs of the segments before `checked_from`, at least."""
         try:
             epochs = LeaderEpochCache(self._disk, self._directory)
         except CorruptFile as error:
-            self._aside.move(error.path, f"{error.reason}, it is rebuilt")
+            self._aside.move(error.path, f"{error.reason}. The file is rebuilt")
             epochs = LeaderEpochCache(self._disk, self._directory)
         start_offset = max(log_start_offset, self.segments[0].base_offset)
         if not epochs.entries or epochs.entries[0][1] > start_offset:

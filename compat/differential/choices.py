@@ -246,14 +246,14 @@ REASONS = {
     "not advertised": "What is not built is not advertised.",
     "no transactions": "Transactions are not built: an error ends a client's attempt.",
     "no controller listener": "A node's own controller is reached within the process.",
-    "created topics": "Metadata that creates a topic answers with it, not with an error first.",
-    "a clear error": "Where Apache Kafka trips over an exception or is silent, an error says why.",
-    "no guessing": "Bytes that no client means, such as a length below -1, close the connection.",
-    "checked by the batch": "Records are looked into only where a rule speaks of each.",
+    "created topics": "Metadata that creates a topic is answered with the topic, not an error.",
+    "a clear error": "Where Apache Kafka fails internally or is silent, an error says why.",
+    "no guessing": "Malformed requests, such as a length below -1, close the connection.",
+    "checked by the batch": "Records are checked one by one only where a rule applies to each.",
     "no thread pools": "There are no thread pools whose size could change too fast.",
-    "own words": "What is wrong with records is said in other words, with the same codes.",
+    "own words": "The messages about refused records have other words, with the same codes.",
     "own documentation": "The sentences that document configurations are our own.",
-    "text is UTF-8": "Text that is not UTF-8 closes the connection, and is not replaced.",
+    "text is UTF-8": "Text that is not UTF-8 closes the connection and is not replaced.",
 }
 
 

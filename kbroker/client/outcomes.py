@@ -47,7 +47,9 @@ class Outcomes:
             self.done[partition] = value
             self.left.pop(partition, None)
             return
-        error = BrokerError(f"Partition {topic}-{index} is not {self._verb}", error_code(code))
+        error = BrokerError(
+            f"Partition {topic}-{index} could not be {self._verb}", error_code(code)
+        )
         if error.code.retriable:
             self._passing.append(error)
             return

@@ -121,7 +121,7 @@ class Load:
                 position, self._offset = position + len(batch), header.next_offset
             await turn.next()
         if not position:
-            raise CorruptBatch(f"the log ends within the batch at {self._offset}")
+            raise CorruptBatch(f"the log ends within the batch at offset {self._offset}")
         self._bytes += position
 
     async def _take_batch(self, header: BatchHeader, batch: memoryview, turn: TimedTurn) -> None:
@@ -137,7 +137,9 @@ class Load:
                 self._records += 1
                 await turn.next()
         except InvalidRecord as error:
-            log.error("%s: the batch at %d is left out: %s", self._name, header.base_offset, error)
+            log.error(
+                "%s: skipping the batch at offset %d: %s", self._name, header.base_offset, error
+            )
 
 
 async def _read(found: FileRange) -> bytes:

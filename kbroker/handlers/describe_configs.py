@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     Describe = Callable[[str, Container[str], Services], Iterable[DescribedConfig]]
 
-NO_EFFECT = "Known to this broker and without effect in it."
+NO_EFFECT = "kbroker knows this key, but the key has no effect."
 LOGGER_LEVELS = {
     logging.DEBUG: "DEBUG",
     logging.INFO: "INFO",

@@ -50,7 +50,9 @@ def handle(
     request: FetchRequest, ctx: RequestContext
 ) -> FetchResponse | Coroutine[object, object, FetchResponse]:
     if not READ_UNCOMMITTED <= request.isolation_level <= READ_COMMITTED:
-        raise RequestError(ErrorCode.INVALID_REQUEST, f"isolation level {request.isolation_level}")
+        raise RequestError(
+            ErrorCode.INVALID_REQUEST, f"unknown isolation level {request.isolation_level}"
+        )
     by_id = ctx.api_version >= TOPIC_IDS_VERSION
     wanted = _wanted(request, ctx, by_id)
     context = ctx.services.fetch_sessions.context(

@@ -41,7 +41,9 @@ ISOLATION_LEVELS = (0, 1)  # read uncommitted, read committed
 
 def handle(request: ListOffsetsRequest, ctx: RequestContext) -> ListOffsetsResponse:
     if request.isolation_level not in ISOLATION_LEVELS:
-        raise RequestError(ErrorCode.INVALID_REQUEST, f"isolation level {request.isolation_level}")
+        raise RequestError(
+            ErrorCode.INVALID_REQUEST, f"unknown isolation level {request.isolation_level}"
+        )
     seen: set[tuple[str, int]] = set()
     twice: set[tuple[str, int]] = set()
     for topic in request.topics:

@@ -104,7 +104,7 @@ async def _create(
     for result in await _created(topics, ctx):
         if result.error_code not in (ErrorCode.NONE, ErrorCode.TOPIC_ALREADY_EXISTS):
             reason = result.error_message or f"error {result.error_code}"
-            log.info("topic %s is not created: %s", result.name, reason)
+            log.info("cannot create topic %s: %s", result.name, reason)
             if result.error_code in TOLD_OF_A_TOPIC:
                 answer.refused[result.name] = ErrorCode(result.error_code)
     for name in names:

@@ -129,7 +129,7 @@ def handle(
             answers.append(answer)
     if acks == ACKS_NONE:
         if failed:
-            raise CloseConnection(f"acks=0 and {_first_error(response).name}")
+            raise CloseConnection(f"a Produce with acks=0 failed: {_first_error(response).name}")
         return None
     if waiting:
         return _wait(response, waiting, request.timeout_ms)

@@ -189,7 +189,7 @@ def test_verify_finds_what_is_wrong(
     file = tmp_path / names.file_name(17, names.LOG)
     file.write_bytes(content)
     assert main(["dump", "--verify", str(file)]) == 1
-    assert "at 0" in capfd.readouterr().out
+    assert "at position 0" in capfd.readouterr().out
 
 
 def test_offsets_are_found_by_time(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -88,7 +88,7 @@ def test_a_torn_batch_is_kept(size: int, caplog: pytest.LogCaptureFixture) -> No
     kept = aside(names.file_name(0, names.LOG), position=ONE)
     assert put_aside(disk) == {kept.rpartition("/")[2]: torn}
     (warning,) = [record for record in caplog.records if record.levelno == logging.WARNING]
-    for part in (path(0, names.LOG), f"{len(torn)} bytes at {ONE}", "offset 1", kept):
+    for part in (path(0, names.LOG), f"{len(torn)} bytes from position {ONE} on", "offset 1", kept):
         assert part in warning.getMessage()
 
 
@@ -155,7 +155,7 @@ def test_zeros_are_not_kept(caplog: pytest.LogCaptureFixture) -> None:
     log = open_at(disk, PAIRS)
     assert (log.log_end_offset, log.size) == (1, ONE)
     assert put_aside(disk) == {}
-    assert "they are zeros" in caplog.text
+    assert "They are all zeros" in caplog.text
 
 
 def test_of_zeros_behind_a_torn_batch_a_page_is_kept() -> None:
@@ -215,7 +215,7 @@ def test_recoveries_without_end_keep_so_much_and_no_more(
     numbers = range(KEPT_RECOVERIES + 1, 2 * KEPT_RECOVERIES + 1)
     name = names.file_name(0, names.LOG)
     assert kept == {f"aside-{n}-{name}-{ONE}": b"torn %d" % n for n in numbers}
-    gone = [record.getMessage() for record in caplog.records if " goes: " in record.getMessage()]
+    gone = [record.getMessage() for record in caplog.records if "deleting " in record.getMessage()]
     assert len(gone) == KEPT_RECOVERIES
     assert f"aside-1-{name}-{ONE}" in gone[0]
 
@@ -307,7 +307,7 @@ def test_a_later_format_is_left_as_it_is_after_a_crash(magic: int, base: int, ba
     disk = with_magic(magic, base, batch)
     before = files(disk)
     for recovery_point in (0, base):
-        with pytest.raises(UnknownFormat, match=f"format {magic}, which a newer software"):
+        with pytest.raises(UnknownFormat, match=f"format {magic}, written by newer software"):
             open_at(disk, PAIRS, recovery_point=recovery_point)
         assert unchanged(disk, before)
 

@@ -331,7 +331,7 @@ class ClassicGroup:
         for member in self.members.values():
             if member.awaiting_join is not None:
                 log.info(
-                    "group %s: leader %s did not rejoin in time, %s is the new one",
+                    "group %s: leader %s did not rejoin in time, the new leader is %s",
                     self.group_id,
                     self.leader_id,
                     member.member_id,
@@ -374,7 +374,7 @@ class ClassicGroup:
                 topics.update(subscription_topics(member.metadata(self.protocol_name)))
         except (StructError, ValueError) as error:
             log.warning(
-                "group %s: the subscriptions of protocol %s cannot be read: %s",
+                "group %s: cannot read the subscriptions of protocol %s: %s",
                 self.group_id,
                 self.protocol_name,
                 error,
@@ -412,17 +412,20 @@ def subscription_topics(metadata: bytes) -> list[str]:
     """
     view = memoryview(metadata)
     if _INT16.unpack_from(view)[0] < 0:
-        raise ValueError("a negative subscription version")
+        raise ValueError("the version of the subscription is negative")
     (count,) = _INT32.unpack_from(view, 2)
     if not 0 <= count <= len(view):
-        raise ValueError(f"{count} topics in {len(view)} bytes")
+        raise ValueError(f"the subscription claims {count} topics in {len(view)} bytes")
     position = 6
     topics = []
     for _ in range(count):
         (size,) = _INT16.unpack_from(view, position)
         position += 2
         if size < 0 or position + size > len(view):
-            raise ValueError(f"a topic name of {size} bytes at {position} of {len(view)}")
+            raise ValueError(
+                f"the subscription has a topic name of {size} bytes at position {position} of "
+                f"{len(view)}"
+            )
         topics.append(str(view[position : position + size], "utf-8"))
         position += size
     return topics
