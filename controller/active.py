@@ -139,7 +139,7 @@ class ActiveController:
             records += late_records(self.image, bootstrap, min_isr)
         self.write(records)
         self._register_self()
-        logger.info("active controller of epoch %d", self._driver.node.epoch)
+        logger.info("became the active controller in epoch %d", self._driver.node.epoch)
         return self._driver.end_offset - 1
 
     def _register_self(self) -> None:
@@ -201,7 +201,9 @@ class ActiveController:
         if late_ms > self._turn_ms_max:
             # It was stopped, starved or had to wait for its disk, and could not hear who spoke: a
             # node that is broker and controller would fence itself.
-            logger.warning("did not run for %d ms: no broker counts as silent yet", late_ms)
+            logger.warning(
+                "the controller did not run for %d ms, so all broker sessions are renewed", late_ms
+            )
             self.sessions.renew(now_ms)
         for _ in range(FENCED_A_TURN_MAX):
             result = decide_fence_silent_brokers(

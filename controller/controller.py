@@ -94,7 +94,8 @@ class Controller:
         loaded = load(log, voters)
         if len(loaded.voters) != 1:
             raise ValueError(
-                f"a quorum of {len(loaded.voters)} voters is not supported yet, only of one"
+                f"a quorum of {len(loaded.voters)} voters is not supported yet; it must have one "
+                "voter"
             )
         self._log = log
         self._settings = settings
@@ -116,7 +117,7 @@ class Controller:
         if not node.is_voter:
             raise ValueError(
                 f"node {settings.node_id} with directory id {settings.directory_id.hex()} is not "
-                f"the quorum's voter {next(iter(loaded.voters)).key}"
+                f"the voter of the quorum, which is {next(iter(loaded.voters)).key}"
             )
         self._driver = Driver(log, node, loaded.image, loaded.delta, wall_ms)
         self._driver.on_applied = self._on_applied
@@ -325,11 +326,11 @@ class Controller:
             for blocking in self._log.clean(wall_ms):
                 await trio.to_thread.run_sync(blocking)
         except NoRoom as error:
-            logger.warning("no snapshot of the metadata now: %s", error)
+            logger.warning("cannot write a snapshot of the metadata now: %s", error)
             self._snapshot_due_ms = driver.now_ms() + SNAPSHOT_RETRY_MS
             driver.wake()
             return
-        logger.info("snapshot of the metadata up to offset %d", image.offset)
+        logger.info("wrote a snapshot of the metadata up to offset %d", image.offset)
 
 
 def _write(

@@ -71,8 +71,11 @@ def check_level(name: str, level: int) -> None:
     if low <= level <= high:
         return
     if high == 0:
-        raise UnsupportedLevel(f"{name} is at level {level}, and this software does not know it")
+        raise UnsupportedLevel(
+            f"{name} is at level {level}, but this version of kbroker does not know this feature"
+        )
     whose = "a later" if level > high else "an earlier"
     raise UnsupportedLevel(
-        f"{name} is at level {level}, of {whose} Kafka, and this software supports {low} to {high}"
+        f"{name} is at level {level}, from {whose} Kafka, but this version of kbroker "
+        f"supports {low} to {high}"
     )

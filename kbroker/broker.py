@@ -168,7 +168,7 @@ class Broker:
         try:
             return await self._lifetime.__aexit__(kind, error, traceback)
         except StorageError as failure:
-            raise BrokerStopped(f"{failure}: the next start will look the logs over.") from failure
+            raise BrokerStopped(f"{failure}: the next start will check the logs.") from failure
         except BaseExceptionGroup as group:
             causes = list(leaves(group))
             if error is not None and all(each is error for each in causes):
@@ -236,7 +236,7 @@ class Broker:
             assert self._settings.data_dir is not None
             paths = [self._settings.data_dir]
         if len(set(map(os.path.realpath, paths))) < len(paths):
-            raise StartupError(f"log.dirs={','.join(paths)}: a directory is there twice.")
+            raise StartupError(f"log.dirs={','.join(paths)}: a directory is listed twice.")
         metadata_path = config.metadata_log_dir or paths[0]
         for each in paths:
             if os.path.realpath(each) == os.path.realpath(metadata_path):
@@ -416,7 +416,7 @@ class Broker:
         try:
             await _create(channel, topic)
         except RequestError as error:
-            raise StartupError(f"topic {spec.name}: {error}") from error
+            raise StartupError(f"cannot create topic {spec.name}: {error}") from error
 
 
 async def _close(node: Node) -> None:
@@ -451,7 +451,7 @@ def _make_private(path: str) -> None:
     try:
         os.mkdir(path, 0o700)
     except OSError as error:
-        raise StartupError(f"cannot make {path}: {error.strerror}.") from error
+        raise StartupError(f"cannot create {path}: {error.strerror}.") from error
 
 
 def _listeners(config: BrokerConfig) -> list[ListenerSettings]:

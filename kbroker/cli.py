@@ -17,16 +17,16 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 COMMANDS = {
-    "serve": "run a broker until it is told to stop",
-    "run": "run a command with a broker of its own",
-    "topics": "create, list, describe, alter and delete topics; their offsets and records",
+    "serve": "run a broker until it is stopped",
+    "run": "start a broker, run a command with it, and stop it",
+    "topics": "create, list, describe, alter and delete topics; show offsets and delete records",
     "configs": "show and change the configuration of topics, brokers and groups",
     "produce": "write lines from standard input or a file to a topic",
     "consume": "print the records of a topic",
-    "groups": "list, describe and delete consumer groups; watch their lag, reset their offsets",
-    "log-dirs": "show the log directories, and move replicas between them",
-    "cluster": "show brokers, quorum, features and served APIs; elect leaders",
-    "dump": "show what is in segment files, indexes, snapshots and checkpoints",
+    "groups": "list, describe and delete consumer groups; watch their lag and reset their offsets",
+    "log-dirs": "show the log directories and move replicas between them",
+    "cluster": "show brokers, the quorum, features and supported APIs; elect leaders",
+    "dump": "show the contents of segment files, indexes, snapshots and checkpoints",
 }
 
 ERROR_STATUS = 1
@@ -82,7 +82,9 @@ def _say_unwritten(error: OutputError) -> int:
 
 def _run(words: list[str]) -> int:
     command = cast("Command", import_module(f"kbroker.commands.{words[0].replace('-', '_')}"))
-    parser = Parser(prog=f"kbroker {words[0]}", description=COMMANDS[words[0]] + ".")
+    help_text = COMMANDS[words[0]]
+    sentence = help_text[:1].upper() + help_text[1:] + "."
+    parser = Parser(prog=f"kbroker {words[0]}", description=sentence)
     command.add_arguments(parser)
     return command.run(parser.parse_args(words[1:]))
 
@@ -94,7 +96,7 @@ def _without_command(words: list[str]) -> int:
         print("usage: kbroker COMMAND ...\n\nA Kafka broker, and commands for any Kafka.\n")
         for name, help_text in COMMANDS.items():
             print(f"  {name:<{width}}  {help_text}")
-        print("\nkbroker COMMAND --help tells more.")
+        print("\nRun kbroker COMMAND --help for the options of a command.")
         return 0
     if words and words[0] == "--version":
         from importlib.metadata import PackageNotFoundError, version
@@ -102,9 +104,9 @@ def _without_command(words: list[str]) -> int:
         try:
             print("kbroker " + version("kbroker"))
         except PackageNotFoundError:
-            print("kbroker (not installed: run from a checkout)")
+            print("kbroker (not installed, running from a checkout)")
         return 0
     known = ", ".join(COMMANDS)
     if not words:
-        raise UserError(f"A command is missing: one of {known}.")
-    raise UserError(f"There is no command {words[0]!r}: it must be one of {known}.")
+        raise UserError(f"No command was given. The commands are: {known}.")
+    raise UserError(f"Unknown command {words[0]!r}. The commands are: {known}.")

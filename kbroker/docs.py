@@ -54,7 +54,7 @@ def main() -> int:
         if made == path.read_text():
             continue
         if check:
-            print(f"{path.name} is stale: run python -m kbroker.docs", file=sys.stderr)
+            print(f"{path.name} is out of date: run python -m kbroker.docs", file=sys.stderr)
             status = 1
         else:
             path.write_text(made)

@@ -113,7 +113,7 @@ class Lifecycle:
                     answer = await self._beat()
                 except RequestError as error:
                     if self._complaints.is_news(str(error)):
-                        log.warning("heartbeats are refused: %s", error)
+                        log.warning("the controller refused a heartbeat: %s", error)
                     answer = None
                 self._check_untold()
                 if answer is not None:
@@ -134,7 +134,7 @@ class Lifecycle:
             if trio.current_time() >= self._offline[first]:
                 raise DirectoryNotTold(
                     f"log directory {uuid_text(first)} has failed, and the controller could not be "
-                    f"told within {self._failure_timeout_s:g} s"
+                    f"informed within {self._failure_timeout_s:g} s"
                 )
 
     async def leave(self, timeout_s: float) -> None:
@@ -146,7 +146,7 @@ class Lifecycle:
                     if (await self._heartbeat(want_shut_down=True)).should_shut_down:
                         return
                 except RequestError as error:
-                    log.warning("controlled shutdown refused: %s", error)
+                    log.warning("the controller refused a controlled shutdown: %s", error)
                     return
                 await trio.sleep(CATCH_UP_POLL_S)
 

@@ -126,9 +126,9 @@ def read_bootstrap(disk: Disk, log_dir_path: str, latest: SnapshotId | None) -> 
         try:
             found = records_of(_read_checkpoint(path, content, is_snapshot=is_snapshot))
         except ProtocolError as error:
-            raise CorruptFile(path, f"it is damaged: {error}") from error
+            raise CorruptFile(path, f"the file is damaged: {error}") from error
         if (found or not is_snapshot) and METADATA_VERSION not in levels_in(found):
-            raise CorruptFile(path, "no record in it sets metadata.version")
+            raise CorruptFile(path, "no record in the file sets metadata.version")
         records = found or records
     return records
 
@@ -173,7 +173,7 @@ def _check_topic_id(log_dir: LogDir) -> None:
         path = f"{log_dir.path}/{TOPIC}-{PARTITION}/{PARTITION_METADATA}"
         raise CorruptFile(
             path,
-            f"the topic id is {uuid_text(stored)}, and that of the metadata log is "
+            f"the topic id is {uuid_text(stored)}, but that of the metadata log is "
             f"{uuid_text(METADATA_TOPIC_ID)}",
         )
 
@@ -186,7 +186,8 @@ def _check_end(log: Log) -> None:
     log.batches(expected)  # looks at the end for itself
     if log.log_end_offset < expected:
         raise CorruptFile(
-            log.directory, f"it ends at {log.log_end_offset}, and was synced to {expected}"
+            log.directory,
+            f"the log ends at offset {log.log_end_offset}, but it was synced up to {expected}",
         )
 
 
@@ -230,18 +231,20 @@ def _read_checkpoint(path: str, content: bytes, *, is_snapshot: bool = True) -> 
     off, and the rest passes for a cluster that has less.
     """
     if not content:
-        raise CorruptFile(path, "it is empty")
+        raise CorruptFile(path, "the file is empty")
     ends: list[int] = []
     try:
         for batch in _decoded(memoryview(content)):
             if is_snapshot and not ends and ControlType.SNAPSHOT_HEADER not in batch.control_types:
-                raise CorruptFile(path, "it does not begin with the header of a snapshot")
+                raise CorruptFile(path, "the file does not begin with the header of a snapshot")
             ends = [*batch.control_types] or [-1]
             yield batch
     except (CorruptBatch, InvalidRecord, UnsupportedForMessageFormat, ValueError) as error:
-        raise CorruptFile(path, f"it is damaged: {error}") from error
+        raise CorruptFile(path, f"the file is damaged: {error}") from error
     if is_snapshot and ControlType.SNAPSHOT_FOOTER not in ends:
-        raise CorruptFile(path, "it was cut off: it does not end with the footer of a snapshot")
+        raise CorruptFile(
+            path, "the file was cut off: it does not end with the footer of a snapshot"
+        )
 
 
 @contextmanager
@@ -294,7 +297,9 @@ class MetadataLog:
             covering = [each for each in self._snapshots if each.end_offset > start]
             if not covering:
                 raise CorruptFile(
-                    self._path, f"the metadata log starts at {start} and no snapshot reaches there"
+                    self._path,
+                    f"the metadata log starts at offset {start}, and no snapshot covers the "
+                    "records before it",
                 )
             self._log.increment_log_start_offset(covering[0].end_offset)
 
@@ -359,10 +364,10 @@ class MetadataLog:
             return None
         try:
             if not content:
-                raise ValueError("it is empty")
+                raise ValueError("the file is empty")
             data = json.loads(content)
             if data["data_version"] not in (0, 1):
-                raise ValueError(f"version {data['data_version']}")
+                raise ValueError(f"version {data['data_version']} is unknown")
             voted, leader = data["votedId"], data["leaderId"]
             directory = parse_uuid(data["votedDirectoryId"]) if "votedDirectoryId" in data else None
             return ElectionState(
@@ -371,11 +376,13 @@ class MetadataLog:
                 voted=ReplicaKey(voted, directory) if voted >= 0 else None,
             )
         except KeyError as error:
-            raise CorruptFile(path, f"it is no quorum state: it has no {error}") from error
+            raise CorruptFile(path, f"not a valid quorum state: {error} is missing") from error
         except UnicodeDecodeError:
-            raise CorruptFile(path, "it is no quorum state: not UTF-8 text") from None
+            raise CorruptFile(
+                path, "not a valid quorum state: the file is not UTF-8 text"
+            ) from None
         except (ValueError, TypeError) as error:
-            raise CorruptFile(path, f"it is no quorum state: {error}") from error
+            raise CorruptFile(path, f"not a valid quorum state: {error}") from error
 
     def write_election_state(
         self, state: ElectionState, voters: VoterSet, kraft_version: int

@@ -103,7 +103,7 @@ def open_node(
         for each in opened.values():
             each.abandon()
         if isinstance(error, ProtocolError | KeyError | AssertionError):
-            raise ValueError(f"the metadata in {metadata_path} make no sense: {error}") from error
+            raise ValueError(f"the metadata in {metadata_path} is inconsistent: {error}") from error
         raise
     return Node(
         store=LogStore(
@@ -164,8 +164,8 @@ def _open_others(
         if found.meta is not None and quorum.meta is None:
             raise ForeignLogDir(
                 quorum.path,
-                f"the metadata log belongs there, and it is empty, but {path} is in use already, "
-                f"by cluster {found.meta.cluster_id}",
+                "the metadata log belongs in this directory, but the directory is empty, and "
+                f"{path} is already in use by cluster {found.meta.cluster_id}",
             )
     return failed
 
@@ -188,7 +188,7 @@ def _format_others(
 
 def _identify(directory: LogDir, directory_id: bytes) -> None:
     """It is of Kafka 3.3 to 3.6, and has no id."""
-    log.info("%s gets the directory.id %s", directory.path, uuid_text(directory_id))
+    log.info("%s is given the directory.id %s", directory.path, uuid_text(directory_id))
     directory.identify(directory_id)
 
 
@@ -201,17 +201,18 @@ def _check_metadata_log(quorum: LogDir, directories: Iterable[LogDir]) -> None:
         if each is not quorum and each.holds(TOPIC, PARTITION):
             raise ForeignLogDir(
                 each.path,
-                f"it holds a metadata log, {TOPIC}-{PARTITION}, and that of this broker belongs in "
-                f"{quorum.path} (metadata.log.dir, or the first of log.dirs)",
+                f"it holds a metadata log, {TOPIC}-{PARTITION}, but the metadata log of this "
+                f"broker belongs in {quorum.path} (set by metadata.log.dir, else the first of "
+                "log.dirs)",
             )
         partitions = each.partitions()
         if is_new and partitions and each.meta is not None and each.meta.version == 0:
             topic, index = partitions[0]
             raise ForeignLogDir(
                 each.path,
-                f"its {META_PROPERTIES} is of version 0, from a Kafka with ZooKeeper, and there is "
-                f"no metadata log that knows its partitions ({topic}-{index}): Kafka 3.9 migrates "
-                "such a cluster to KRaft",
+                f"its {META_PROPERTIES} is of version 0, from a Kafka with ZooKeeper, and no "
+                f"metadata log describes its partitions ({topic}-{index}); migrate the cluster to "
+                "KRaft with Kafka 3.9 first",
             )
 
 
@@ -224,7 +225,7 @@ def _check_unique(directories: Sequence[LogDir], with_quorum: Iterable[LogDir]) 
         if twin is not directory:
             raise ValueError(
                 f"{twin.path} and {directory.path} have the same directory.id in their "
-                f"{META_PROPERTIES}: one was copied from the other"
+                f"{META_PROPERTIES}: one is a copy of the other"
             )
     if len(directories) == 1:
         return
@@ -234,8 +235,8 @@ def _check_unique(directories: Sequence[LogDir], with_quorum: Iterable[LogDir]) 
             other = holders.setdefault((topic, index), directory)
             if other is not directory:
                 raise ValueError(
-                    f"{topic}-{index} lies both in {other.path} and in {directory.path}: remove "
-                    "the older of the two"
+                    f"{topic}-{index} is both in {other.path} and in {directory.path}: remove the "
+                    "older of the two"
                 )
 
 
@@ -254,7 +255,9 @@ def _open_controller(
         disk, quorum, node_id=config.node_id, cluster_id=new_cluster_id, rng=rng, now_ms=now_ms
     )
     if new_cluster_id not in (None, meta.cluster_id):
-        log.warning("%s is of cluster %s, and not of %s", path, meta.cluster_id, new_cluster_id)
+        log.warning(
+            "%s belongs to cluster %s, not to cluster %s", path, meta.cluster_id, new_cluster_id
+        )
     cluster_id = meta.cluster_id
     assert cluster_id is not None, f"{path} was opened without one"
     directory_id = meta.directory_id or random_uuid(rng)

@@ -30,7 +30,8 @@ IN_PROCESS = "kafka_in_process"
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini(
         IN_PROCESS,
-        "the broker of the fixture kafka is a thread of the test's process (default: a process)",
+        "run the broker of the kafka fixture as a thread of the test's process (default: "
+        "as a process of its own)",
         type="bool",
         default=False,
     )

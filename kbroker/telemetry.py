@@ -129,9 +129,7 @@ class Telemetry:
                 try:
                     self._subscriptions[name] = Subscription.of(values)
                 except ConfigError as error:
-                    log.warning(
-                        "the subscription of client metrics %s is left out: %s", name, error
-                    )
+                    log.warning("ignoring the client metrics subscription %s: %s", name, error)
             if known or values:
                 self._generation += 1
 

@@ -55,18 +55,21 @@ class Aside:
             return
         target = self._path(os.path.basename(path), 0)
         self._disk.rename(path, target)
-        logger.warning("%s: %s: its %d bytes are kept as %s", path, reason, size, target)
+        logger.warning("%s: %s. Its %d bytes are kept as %s", path, reason, size, target)
 
     def copy_end(self, file: File, position: int, next_offset: int, reason: object) -> None:
         """Keep what the file has from `position` on, which is then the caller's to cut.
 
         It is safe once the directory is synced. DiskError: nothing is kept, and nothing may be cut.
         """
-        cut = f"{file.path}: cutting {file.size - position} bytes at {position}, where offset "
+        cut = (
+            f"{file.path}: removing {file.size - position} bytes from position {position} on, "
+            "where offset "
+        )
         cut += f"{next_offset} comes next: {reason}"
         end = _end_of_content(file, position)
         if end == position:
-            logger.warning("%s; they are zeros", cut)
+            logger.warning("%s. They are all zeros", cut)
             return
         path = self._path(os.path.basename(file.path), position)
         copy = self._disk.open(path, create=True)
@@ -78,7 +81,7 @@ class Aside:
             with suppress(DiskError):
                 self._disk.unlink(path)
             raise
-        logger.warning("%s; they are kept as %s", cut, path)
+        logger.warning("%s. They are kept as %s", cut, path)
 
     def _path(self, name: str, position: int) -> str:
         if self._number is None:
@@ -96,7 +99,9 @@ class Aside:
         for number in numbers[: -(KEPT_RECOVERIES - 1)]:
             for path in found[number]:
                 logger.warning(
-                    "%s goes: what %d later recoveries took is kept", path, KEPT_RECOVERIES - 1
+                    "deleting %s: the files of %d later recoveries are kept",
+                    path,
+                    KEPT_RECOVERIES - 1,
                 )
                 self._disk.unlink(path)
         return numbers[-1] + 1 if numbers else 1

@@ -49,7 +49,7 @@ def _read_text(disk: Disk, path: str) -> str | None:
     try:
         return content.decode()
     except UnicodeDecodeError:
-        raise CorruptFile(path, "not UTF-8 text") from None
+        raise CorruptFile(path, "the file is not UTF-8 text") from None
 
 
 # Checkpoints.
@@ -63,7 +63,7 @@ def _read_entries(disk: Disk, path: str, parse: Callable[[str], Entry]) -> list[
     version = _int_line(path, lines[0])
     if version != _CHECKPOINT_VERSION:
         raise CorruptFile(
-            path, f"version {version} of a checkpoint, expected {_CHECKPOINT_VERSION}"
+            path, f"the checkpoint has version {version}, expected {_CHECKPOINT_VERSION}"
         )
     if len(lines) == 1:
         return []
@@ -161,7 +161,7 @@ def read_partition_metadata(disk: Disk, path: str) -> bytes | None:
             raise CorruptFile(path, f"malformed line: {line!r}")
         fields[name.strip()] = value.strip()
     if fields.get("version") != "0":
-        raise CorruptFile(path, f"version {fields.get('version')}, expected 0")
+        raise CorruptFile(path, f"the file has version {fields.get('version')}, expected 0")
     try:
         topic_id = parse_uuid(fields["topic_id"])
     except (KeyError, ValueError):
@@ -200,8 +200,8 @@ def read_meta_properties(disk: Disk, log_dir: str) -> MetaProperties | None:
         return None
     properties = _parse_properties(text)
     if not properties.keys() & {"version", "cluster.id", "node.id", "broker.id"}:
-        what = "none of its lines is one of Kafka's" if text.strip() else "it is empty"
-        raise CorruptFile(path, f"{what}: it should say cluster.id, node.id and version")
+        what = "no line in the file is known to Kafka" if text.strip() else "the file is empty"
+        raise CorruptFile(path, f"{what}; it must contain cluster.id, node.id and version")
     version_text = properties.get("version", "0").strip()
     if version_text not in ("0", "1"):
         raise CorruptFile(path, f"unknown version {version_text!r}")
@@ -217,9 +217,9 @@ def read_meta_properties(disk: Disk, log_dir: str) -> MetaProperties | None:
     try:
         directory_id = None if directory_text is None else parse_uuid(directory_text)
     except ValueError:
-        raise CorruptFile(path, f"directory.id is not a Uuid: {directory_text!r}") from None
+        raise CorruptFile(path, f"directory.id is not a valid Uuid: {directory_text!r}") from None
     if directory_id is not None and int.from_bytes(directory_id) < _RESERVED_UUIDS:
-        raise CorruptFile(path, f"directory.id is one that Kafka reserves: {directory_text}")
+        raise CorruptFile(path, f"directory.id is reserved by Kafka: {directory_text}")
     if version and (cluster_id is None or node_id is None):
         raise CorruptFile(path, f"{'cluster.id' if cluster_id is None else 'node.id'} is missing")
     return MetaProperties(cluster_id, node_id, directory_id, version)

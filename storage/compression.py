@@ -174,7 +174,7 @@ def _end_of_gzip_header(source: memoryview) -> int:
         raise CompressionError("gzip: the stream ends early")
     magic, method, flags = _GZIP_HEADER.unpack_from(source)
     if magic != _GZIP_MAGIC or method != _GZIP_DEFLATE:
-        raise CompressionError("gzip: this is no member")
+        raise CompressionError("gzip: the data is not a gzip member")
     if flags & _GZIP_EXTRA:
         position += 2 + int.from_bytes(source[position : position + 2], "little")
     for flag in (_GZIP_NAME, _GZIP_COMMENT):
@@ -223,7 +223,7 @@ def _decompress_snappy(data: Buffer, max_bytes: int) -> bytes:
                 raise CompressionError("snappy: the stream ends inside its header")
             version = int.from_bytes(view[position + 8 : position + 12], "big", signed=True)
             if version < 1 and view[position : position + 8] == _SNAPPY_MAGIC:
-                raise CompressionError(f"snappy: a stream of version {version}")
+                raise CompressionError(f"snappy: unsupported stream version {version}")
             position = end
             continue
         end = start + int.from_bytes(view[position:start], "big")
@@ -247,11 +247,13 @@ def _decompress_snappy_block(block: memoryview, remaining: int, max_bytes: int =
             break
         shift += 7
     else:
-        raise CompressionError("snappy: a block declares no valid size")
+        raise CompressionError("snappy: a block declares an invalid size")
     if declared > remaining:
         raise _too_large(max_bytes or remaining)
     if declared > len(block) * _SNAPPY_RATIO_MAX:
-        raise CompressionError(f"snappy: a block of {len(block)} bytes declares {declared}")
+        raise CompressionError(
+            f"snappy: a block of {len(block)} bytes declares {declared} bytes of content"
+        )
     try:
         result: bytes = snappy.uncompress(bytes(block))
     except snappy.UncompressError as error:
@@ -320,7 +322,7 @@ def _end_of_zstd_frame(view: memoryview, position: int) -> int:
         (int.from_bytes(head[:4] + magic[len(head[:4]) :], "little") ^ number) & mask == 0
         for magic, number, mask in _ZSTD_MAGICS
     ):
-        raise CompressionError("zstd: this is no frame")
+        raise CompressionError("zstd: the data is not a zstd frame")
     if len(head) < 5:
         return cut_off
     if int.from_bytes(head[:4], "little") != _ZSTD_MAGIC:  # a skippable frame: its size follows

@@ -59,8 +59,8 @@ def check_contents(disk: Disk, path: str) -> None:
         ):
             continue
         if _is_kafkas_file(name):
-            raise ForeignLogDir(path, f"{name!r} in it is a directory, and should be a file")
-        raise ForeignLogDir(path, f"the directory {name!r} in it is not a partition's")
+            raise ForeignLogDir(path, f"{name!r} in it is a directory, but must be a file")
+        raise ForeignLogDir(path, f"{name!r} in it is not the directory of a partition")
 
 
 def _check_new(path: str, contents: list[str]) -> None:
@@ -79,11 +79,11 @@ def _check_new(path: str, contents: list[str]) -> None:
     if any(_is_kafkas_file(name) or names.parse_partition_dir(name) for name in strange):
         raise ForeignLogDir(
             path,
-            f"it has no {META_PROPERTIES}, which says whose it is, but holds files of a Kafka "
-            f"({listed}): bring that file back, or name an empty directory",
+            f"it has no {META_PROPERTIES}, which identifies its owner, but it contains Kafka's "
+            f"files ({listed}). Restore that file, or choose an empty directory",
         )
     raise ForeignLogDir(
-        path, f"it is new, without a {META_PROPERTIES}, and should be empty, but holds {listed}"
+        path, f"it has no {META_PROPERTIES}, so it must be new and empty, but it contains {listed}"
     )
 
 

@@ -507,12 +507,12 @@ def _why_not_made(path: str, error: OSError) -> str:
             return f"{what} is not a directory"
     except OSError as failed:
         if failed.errno == errno.ENOENT:
-            return f"{what} is a link to {os.readlink(place)}, which is not there"
+            return f"{what} is a link to {os.readlink(place)}, which does not exist"
         if failed.errno == errno.ELOOP:
-            return f"{what} is a link that leads back to itself"
+            return f"{what} is a link that leads to itself"
     if error.errno == errno.EACCES:
         return str(error.strerror)  # it may be there
-    return f"it cannot be made: {error.strerror}"
+    return f"it cannot be created: {error.strerror}"
 
 
 def _write_rest(fd: int, view: memoryview, position: int, written: int) -> None:

@@ -155,8 +155,8 @@ class UnknownFormat(DiskError):
     def __init__(self, path: str, position: int, magic: int) -> None:
         super().__init__(
             path,
-            f"the batch at {position} is of format {magic}, which a newer software has written: "
-            "this one knows 0, 1 and 2, and leaves the file as it is",
+            f"the batch at position {position} has format {magic}, written by newer software. "
+            "This version knows only formats 0, 1 and 2, and leaves the file unchanged",
         )
 
 

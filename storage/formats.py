@@ -102,16 +102,13 @@ def records(
     return batch_format.records(batch, header, max_bytes)
 
 
-def key_values(batch: memoryview, payload: bytes, header: BatchHeader) -> Iterator[KeyValue]:
-    """As `batch.key_values`, of `batch` (exactly one) and what `payload` gave of it."""
+def key_values(batch: memoryview, header: BatchHeader) -> Iterator[KeyValue]:
+    """(offset, key, value) of each record of `batch` (exactly one), which is decompressed before
+    this returns. InvalidRecord.
+    """
     if _is_legacy(header):
-        return ((each.offset, each.key, each.value) for each in legacy.records(batch, header))
-    return batch_format.key_values(payload, header)
-
-
-def payload(batch: memoryview, header: BatchHeader) -> bytes:
-    """As `batch.payload`; nothing of an older format, whose records unpack themselves."""
-    return b"" if _is_legacy(header) else batch_format.payload(batch, header)
+        return iter([(each.offset, each.key, each.value) for each in legacy.records(batch, header)])
+    return batch_format.key_values(batch_format.payload(batch, header), header)
 
 
 def timestamps(batch: memoryview, header: BatchHeader | None = None) -> Iterator[tuple[int, int]]:

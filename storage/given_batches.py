@@ -40,10 +40,13 @@ def check_given(
     for header, batch in batches(records, check_crc=True, partial_tail=True):
         if origin is Origin.RAFT_LEADER and header.leader_epoch != leader_epoch:
             raise InvalidRecord(
-                f"a batch of epoch {header.leader_epoch} from the leader of {leader_epoch}"
+                f"a batch has leader epoch {header.leader_epoch}, but the leader is in epoch "
+                f"{leader_epoch}"
             )
         if header.base_offset < end_offset or header.last_offset_delta < 0:
-            raise OffsetsOutOfOrder(f"offset {header.base_offset} where {end_offset} comes next")
+            raise OffsetsOutOfOrder(
+                f"the batch has offset {header.base_offset}, but {end_offset} comes next"
+            )
         end_offset = header.next_offset
         if header.max_timestamp > max_timestamp:
             max_timestamp = header.max_timestamp

@@ -187,7 +187,7 @@ class MappedIndex:
     def _size_defect(self) -> str | None:
         self.load()
         if self._file_size % self.ENTRY_SIZE:
-            return f"its size {self._file_size} is not a multiple of {self.ENTRY_SIZE}"
+            return f"the size {self._file_size} is not a multiple of {self.ENTRY_SIZE}"
         return None
 
     def _on_entries_changed(self) -> None:

@@ -93,8 +93,8 @@ def check_header(header: BatchHeader) -> None:
     """That the length can be that of a batch of its format, 0 or 1. CorruptBatch."""
     if header.length < _LENGTHS_MIN[header.magic]:
         raise CorruptBatch(
-            f"a batch of magic {header.magic} of {header.length} bytes, "
-            f"which has {_LENGTHS_MIN[header.magic]} at least"
+            f"a batch of magic {header.magic} has {header.length} bytes, but needs at least "
+            f"{_LENGTHS_MIN[header.magic]}"
         )
 
 
@@ -161,15 +161,15 @@ def _messages(batch: memoryview, header: BatchHeader, max_bytes: int) -> list[_M
         raise InvalidRecord(f"failed to decompress a record batch: {error}") from error
     inner = list(_inner(memoryview(content), header))
     if not inner:
-        raise InvalidRecord("a compressed batch without a message in it")
+        raise InvalidRecord("a compressed batch contains no message")
     if not header.magic:
         return inner
     # Old librdkafka wrote 0 there, and the offsets then count from 0.
     shift = header.base_offset and header.base_offset - inner[-1].offset
     if shift < 0:
         raise InvalidRecord(
-            f"a compressed batch has offset {header.base_offset}, "
-            f"and the last message in it {inner[-1].offset}"
+            f"a compressed batch has offset {header.base_offset}, but its last message has "
+            f"offset {inner[-1].offset}"
         )
     return [message._replace(offset=message.offset + shift) for message in inner]
 
@@ -191,20 +191,22 @@ def _inner(content: memoryview, wrapper: BatchHeader) -> Iterator[_Message]:
     while len(content) - position >= LOG_OVERHEAD:
         offset, length = _OFFSET_LENGTH.unpack_from(content, position)
         if length < LENGTH_MIN:
-            raise InvalidRecord(f"a message of {length} bytes, which has {LENGTH_MIN} at least")
+            raise InvalidRecord(f"a message has {length} bytes, but needs at least {LENGTH_MIN}")
         end = position + LOG_OVERHEAD + length
         if end > len(content):
             return
         message = content[position:end]
         magic = message[_MAGIC_AT]
         if magic > 1:
-            raise InvalidRecord(f"a message of magic {magic} in a batch of {wrapper.magic}")
+            raise InvalidRecord(
+                f"a message of magic {magic} is in a batch of magic {wrapper.magic}"
+            )
         if message[_MAGIC_AT + 1] & CODEC_MASK:
-            raise InvalidRecord("a compressed message in a compressed batch")
+            raise InvalidRecord("a compressed message is inside a compressed batch")
         timestamp = NO_TIMESTAMP
         if magic:
             if length < _LENGTHS_MIN[1]:
-                raise InvalidRecord(f"a message of magic 1 of {length} bytes")
+                raise InvalidRecord(f"a message of magic 1 has only {length} bytes")
             (timestamp,) = _TIMESTAMP.unpack_from(message, _TIMESTAMP_AT)
             if is_append_time:
                 timestamp = wrapper.max_timestamp
@@ -223,11 +225,13 @@ def _sized(message: memoryview, position: int) -> tuple[bytes | None, int]:
     """What lies behind its size (negative: null), and the position after it."""
     start = position + _SIZE.size
     if start > len(message):
-        raise InvalidRecord(f"a message of {len(message)} bytes ends within a size")
+        raise InvalidRecord(f"a message of {len(message)} bytes ends within a size field")
     (size,) = _SIZE.unpack_from(message, position)
     if size < 0:
         return None, start
     end = start + size
     if end > len(message):
-        raise InvalidRecord(f"{size} bytes at {start} of a message of {len(message)}")
+        raise InvalidRecord(
+            f"a field of {size} bytes at position {start} exceeds a message of {len(message)} bytes"
+        )
     return bytes(message[start:end]), end

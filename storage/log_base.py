@@ -335,7 +335,7 @@ class LogBase:
         try:
             end_offset = self.segments.active.next_offset()
         except CorruptBatch as error:
-            failure = DiskError(self.directory, f"{error}, after a clean stop")
+            failure = DiskError(self.directory, f"{error}, although the last stop was clean")
             self.fail(failure)
             raise failure from error
         except UnknownFormat as error:
@@ -345,7 +345,7 @@ class LogBase:
         if end_offset == self.log_end_offset:
             return
         logger.warning(
-            "%s ends at %d, where its clean stop said %d",
+            "%s ends at offset %d, but the last clean stop recorded %d",
             self.directory,
             end_offset,
             self.log_end_offset,

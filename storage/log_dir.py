@@ -240,7 +240,13 @@ class LogDir:
             self._forget_gone()
         try:
             log = self._open(
-                path, key, config, now_ms=now_ms, topic_id=topic_id, start_offset=start_offset
+                path,
+                key,
+                config,
+                now_ms=now_ms,
+                topic_id=topic_id,
+                start_offset=start_offset,
+                is_copy=True,
             )
         except StorageError:
             if is_new:
@@ -263,6 +269,7 @@ class LogDir:
         start_offset: int = 0,
         is_identified: bool = False,
         keeps_synced: bool = False,
+        is_copy: bool = False,
     ) -> Log:
         """With what the checkpoints say; `start_offset` is for one that they do not know."""
         return open_log(
@@ -278,6 +285,7 @@ class LogDir:
             is_identified=is_identified,
             deletions=self.deletions,
             keeps_synced=keeps_synced,
+            is_copy=is_copy,
         )
 
     def _watch(self, log: Log) -> None:
@@ -303,7 +311,7 @@ class LogDir:
         key = (topic, partition)
         new = f"{self.path}/{names.partition_dir(topic, partition)}"
         old = self._found_futures[key]
-        logger.warning("%s takes the place of the log that it was copied from", old)
+        logger.warning("%s replaces the log that it was copied from", old)
         self._disk.rename(old, new)
         self._disk.fsync_dir(self.path)
         self._found[key] = new
@@ -381,11 +389,13 @@ class LogDir:
         with suppress(DiskFull):
             self._disk.write_file_atomic(path, PROBE)
             if self._disk.read_file(path) != PROBE:
-                raise DiskError(self.path, "what was written is not what is read")
+                raise DiskError(
+                    self.path, "the data that was read back differs from what was written"
+                )
             self._disk.unlink(path)
         # A directory made anew under the same name is not the one that was locked and checked.
         if self.meta is not None and not self._disk.exists(f"{self.path}/{META_PROPERTIES}"):
-            raise DiskError(self.path, "its files are gone")
+            raise DiskError(self.path, "its files are missing")
 
     def fail(self, error: DiskError) -> None:
         """It has failed: let go of every file, and of the lock. Only the next start uses it."""
@@ -505,7 +515,9 @@ class LogDir:
                 changes > self._written[name]
             ):  # else somebody was faster, with newer offsets perhaps
                 if name in self._unreadable:
-                    Aside(self._disk, self.path).move(f"{self.path}/{name}", "it cannot be read")
+                    Aside(self._disk, self.path).move(
+                        f"{self.path}/{name}", "the file cannot be read"
+                    )
                     self._unreadable.discard(name)
                 write_offsets(self._disk, f"{self.path}/{name}", offsets)
                 self._written[name] = changes
@@ -516,7 +528,7 @@ class LogDir:
             return read_offsets(self._disk, path)
         except CorruptFile as error:
             # As if it were not there: every log is checked from its beginning.
-            logger.warning("%s: going on without it", error)
+            logger.warning("%s. Continuing without this file", error)
             self._unreadable.add(name)
             return {}
 
@@ -590,7 +602,7 @@ def open_log_dir(
             _check_owner(path, meta, node_id, cluster_id)
         elif META_PROPERTIES in contents:
             raise ForeignLogDir(
-                path, f"its {META_PROPERTIES} is a link to a file that is not there"
+                path, f"its {META_PROPERTIES} is a link to a file that does not exist"
             )
         found: dict[Partition, str] = {}
         found_futures: dict[Partition, str] = {}
@@ -635,8 +647,8 @@ def _check_owner(
         missing = "cluster.id" if meta.cluster_id is None else "broker.id"
         raise ForeignLogDir(path, f"its {META_PROPERTIES} has no {missing}")
     if node_id not in (None, meta.node_id):
-        raise ForeignLogDir(path, f"it belongs to node {meta.node_id}, and this is node {node_id}")
+        raise ForeignLogDir(path, f"it belongs to node {meta.node_id}, but this is node {node_id}")
     if cluster_id not in (None, meta.cluster_id):
         raise ForeignLogDir(
-            path, f"it belongs to cluster {meta.cluster_id}, and this is cluster {cluster_id}"
+            path, f"it belongs to cluster {meta.cluster_id}, but this is cluster {cluster_id}"
         )

@@ -48,7 +48,9 @@ def blocks(view: memoryview, *, checks_header: bool = True) -> Iterator[bytes]:
                 raise CompressionError("lz4: the stream ends early")
             return
         if size > block_bytes_max:
-            raise CompressionError(f"lz4: a block of {size} bytes, with {block_bytes_max} at most")
+            raise CompressionError(
+                f"lz4: a block of {size} bytes exceeds the maximum of {block_bytes_max}"
+            )
         block = view[start:end]
         content = bytes(block) if field & _UNCOMPRESSED else _decompress(block, block_bytes_max)
         position = end
@@ -68,7 +70,7 @@ def _read_header(view: memoryview, checks_checksum: bool) -> tuple[int, int, int
     if len(view) < 6:
         raise CompressionError("lz4: the stream ends early")
     if view[:4] != _MAGIC:
-        raise CompressionError("lz4: this is no frame")
+        raise CompressionError("lz4: the data is not an lz4 frame")
     flags, block_size = view[4], view[5]
     if flags & _VERSION_MASK != _VERSION or flags & _RESERVED:
         raise CompressionError(f"lz4: unknown flags {flags:#x} of a frame")

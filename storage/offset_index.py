@@ -68,7 +68,7 @@ class OffsetIndex(MappedIndex):
         """Why the file cannot be trusted, if so (Kafka's sanity check)."""
         reason = self._size_defect()
         if reason is None and self._entries and self._last[0] < self.base_offset:
-            reason = f"its last offset {self._last[0]} is below its base offset {self.base_offset}"
+            reason = f"the last offset {self._last[0]} is below the base offset {self.base_offset}"
         return reason
 
     def _entry(self, slot: int) -> tuple[int, int]:

@@ -467,7 +467,7 @@ class ProducerState:
                 continue
             except CorruptSnapshot as error:
                 # A crash may do this to the latest, which is not synced, and the log says it all.
-                logger.warning("%s: removing it", error)
+                logger.warning("removing a damaged producer snapshot: %s", error)
                 self.snapshots.delete(offset)
                 continue
             self._load(entries, now_ms)

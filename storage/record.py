@@ -78,7 +78,8 @@ def spans(data: bytes, record_count: int) -> Iterator[Span]:
             end = position + body_size
             if body_size < 0 or end > size:
                 raise InvalidRecord(
-                    f"record of {body_size} bytes with {size - position} bytes left in its batch"
+                    f"a record declares {body_size} bytes, but {size - position} bytes are left in "
+                    "its batch"
                 )
             position += 1  # the attributes
             timestamp_delta = data[position]
@@ -115,7 +116,8 @@ def spans(data: bytes, record_count: int) -> Iterator[Span]:
                 position = headers_at = position + 1
             if position != end:
                 raise InvalidRecord(
-                    f"record of {body_size} bytes, but its fields take {body_size + position - end}"
+                    f"a record declares {body_size} bytes, but its fields take "
+                    f"{body_size + position - end}"
                 )
             yield (
                 offset_delta,
@@ -148,7 +150,7 @@ def _skip_headers(data: bytes, position: int, header_count: int, end: int) -> in
         if size > 0:
             position += size
         if position > end:
-            raise InvalidRecord("a record header passes the end of its record")
+            raise InvalidRecord("a record header exceeds the end of its record")
     return position
 
 

@@ -64,6 +64,7 @@ def open_log(
     is_identified: bool = False,
     deletions: Deletions | None = None,
     keeps_synced: bool = False,
+    is_copy: bool = False,
 ) -> Log:
     """The log in `directory` (`.../topic-3`), made if it is not there.
 
@@ -71,8 +72,9 @@ def open_log(
     the checkpoints say, None where they say nothing. `topic_id` is written to a new log; with
     `is_identified` the caller has read there that it is this one. What is deleted waits in
     `deletions`, which logs may share. `keeps_synced`: damage below the recovery point, which no
-    crash does, is an error, and above it the log ends where offsets are missing; otherwise it is
-    cut there, and goes on behind missing offsets, as Kafka does.
+    crash does, is an error; otherwise the log is cut there, as Kafka does. After a crash a log goes
+    on behind missing offsets, as Kafka's does, but for one with `keeps_synced`, and for a copy that
+    is to take the place of the log that has them: these end there.
     DiskError, CorruptFile.
     """
     log_dir, _, name = directory.rpartition("/")
@@ -82,8 +84,8 @@ def open_log(
     written_down = recovery_point or 0
     loader = _Loader(disk, directory, config, now_ms, rng)
     if keeps_synced:
-        loader.keeps_synced = True
         loader.synced_to = written_down
+    loader.may_lack_offsets = not (keeps_synced or is_copy)
     is_new = not disk.is_dir(directory)
     if is_new:
         disk.make_dir(directory)
@@ -109,7 +111,7 @@ def open_log(
         recovery_point = min(recovery_point or 0, end_offset)
     if end_offset < log_start_offset:
         logger.warning(
-            "%s ends at %d, before its start %d: starting afresh there",
+            "%s ends at offset %d, before its start offset %d; restarting the log there",
             directory,
             end_offset,
             log_start_offset,
@@ -166,7 +168,7 @@ class _Loader:
         self.producers: ProducerState | None = None
         # Below this offset nothing is cut: what is not right there is left for somebody to look at.
         self.synced_to = 0
-        self.keeps_synced = False
+        self.may_lack_offsets = True
         # Where a segment from here on is cut, those behind it go.
         self.drops_from = 0
         self._aside = Aside(disk, directory)
@@ -208,7 +210,9 @@ class _Loader:
             if found is None or found[1] in (names.LOG, names.SNAPSHOT):
                 continue
             if found[0] not in bases:
-                logger.warning("%s: it is the index of no segment, removing it", self._path(file))
+                logger.warning(
+                    "%s: removing this index, because it has no segment", self._path(file)
+                )
                 self._disk.unlink(self._path(file))
         self.indexed_to = max(bases, default=0)
         for base_offset in sorted(bases):
@@ -220,12 +224,16 @@ class _Loader:
                 if names.file_name(base_offset, kind) in parsed
             }
             if missing and segment.size:
-                logger.warning("%s lacks %s: rebuilding", segment.path(names.LOG), sorted(missing))
+                logger.warning(
+                    "%s: rebuilding the missing indexes %s",
+                    segment.path(names.LOG),
+                    sorted(missing),
+                )
                 self._rebuild_indexes(segment)
             if names.file_name(base_offset, names.TXN_INDEX) in parsed:
                 defect = segment.txn_index.defect()
                 if defect is not None:
-                    logger.warning("%s: %s: rebuilding", segment.txn_index.path, defect)
+                    logger.warning("%s: rebuilding the index: %s", segment.txn_index.path, defect)
                     self._suspect(segment)
 
     def _rebuild_indexes(self, segment: LogSegment) -> None:
@@ -321,12 +329,17 @@ class _Loader:
             self._replay(log_start_offset, end_offset)
         except CorruptBatch as error:
             # No crash does this to what was synced: leave it for somebody to look at.
-            raise CorruptFile(self._directory, f"below the recovery point: {error}") from error
+            raise CorruptFile(
+                self._directory, f"the log is damaged below the recovery point: {error}"
+            ) from error
         for slot, segment in enumerate(suspects):
             if slot:
                 if segment.base_offset != end_offset:
-                    reason = f"it begins at {segment.base_offset}, where {end_offset} comes next"
-                    if self.keeps_synced:
+                    reason = (
+                        f"the segment begins at offset {segment.base_offset}, but {end_offset} "
+                        "comes next"
+                    )
+                    if not self.may_lack_offsets:
                         self._end_at(end_offset, reason)
                         self._drop(suspects[slot:], reason)
                         break
@@ -344,7 +357,9 @@ class _Loader:
     def _end_at(self, end_offset: int, reason: object) -> None:
         """The log is to end here: CorruptFile where it was synced further."""
         if end_offset < self.synced_to:
-            raise CorruptFile(self._directory, f"below the recovery point: {reason}")
+            raise CorruptFile(
+                self._directory, f"the log is damaged below the recovery point: {reason}"
+            )
 
     def _replay(self, log_start_offset: int, end_offset: int) -> None:
         assert self.producers is not None
@@ -422,19 +437,25 @@ class _Loader:
         check_header(header)
         verify_crc(batch)
         if header.base_offset < end_offset or header.last_offset_delta < 0:
-            raise CorruptBatch(f"offset {header.base_offset} where {end_offset} comes next")
+            raise CorruptBatch(
+                f"the batch has offset {header.base_offset}, but {end_offset} comes next"
+            )
         if not segment.fits(header.last_offset):
-            raise CorruptBatch(f"offset {header.last_offset} in segment {segment.base_offset}")
+            raise CorruptBatch(
+                f"offset {header.last_offset} does not fit into segment {segment.base_offset}"
+            )
         if 0 <= header.leader_epoch < leader_epoch:
             # Left behind by a truncation whose disk forgot it.
-            raise CorruptBatch(f"leader epoch {header.leader_epoch} after {leader_epoch}")
+            raise CorruptBatch(
+                f"leader epoch {header.leader_epoch} follows leader epoch {leader_epoch}"
+            )
 
     def _load_epochs(self, log_start_offset: int, checked_from: int) -> LeaderEpochCache:
         """The epochs of the segments before `checked_from`, at least."""
         try:
             epochs = LeaderEpochCache(self._disk, self._directory)
         except CorruptFile as error:
-            self._aside.move(error.path, f"{error.reason}, it is rebuilt")
+            self._aside.move(error.path, f"{error.reason}. The file is rebuilt")
             epochs = LeaderEpochCache(self._disk, self._directory)
         start_offset = max(log_start_offset, self.segments[0].base_offset)
         if not epochs.entries or epochs.entries[0][1] > start_offset:

@@ -267,10 +267,15 @@ class LogSegment:
                 if last_offset >= offset:
                     return position + at, LOG_OVERHEAD + length
                 if length < _MIN_LENGTH and length < length_min(magic):
-                    raise CorruptBatch(f"{file.path}: length {length} at {position + at}")
+                    raise CorruptBatch(
+                        f"{file.path}: invalid batch length {length} at position {position + at}"
+                    )
                 at += LOG_OVERHEAD + length
             if not at:
-                raise CorruptBatch(f"{file.path}: {len(chunk)} bytes at {position} of {end}")
+                raise CorruptBatch(
+                    f"{file.path}: {len(chunk)} bytes at position {position} of {end} hold no "
+                    "whole batch"
+                )
             position += at
         if position + SIZE_MIN == end:
             # The smallest batch that there is, of format 0, is a byte short of what is read above.

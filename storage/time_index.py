@@ -65,9 +65,9 @@ class TimeIndex(MappedIndex):
         if reason is None and self._entries:
             timestamp, offset = self._last
             if timestamp < self._entry(0)[0]:
-                return f"its last timestamp {timestamp} is below its first {self._entry(0)[0]}"
+                return f"the last timestamp {timestamp} is below the first, {self._entry(0)[0]}"
             if offset < self.base_offset:
-                return f"its last offset {offset} is below its base offset {self.base_offset}"
+                return f"the last offset {offset} is below the base offset {self.base_offset}"
         return reason
 
     def _entry(self, slot: int) -> tuple[int, int]:

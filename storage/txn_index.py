@@ -94,7 +94,7 @@ class TransactionIndex:
             return error.reason
         for aborted in records:
             if aborted.last_offset < self.base_offset:
-                return f"{aborted} lies below the base offset {self.base_offset}"
+                return f"{aborted} is below the base offset {self.base_offset}"
         return None
 
     def _read(self) -> list[AbortedTransaction]:
@@ -104,11 +104,11 @@ class TransactionIndex:
             return []
         if len(content) % _RECORD.size:
             raise CorruptIndex(
-                self.path, f"its size {len(content)} is not a multiple of {_RECORD.size}"
+                self.path, f"the size {len(content)} is not a multiple of {_RECORD.size}"
             )
         records = []
         for version, *fields in _RECORD.iter_unpack(content):
             if version != _VERSION:
-                raise CorruptIndex(self.path, f"version {version} of a record is not known")
+                raise CorruptIndex(self.path, f"a record has the unknown version {version}")
             records.append(AbortedTransaction(*fields))
         return records

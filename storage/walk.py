@@ -45,11 +45,16 @@ def batches(
                     break
                 chunk = memoryview(file.read_at(position, size))
                 if len(chunk) < size:
-                    raise CorruptBatch(f"{file.path}: ends within the batch at {position}")
+                    raise CorruptBatch(
+                        f"{file.path}: the file ends within the batch at position {position}"
+                    )
             yield position + at, chunk[at : at + size]
             at += size
         if not at:
-            raise CorruptBatch(f"{file.path}: {len(chunk)} bytes at {position} of {end}")
+            raise CorruptBatch(
+                f"{file.path}: {len(chunk)} bytes at position {position} of {end} hold no whole "
+                "batch"
+            )
         position += at
 
 
@@ -78,7 +83,10 @@ def headers(
             yield position + at, header
             at += header.size_bytes
         if not at:
-            raise CorruptBatch(f"{file.path}: {end - position} bytes at {position} of {end}")
+            raise CorruptBatch(
+                f"{file.path}: {end - position} bytes at position {position} of {end} hold no "
+                "whole batch"
+            )
         position += at
 
 
@@ -96,8 +104,10 @@ def check_whole(
     is_whole = length >= length_min(magic) and position + size <= end
     if 0 <= magic <= MAGIC:
         if not is_whole:
-            raise CorruptBatch(f"{file.path}: a batch of {size} bytes at {position} of {end}")
+            raise CorruptBatch(
+                f"{file.path}: invalid batch of {size} bytes at position {position} of {end}"
+            )
         return
     if magic > MAGIC and is_whole and 0 <= offset - base_offset <= MAX_RELATIVE_OFFSET:
         raise UnknownFormat(file.path, position, magic)
-    raise CorruptBatch(f"{file.path}: magic {magic} at {position}")
+    raise CorruptBatch(f"{file.path}: invalid magic {magic} at position {position}")

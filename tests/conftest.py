@@ -19,9 +19,13 @@ settings.load_profile("kbroker")
 
 @pytest.fixture(autouse=True, scope="session")
 def _interruptible() -> None:
-    """What a shell starts in the background ignores SIGINT, and all that it starts does too."""
+    """What a shell starts in the background ignores SIGINT, what nohup starts ignores SIGHUP, and
+    all that they start does too.
+    """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 turns = Turns()

@@ -167,7 +167,9 @@ def test_a_group_with_members(
             *("groups", "reset-offsets", group, "--topic", topic, "--to-earliest", "--execute"),
             status=1,
         )
-        assert "is Stable: its offsets can be reset only while it has no members." in refused
+        assert (
+            "is in state Stable. Offsets can be reset only while a group has no members." in refused
+        )
         assert "NON_EMPTY_GROUP" in ours("groups", "delete", group, status=1)
     finally:
         for member in members:
@@ -301,7 +303,7 @@ def test_the_cluster(ours: Run, ours_json: Callable[..., Any], theirs: Run, new_
             low, high = api["min_version"], api["max_version"]
             shown = f"{low}" if low == high else f"{low} to {high}"
             assert re.search(rf"{api['name']}\({api['key']}\): {shown} \[", versions), api
-    assert ours("cluster", "reassignments", topic) == "Nothing is being moved.\n"
+    assert ours("cluster", "reassignments", topic) == "No partitions are being reassigned.\n"
     (elected,) = ours_json("cluster", "elect-leaders", topic, "--type", "preferred")
     assert elected["result"] == "ELECTION_NOT_NEEDED"
     assert "INVALID_UPDATE_VERSION" in ours(

@@ -6,7 +6,8 @@
 
 For authors of a broker (the first address is the judge, Apache Kafka say, the second yours) and for
 authors of clients who want to know where two brokers part. Topics and groups are made under names
-that no one else has. Exit status: 0 without differences, 1 with some, 2 if it could not run.
+that no one else has. A step that neither answers in time counts as a difference, unless the
+scenario expects silence. Exit status: 0 without differences, 1 with some, 2 if it could not run.
 
 - `scenarios/`: what is asked, a module per family of APIs. A scenario is a function that talks to
   one broker; it runs once for each, at the same time. A module dropped into the folder is found.

@@ -12,6 +12,9 @@ from typing import TYPE_CHECKING
 
 from kbroker.wire.api_keys import ApiKey
 
+from .compare import UNHEARD
+from .peer import SILENT
+
 if TYPE_CHECKING:
     from .compare import Difference
 
@@ -67,10 +70,13 @@ class Choice:
     left: str = "*"
     right: str = "*"
 
+    def speaks_of(self, difference: Difference) -> bool:
+        """Whether the step is one of those."""
+        return fnmatchcase(f"{difference.scenario}: {difference.step}", self.step)
+
     def covers(self, difference: Difference) -> bool:
-        step = f"{difference.scenario}: {difference.step}"
         return (
-            fnmatchcase(step, self.step)
+            self.speaks_of(difference)
             and fnmatchcase(_plain(difference.path), self.path)
             and fnmatchcase(_plain(str(difference.left)), self.left)
             and fnmatchcase(_plain(str(difference.right)), self.right)
@@ -87,7 +93,7 @@ CHOICES: tuple[Choice, ...] = (
     *(Choice("not advertised", "*", f"api_keys.{int(key)}", right="(absent)") for key in NOT_BUILT),
     Choice("not advertised", "*", "*_features.*", right="(absent)"),
     # Apache Kafka answers that the topic is not there yet.
-    Choice("created topics", "metadata.auto_created: v* asked", "topics.*"),
+    Choice("created topics", "metadata.auto_created: v* asked", "topics*"),
     # An exception inside Apache Kafka; a clear error here.
     Choice("a clear error", "metadata.by_id: * null name, no id", "*"),
     Choice("a clear error", "boundaries.*: Metadata v* topics.name=None", "*"),
@@ -95,19 +101,31 @@ CHOICES: tuple[Choice, ...] = (
     Choice(
         "a clear error",
         "configs.unknown_operations: v* (('retention.ms', *, '5'),)",
-        "responses.*.error_*",
+        "responses<*>.error_*",
         "UNKNOWN_SERVER_ERROR",
         "INVALID_REQUEST",
     ),
     Choice(
         "a clear error",
         "configs.unknown_operations: v* (('retention.ms', *, '5'),)",
-        "responses.*.error_message",
+        "responses<*>.error_message",
         "None",
         "Unknown operations type *",
     ),
-    # Not answered, or an exception inside; a clear error here.
-    Choice("a clear error", "produce.bad_batches: null", "", "silent"),
+    # Not answered, or an exception inside; a clear error here, or an answer.
+    *(
+        Choice("a clear error", f"groups.unreadable: {step}", "", SILENT)
+        for step in ("garbage", "too many topics", "a negative count")
+    ),
+    *(
+        Choice("a clear error", f"twice_admin.altered_configs: {step}", "", SILENT)
+        for step in ("the same", "around another")
+    ),
+    *(
+        Choice("a clear error", f"twice_groups.protocols: {step}", "", SILENT)
+        for step in ("the same", "other metadata")
+    ),
+    Choice("a clear error", "produce.bad_batches: null", "", SILENT),
     Choice(
         "a clear error",
         "produce.bad_batches: length of 2 GiB",
@@ -147,7 +165,7 @@ CHOICES: tuple[Choice, ...] = (
     Choice(
         "a clear error",
         "configs.resources: v* 4 '*' log.cleaner.threads=0",
-        "responses.*.error_message",
+        "responses<*>.error_message",
         "/ by zero",
         "log.cleaner.threads must be at least 1",
     ),
@@ -195,7 +213,7 @@ CHOICES: tuple[Choice, ...] = (
         Choice(
             "no thread pools",
             f"configs.resources: v* 4 '*' {key}=*",
-            "responses.*.error_*",
+            "responses<*>.error_*",
             "*",
             "[Nn][oO][Nn][Ee]",
         )
@@ -209,10 +227,16 @@ CHOICES: tuple[Choice, ...] = (
         )
     ),
     # What is wrong with a record is said in our own words.
-    Choice("own words", "produce.*", "responses.*.record_errors*.batch_index_error_message"),
-    Choice("own words", "produce.*", "responses.*.error_message", "?*e*", "records of a batch*"),
-    # The sentences are our own.
-    Choice("own documentation", "configs.*", "results<*>.configs.*.documentation"),
+    Choice(
+        "own words",
+        "produce.*",
+        "responses.*.record_errors*.batch_index_error_message",
+        "* *",
+        "* *",
+    ),
+    Choice("own words", "produce.*", "responses.*.error_message", "* *", "records of a batch*"),
+    # The sentences are our own; whether there is one is not.
+    Choice("own documentation", "configs.*", "results<*>.configs.*.documentation", "* *", "* *"),
     Choice("a clear error", "topics.more_partitions: * to 100000", "results.*.error_*"),
 )
 
@@ -222,15 +246,22 @@ REASONS = {
     "not advertised": "What is not built is not advertised.",
     "no transactions": "Transactions are not built: an error ends a client's attempt.",
     "no controller listener": "A node's own controller is reached within the process.",
-    "created topics": "Metadata that creates a topic answers with it, not with an error first.",
-    "a clear error": "Where Apache Kafka trips over an exception or is silent, an error says why.",
-    "no guessing": "Bytes that no client means, such as a length below -1, close the connection.",
-    "checked by the batch": "Records are looked into only where a rule speaks of each.",
+    "created topics": "Metadata that creates a topic is answered with the topic, not an error.",
+    "a clear error": "Where Apache Kafka fails internally or is silent, an error says why.",
+    "no guessing": "Malformed requests, such as a length below -1, close the connection.",
+    "checked by the batch": "Records are checked one by one only where a rule applies to each.",
     "no thread pools": "There are no thread pools whose size could change too fast.",
-    "own words": "What is wrong with records is said in other words, with the same codes.",
+    "own words": "The messages about refused records have other words, with the same codes.",
     "own documentation": "The sentences that document configurations are our own.",
-    "text is UTF-8": "Text that is not UTF-8 closes the connection, and is not replaced.",
+    "text is UTF-8": "Text that is not UTF-8 closes the connection and is not replaced.",
 }
+
+
+def is_known_silence(difference: Difference) -> bool:
+    """Whether neither answered what Apache Kafka is known not to answer, as two of its kind do."""
+    return difference.path == UNHEARD and any(
+        choice.left == SILENT and choice.speaks_of(difference) for choice in CHOICES
+    )
 
 
 def choice_for(difference: Difference) -> Choice | None:

@@ -11,11 +11,14 @@ if TYPE_CHECKING:
     from .tree import Tree
 
 ABSENT = "(absent)"
+UNHEARD = "(not answered)"  # the path of a step that neither side answered
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One field of one step. `path` is empty where the answers are of different kinds."""
+    """One field of one step. `path` is empty where the answers are of different kinds, and UNHEARD
+    where there are none.
+    """
 
     scenario: str
     step: str

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import re
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from kbroker.storage.batch import CODEC_MASK, TIMESTAMP_TYPE_MASK
@@ -24,6 +25,8 @@ MOMENT = re.compile(r"\b1[5-9]\d{11}\b")  # of the years 2017 to 2033
 CLOCK_BOUNDS = re.compile(r"within \[NOW([+-]\d+), NOW([+-]\d+)\]")
 CLUSTER_ID = re.compile(r'(the cluster id ")[^"]*(")')
 JUST_NOW_MS = 600_000
+LOGGER_SOURCE = 6  # DYNAMIC_BROKER_LOGGER_CONFIG
+LEVELS = ("TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL")
 NO_ID = bytes(16).hex()
 
 
@@ -126,6 +129,15 @@ def _left_out(value: Tree, names: Names) -> Tree:
     return "LEFT OUT"
 
 
+def _logger(struct: Tree) -> bool:
+    """Whether a described config is a logger's level."""
+    return isinstance(struct, dict) and struct.get("config_source") == LOGGER_SOURCE
+
+
+def _level(value: Tree, names: Names) -> Tree:
+    return "LEVEL" if value in LEVELS else value
+
+
 def _append_time(value: Tree, names: Names) -> Tree:
     return "APPEND TIME"
 
@@ -188,6 +200,13 @@ RULES: tuple[Rule, ...] = (
         "the broker's clock",
         _just_now,
     ),
+    Rule(
+        ("value",),
+        "loggers have the level that a broker was started with",
+        _level,
+        ("DescribeConfigs",),
+        within=_logger,
+    ),
     Rule(("replica_directory_id",), "directory ids are random", _directory_id),
     Rule(("finalized_features_epoch",), "an offset of the metadata log", _metadata_offset),
 )
@@ -204,46 +223,39 @@ TEXTS = (
 HASHED = "filled from a hash map or set, in an order that depends on hash codes"
 SHUFFLED = {
     "DeleteTopics": "shuffled on purpose (ReplicationControlManager.deleteTopics)",
-    "Fetch": "what cannot be read comes last, whatever the order of the request",
 }
 # Lists whose order says nothing: they are compared by these fields of their elements.
 UNORDERED: Mapping[tuple[str, str], tuple[str, ...]] = {
     ("ApiVersions", "api_keys"): ("api_key",),
     ("ApiVersions", "supported_features"): ("name",),
     ("ApiVersions", "finalized_features"): ("name",),
-    ("Metadata", "topics"): ("name",),
     ("ListGroups", "groups"): ("group_id",),
-    ("CreateTopics", "topics"): ("name",),
     ("CreatePartitions", "results"): ("name",),
     ("DescribeConfigs", "configs"): ("name",),
     ("Produce", "responses"): ("topic_id", "name"),
     ("Produce", "partition_responses"): ("index",),
     ("ListOffsets", "topics"): ("name",),
     ("ListOffsets", "partitions"): ("partition_index",),
-    ("OffsetForLeaderEpoch", "topics"): ("topic",),
     ("JoinGroup", "members"): ("group_instance_id", "member_id"),
     ("DescribeGroups", "groups"): ("group_id",),
     ("ListConfigResources", "config_resources"): ("resource_type", "resource_name"),
     ("DescribeGroups", "members"): ("group_instance_id", "member_id"),
     ("OffsetFetch", "topics"): ("name", "topic_id"),
     ("OffsetFetch", "partitions"): ("partition_index",),
-    ("OffsetFetch", "groups"): ("group_id",),
-    ("OffsetDelete", "topics"): ("name",),
-    ("OffsetCommit", "topics"): ("name", "topic_id"),
     ("DeleteGroups", "results"): ("group_id",),
     ("DescribeProducers", "active_producers"): ("producer_id",),
-    ("DescribeProducers", "topics"): ("name",),
     ("DeleteRecords", "topics"): ("name",),
     ("DeleteRecords", "partitions"): ("partition_index",),
     ("AlterReplicaLogDirs", "results"): ("topic_name",),
     ("AlterReplicaLogDirs", "partitions"): ("partition_index",),
+    ("DescribeLogDirs", "topics"): ("name",),
     ("DescribeLogDirs", "partitions"): ("partition_index",),
-    ("ElectLeaders", "partition_result"): ("partition_id",),
-    ("IncrementalAlterConfigs", "responses"): ("resource_type", "resource_name"),
-    ("AlterConfigs", "responses"): ("resource_type", "resource_name"),
-    ("Fetch", "responses"): ("topic_id", "topic"),
-    ("Fetch", "partitions"): ("partition_index",),
-    ("DeleteTopics", "responses"): ("name", "error_code"),
+    ("DeleteTopics", "responses"): ("name", "topic_id", "error_code"),
+}
+# Lists that come in parts, such as what is there and what is not: the parts come in an order, and
+# the elements of one part in none. (what a part has in common, by which fields it is compared)
+IN_PARTS: Mapping[tuple[str, str], tuple[str, tuple[str, ...]]] = {
+    ("Metadata", "topics"): ("error_code", ("name", "topic_id")),
 }
 
 
@@ -260,7 +272,11 @@ def normalisations() -> list[tuple[str, str]]:
         (f"the order of {name} of {api}, by {' and '.join(keys)}", SHUFFLED.get(api, HASHED))
         for (api, name), keys in UNORDERED.items()
     ]
-    return [*rules, *TEXTS, *orders]
+    parts = [
+        (f"the order of {name} of {api} with the same {common}, by {' and '.join(keys)}", HASHED)
+        for (api, name), (common, keys) in IN_PARTS.items()
+    ]
+    return [*rules, *TEXTS, *orders, *parts]
 
 
 def normalised(transcript: Sequence[Entry], names: Names) -> list[Tree]:
@@ -278,6 +294,8 @@ def _normal(api: str, name: str, value: Tree, names: Names, struct: Tree = None)
         keys = UNORDERED.get((api, name))
         if keys is not None:
             return _by_key(api, keys, value, names)
+        if (api, name) in IN_PARTS:
+            return _by_part(api, *IN_PARTS[api, name], value, names)
         return [_normal(api, "", one, names) for one in value]
     if isinstance(value, str):
         return _text(value, names)
@@ -292,6 +310,14 @@ def _by_key(api: str, keys: Sequence[str], elements: Sequence[Tree], names: Name
         number = sum(1 for known in found if known.partition("#")[0] == text)
         found[f"{text}#{number}" if number else text] = element
     return dict(sorted(found.items()))
+
+
+def _by_part(
+    api: str, common: str, keys: Sequence[str], elements: Sequence[Tree], names: Names
+) -> Tree:
+    """The elements in runs of those with the same value of a field, each run by keys."""
+    runs = groupby(elements, lambda one: _key(one, [common]))
+    return [[part, _by_key(api, keys, list(run), names)] for part, run in runs]
 
 
 def _key(element: Tree, keys: Sequence[str]) -> str:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 # Nothing but a broker that hangs takes as long, on a machine that is busy with other things.
 TIMEOUT_S = 60.0
 PATIENCE_S = 120.0
-SILENCE_S = 5.0  # after which a request is one that is not answered, where that is expected
+SILENCE_S = 5.0  # after which a request is one that is not answered, where that may be
 POLL_INTERVAL_S = 0.02
 CLIENT_ID = "differential"
 FRAMES, NOTE = "frames", "note"  # in the place of an API, where a step is of none
@@ -48,7 +48,8 @@ class NoAnswer(Exception):
 class Entry:
     """A step and what came of it. `answer` is a response's fields, or CLOSED, SILENT or GARBLED.
 
-    `request` has the request's fields as they were sent, or the bytes of a frame as hex.
+    `request` has the request's fields as they were sent, or the bytes of a frame as hex. Silence
+    means nothing unless it is `silence_expected`: two brokers that are late look the same.
     """
 
     step: str
@@ -56,6 +57,14 @@ class Entry:
     version: int
     request: Tree
     answer: Tree
+    silence_expected: bool = False
+
+    @property
+    def unheard(self) -> bool:
+        """Whether nothing came that could be compared, and something should have."""
+        if self.answer == SILENT:
+            return not self.silence_expected
+        return isinstance(self.answer, str) and self.answer.startswith(GARBLED)
 
 
 @dataclass
@@ -69,6 +78,7 @@ class Pending:
     version: int
     request: Tree  # taken when it was sent: a scenario may change it after that
     correlation_id: int
+    silence_expected: bool = False
 
     def answer(self, response: type[R]) -> R:
         """Wait for the answer. NoAnswer if there is none."""
@@ -139,10 +149,19 @@ class Peer:
         *,
         connection: str = "main",
         timeout_s: float = TIMEOUT_S,
+        silence_expected: bool = False,
     ) -> Message | None:
-        """As `ask`, for what may not be answered; None then."""
+        """As `ask`, for what may not be answered; None then.
+
+        `timeout_s` is SILENCE_S where one of the two is known to be silent, and so is it where both
+        are expected to be.
+        """
+        if silence_expected:
+            timeout_s = min(timeout_s, SILENCE_S)
         self._client(connection).set_timeout(timeout_s)
-        return self.receive(self.send(step, request, version, connection=connection))
+        pending = self.send(step, request, version, connection=connection)
+        pending.silence_expected = silence_expected
+        return self.receive(pending)
 
     def quietly(self, request: Message, version: int, response: type[R]) -> R:
         """Ask, and keep nothing: for what prepares a scenario."""
@@ -221,7 +240,14 @@ class Peer:
             answer = f"{GARBLED}: {error}"
         if message is None:
             self.drop(pending.connection)
-        self._keep(pending.step, api.name, pending.version, pending.request, answer)
+        self._keep(
+            pending.step,
+            api.name,
+            pending.version,
+            pending.request,
+            answer,
+            silence_expected=pending.silence_expected,
+        )
         return message
 
     def outcome(
@@ -230,13 +256,14 @@ class Peer:
         data: bytes,
         connection: str,
         *,
-        timeout_s: float = TIMEOUT_S,
+        silence_expected: bool = False,
         api: str = FRAMES,
         version: int = 0,
     ) -> None:
         """Send bytes as they are; what is kept is whether an answer comes, not what it says."""
-        answer = self._raw(data, connection, timeout_s)
-        self._keep(step, api, version, data.hex(), answer if isinstance(answer, str) else ANSWERED)
+        answer = self._raw(data, connection, SILENCE_S if silence_expected else TIMEOUT_S)
+        kept = answer if isinstance(answer, str) else ANSWERED
+        self._keep(step, api, version, data.hex(), kept, silence_expected=silence_expected)
 
     def exchange(self, step: str, data: bytes, *, connection: str) -> None:
         """Send bytes as they are; what is kept is the frame that comes back, as hex."""
@@ -284,6 +311,15 @@ class Peer:
             self._clients[connection] = RawClient(self.host, self.port, TIMEOUT_S)
         return self._clients[connection]
 
-    def _keep(self, step: str, api: str, version: int, request: Tree, answer: Tree) -> None:
+    def _keep(
+        self,
+        step: str,
+        api: str,
+        version: int,
+        request: Tree,
+        answer: Tree,
+        *,
+        silence_expected: bool = False,
+    ) -> None:
         step = step.replace(self.prefix, "@")
-        self.transcript.append(Entry(step, api, version, request, answer))
+        self.transcript.append(Entry(step, api, version, request, answer, silence_expected))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from kbroker.wire.api_keys import API_TABLE
 
 from .choices import choice_for
-from .compare import Difference, unequal
+from .compare import UNHEARD, Difference, unequal
 from .normal import normalised
 from .playing import Side, askable, play_all, playable
 
@@ -198,6 +198,9 @@ def _compare_scenario(
     for one, other, first, second in zip(lefts, rights, *answers, strict=True):
         report.asked[one.api, one.version] += 1
         fields = list(unequal(first, second))
+        if not fields and one.unheard and other.unheard:
+            # Equal only since neither answered in time: nothing was compared.
+            fields = [(UNHEARD, first, second)]
         if fields:
             report.partings.append(
                 _parting(name, one, (one.request, other.request), (first, second), fields)

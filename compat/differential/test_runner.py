@@ -10,8 +10,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from compat.brokers import Kbroker
+from kbroker.wire.messages.api_versions import ApiVersionsRequest
+from kbroker.wire.messages.produce import ProduceRequest
 
+from .asking import batch, make_topic, produce_request
 from .choices import CHOICES, REASONS
+from .compare import UNHEARD
+from .peer import SILENT
 from .playing import Side
 from .recording import SETTINGS, RecordingError, read, record, write
 from .report import as_html, as_json, as_text
@@ -23,6 +28,7 @@ if TYPE_CHECKING:
 
     from compat.brokers import BrokerProcess
 
+    from .peer import Peer
     from .run import Report
 
 pytestmark = pytest.mark.ci
@@ -124,6 +130,48 @@ def test_what_a_recording_lacks_is_named(
         f"offsets.listed: {first.step}"
         in compare_with_recording(made, broker, scenarios).report.left_out
     )
+
+
+@pytest.mark.parametrize("silence_expected", [False, True])
+@pytest.mark.parametrize("is_recorded", [False, True])
+def test_silence_on_both_sides_is_a_difference_unless_it_is_expected(
+    brokers: list[BrokerProcess], silence_expected: bool, is_recorded: bool, tmp_path: Path
+) -> None:
+    def play(peer: Peer) -> None:
+        topic = make_topic(peer, "t")
+        request = produce_request(topic, batch(peer, b"a"), version=9, acks=0)
+        peer.probe("hears nothing", request, 9, timeout_s=1, silence_expected=silence_expected)
+        peer.probe("hears something", ApiVersionsRequest(), 0)
+
+    silent = [Scenario("test.silent", (ProduceRequest,), play)]
+    broker = brokers[0]
+    if is_recorded:
+        side = Side.of(broker.host, broker.port)
+        seed = "0a0b0c" if silence_expected else "0d0e0f"
+        made = record(side, silent, software="this", settings={}, seed=seed)
+        write(made, tmp_path / "recording")
+        report = compare_with_recording(read(tmp_path / "recording"), broker, silent).report
+    else:
+        report = compare_brokers(broker, broker, silent).report
+    found = [(one.step, one.path, one.left, one.right) for one in report.differences]
+    expected = [("hears nothing", UNHEARD, SILENT, SILENT)]
+    assert found == ([] if silence_expected else expected)
+    assert report.steps == 2
+    assert UNHEARD in as_text(report) or silence_expected
+
+
+def test_what_is_garbled_on_both_sides_is_a_difference(brokers: list[BrokerProcess]) -> None:
+    """An answer to another request, for a scenario that took the first for unanswered."""
+
+    def play(peer: Peer) -> None:
+        named = ApiVersionsRequest(client_software_name="a", client_software_version="1")
+        peer.unanswered(named, 3)
+        peer.probe("hears another", ApiVersionsRequest(), 0)
+
+    broker = brokers[0]
+    garbled = [Scenario("test.garbled", (ApiVersionsRequest,), play)]
+    report = compare_brokers(broker, broker, garbled).report
+    assert [(one.step, one.path) for one in report.differences] == [("hears another", UNHEARD)]
 
 
 @pytest.mark.parametrize("data", [b"", b"rubbish", b"\x28\xb5\x2f\xfd" + bytes(20)])

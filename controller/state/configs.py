@@ -116,14 +116,7 @@ def _alter(
 ) -> list[Message]:
     """The records of one resource. RequestError."""
     resource_type, name = resource.resource_type, resource.resource_name
-    _check_keys(
-        [config.name for config in resource.configs],
-        [
-            config.name
-            for config in resource.configs
-            if config.value is None and config.config_operation != ConfigOperation.DELETE
-        ],
-    )
+    check_changes(resource.configs)
     _check_resource(resource_type, name)
     current = image.configs.get((resource_type, name), {})
     values = dict(current)
@@ -158,10 +151,7 @@ def _replace(
 ) -> list[Message]:
     """The records that leave a resource with these values. RequestError."""
     resource_type, name = resource.resource_type, resource.resource_name
-    _check_keys(
-        [config.name for config in resource.configs],
-        [config.name for config in resource.configs if config.value is None],
-    )
+    check_values(resource.configs)
     _check_resource(resource_type, name)
     values = {each.name: each.value for each in resource.configs if each.value is not None}
     problem = schema.check(resource_type, name, values)
@@ -207,6 +197,25 @@ def _check_resource(resource_type: int, name: str) -> None:
         problem = invalid_topic_name(name)
         if problem is not None:
             raise RequestError(ErrorCode.INVALID_TOPIC_EXCEPTION, problem)
+
+
+def check_changes(configs: Sequence[AlterableConfig]) -> None:
+    """No key twice, and a value for each that does not go. RequestError; before all else."""
+    keys = [config.name for config in configs]
+    _check_keys(
+        keys,
+        [
+            config.name
+            for config in configs
+            if config.value is None and config.config_operation != ConfigOperation.DELETE
+        ],
+    )
+
+
+def check_values(configs: Sequence[alter_configs.AlterableConfig]) -> None:
+    """As above, where each key needs a value."""
+    keys = [config.name for config in configs]
+    _check_keys(keys, [config.name for config in configs if config.value is None])
 
 
 def _check_keys(keys: list[str], without_value: list[str]) -> None:

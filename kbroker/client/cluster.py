@@ -109,7 +109,7 @@ class Cluster:
             await self.refresh([])
             address = self._addresses.get(node_id)
             if address is None:
-                raise Disconnected(f"Broker {node_id} is not there.")
+                raise Disconnected(f"Broker {node_id} is not in the cluster.")
         return await self._connection(address)
 
     async def retry(self, operation: Callable[[], Awaitable[T]]) -> T:
@@ -202,7 +202,7 @@ class Cluster:
         except BrokerError as error:
             if error.code == ErrorCode.UNKNOWN_TOPIC_OR_PARTITION:
                 raise ClientError(
-                    f"There is no topic {name!r}, and the broker does not create it."
+                    f"There is no topic {name!r}, and the broker did not create it."
                 ) from error
             raise
 
@@ -226,7 +226,7 @@ class Cluster:
             if found.key == group_id:
                 if found.error_code != ErrorCode.NONE:
                     raise BrokerError(
-                        f"The coordinator of group {group_id!r}",
+                        f"Cannot find the coordinator of group {group_id!r}",
                         error_code(found.error_code),
                         found.error_message,
                     )
@@ -234,7 +234,8 @@ class Cluster:
                 self._coordinators[group_id] = found.node_id
                 return found.node_id
         raise BrokerError(
-            f"The coordinator of group {group_id!r}", ErrorCode.COORDINATOR_NOT_AVAILABLE
+            f"Cannot find the coordinator of group {group_id!r}",
+            ErrorCode.COORDINATOR_NOT_AVAILABLE,
         )
 
     @property

@@ -102,7 +102,7 @@ async def describe_cluster(cluster: Cluster) -> ClusterDescription:
         response = await cluster.ask_any(
             DescribeClusterRequest(include_fenced_brokers=True), DescribeClusterResponse
         )
-        check(response.error_code, "The cluster", response.error_message)
+        check(response.error_code, "Cannot describe the cluster", response.error_message)
         return response
 
     response = await cluster.retry(ask)
@@ -125,16 +125,16 @@ async def describe_quorum(cluster: Cluster) -> DescribeQuorumResponsePartitionDa
             ),
             DescribeQuorumResponse,
         )
-        check(response.error_code, "The quorum", response.error_message)
+        check(response.error_code, "Cannot describe the quorum", response.error_message)
         for topic in response.topics:
             for partition in topic.partitions:
-                check(partition.error_code, "The quorum", partition.error_message)
+                check(partition.error_code, "Cannot describe the quorum", partition.error_message)
         return response
 
     for topic in (await cluster.retry(ask)).topics:
         for partition in topic.partitions:
             return partition
-    raise ClientError("The answer about the quorum is empty.")
+    raise ClientError("The broker's description of the quorum is empty.")
 
 
 async def api_versions(cluster: Cluster, node_id: int | None = None) -> ApiVersionsResponse:
@@ -148,7 +148,7 @@ async def api_versions(cluster: Cluster, node_id: int | None = None) -> ApiVersi
             response = await cluster.ask_any(request, ApiVersionsResponse)
         else:
             response = await cluster.ask(node_id, request, ApiVersionsResponse)
-        check(response.error_code, "The versions")
+        check(response.error_code, "Cannot get the API versions")
         return response
 
     return await cluster.retry(ask)
@@ -187,9 +187,9 @@ async def update_features(
             UpdateFeaturesResponse,
         )
         for result in response.results:
-            what = f"Feature {result.feature!r} is not changed"
+            what = f"Cannot change feature {result.feature!r}"
             check(result.error_code, what, result.error_message)
-        check(response.error_code, "The features are not changed", response.error_message)
+        check(response.error_code, "Cannot change the features", response.error_message)
 
     await cluster.retry(update)
 
@@ -209,7 +209,7 @@ async def list_reassignments(
 
     async def ask() -> ListPartitionReassignmentsResponse:
         response = await cluster.ask_any(request, ListPartitionReassignmentsResponse)
-        check(response.error_code, "The reassignments", response.error_message)
+        check(response.error_code, "Cannot list the reassignments", response.error_message)
         return response
 
     return sorted(
@@ -238,7 +238,7 @@ async def elect_leaders(
 
     async def ask() -> ElectLeadersResponse:
         response = await cluster.ask_any(request, ElectLeadersResponse)
-        check(response.error_code, "The election")
+        check(response.error_code, "Cannot elect leaders")
         return response
 
     response = await cluster.retry(ask)
@@ -256,6 +256,6 @@ async def unregister_broker(cluster: Cluster, broker_id: int) -> None:
         response = await cluster.ask_any(
             UnregisterBrokerRequest(broker_id=broker_id), UnregisterBrokerResponse
         )
-        check(response.error_code, f"Broker {broker_id}", response.error_message)
+        check(response.error_code, f"Cannot unregister broker {broker_id}", response.error_message)
 
     await cluster.retry(unregister)

@@ -97,7 +97,9 @@ async def describe_configs(
         for resource in asked:
             result = results.get(resource)
             if result is None:
-                raise ClientError(f"{resource_text(resource)}: the broker's answer leaves it out.")
+                raise ClientError(
+                    f"{resource_text(resource)}: the broker's answer does not include it."
+                )
             check(result.error_code, resource_text(resource), result.error_message)
             found[resource] = sorted(map(_config, result.configs), key=lambda config: config.name)
     return found
@@ -150,7 +152,7 @@ async def alter_configs(
     )
     response = await _ask(cluster, _node(resource), request, IncrementalAlterConfigsResponse)
     for result in response.responses:
-        what = f"{resource_text(resource)} is not changed"
+        what = f"{resource_text(resource)} could not be changed"
         check(result.error_code, what, result.error_message)
 
 
@@ -164,7 +166,7 @@ async def list_config_resources(
         response = await cluster.ask_any(
             ListConfigResourcesRequest(resource_types=wanted), ListConfigResourcesResponse
         )
-        check(response.error_code, "The resources")
+        check(response.error_code, "Cannot list the resources")
         return response
 
     response = await cluster.retry(ask)
@@ -179,7 +181,7 @@ async def list_config_resources(
 def resource_text(resource: Resource) -> str:
     noun = resource.type.name.capitalize().replace("_", " ")
     if resource.type is ResourceType.BROKER and not resource.name:
-        return "The default of all brokers"
+        return "The default configuration of all brokers"
     return f"{noun} {resource.name!r}"
 
 

@@ -108,7 +108,9 @@ class Connection:
         except ProtocolError as error:
             await self.close()
             name = API_TABLE[request.API_KEY].name
-            raise ClientError(f"{self.address} sent a malformed {name} answer: {error}.") from error
+            raise ClientError(
+                f"{self.address} sent a malformed {name} response: {error}."
+            ) from error
 
     async def tell(self, request: Message) -> None:
         """Send a request that has no answer (Produce with acks=0). Errors as of `ask`."""
@@ -135,8 +137,8 @@ class Connection:
         version = min(high, served_high)
         if version < max(low, served_low):
             raise ClientError(
-                f"The broker at {self.address} does not serve {api.name} "
-                f"at a version from {low} to {high}."
+                f"The broker at {self.address} does not support {api.name} in any version from "
+                f"{low} to {high}."
             )
         return version
 
@@ -153,7 +155,9 @@ class Connection:
                 response = codec.decode(ApiVersionsResponse, version, body, 4)
             except ProtocolError as error:
                 raise ClientError(f"{self.address} does not speak Kafka's protocol.") from error
-            check(response.error_code, f"The broker at {self.address} refuses to negotiate")
+            check(
+                response.error_code, f"The broker at {self.address} refused to negotiate versions"
+            )
             self._versions = {
                 api.api_key: (api.min_version, api.max_version) for api in response.api_keys
             }
@@ -202,7 +206,9 @@ class Connection:
         body = memoryview(bytes(self._received[_SIZE.size :]))
         self._received = bytearray()
         if int.from_bytes(body[:4], "big") != self._correlation_id:
-            raise ClientError(f"{self.address} answered another request than it was asked.")
+            raise ClientError(
+                f"{self.address} answered a different request than the one it was sent."
+            )
         return body
 
     async def _fill(self, size: int) -> None:
@@ -225,7 +231,7 @@ def _encoded(request: Message, api_key: int, version: int) -> bytes:
         return codec.encode(request, version)
     except EncodeError as error:
         name = API_TABLE[api_key].name
-        raise ClientError(f"A {name} request cannot hold this: {error}.") from error
+        raise ClientError(f"The {name} request cannot be encoded: {error}.") from error
 
 
 def _reason(error: BaseException) -> str:

@@ -89,7 +89,9 @@ class GroupConsumer:
                 continue
             self.must_rejoin = False
             return await self._positions(partitions)
-        raise ClientError(f"Group {self._group_id!r} is being rebalanced without end.")
+        raise ClientError(
+            f"Group {self._group_id!r} keeps rebalancing, and this member could not join it."
+        )
 
     async def _join(self) -> list[tuple[str, int]]:
         coordinator = await self._cluster.coordinator(self._group_id)
@@ -108,7 +110,7 @@ class GroupConsumer:
         if joined.error_code == ErrorCode.MEMBER_ID_REQUIRED:
             self._member_id = request.member_id = joined.member_id
             joined = await self._cluster.ask(coordinator, request, JoinGroupResponse)
-        check(joined.error_code, f"Group {self._group_id!r}")
+        check(joined.error_code, f"Cannot join group {self._group_id!r}")
         self._member_id, self._generation = joined.member_id, joined.generation_id
         assignments = []
         if joined.leader == joined.member_id:
@@ -126,7 +128,7 @@ class GroupConsumer:
             ),
             SyncGroupResponse,
         )
-        check(synced.error_code, f"Group {self._group_id!r}")
+        check(synced.error_code, f"Cannot join group {self._group_id!r}")
         return assigned_partitions(synced.assignment)
 
     async def _assign(self, members: list[str]) -> list[SyncGroupRequestAssignment]:
@@ -204,7 +206,7 @@ class GroupConsumer:
             ),
             HeartbeatResponse,
         )
-        check(response.error_code, f"Group {self._group_id!r}")
+        check(response.error_code, f"Cannot stay in group {self._group_id!r}")
 
     async def leave(self) -> None:
         """Give the partitions back at once instead of at the session's end."""

@@ -60,7 +60,7 @@ async def commit_offsets(
     )
     for answered in response.topics:
         for partition in answered.partitions:
-            check(partition.error_code, f"The offsets of group {group_id!r}")
+            check(partition.error_code, f"Cannot commit offsets of group {group_id!r}")
 
 
 async def delete_offsets(
@@ -77,11 +77,13 @@ async def delete_offsets(
         OffsetDeleteRequest(group_id=group_id, topics=list(topics.values())),
         OffsetDeleteResponse,
     )
-    check(response.error_code, f"The offsets of group {group_id!r}")
+    check(response.error_code, f"Cannot delete offsets of group {group_id!r}")
     for answered in response.topics:
         for partition in answered.partitions:
             where = f"{answered.name}-{partition.partition_index}"
-            check(partition.error_code, f"The offset of group {group_id!r} in {where}")
+            check(
+                partition.error_code, f"Cannot delete the offset of group {group_id!r} for {where}"
+            )
 
 
 async def delete_group(cluster: Cluster, group_id: str) -> None:
@@ -92,4 +94,4 @@ async def delete_group(cluster: Cluster, group_id: str) -> None:
         DeleteGroupsResponse,
     )
     for result in response.results:
-        check(result.error_code, f"Group {group_id!r} is not deleted")
+        check(result.error_code, f"Cannot delete group {group_id!r}")

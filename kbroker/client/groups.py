@@ -84,7 +84,7 @@ async def list_groups(cluster: Cluster) -> list[GroupListing]:
 
         async def listed(node_id: int = node_id) -> ListGroupsResponse:
             response = await cluster.ask(node_id, ListGroupsRequest(), ListGroupsResponse)
-            check(response.error_code, "The groups")
+            check(response.error_code, "Cannot list the groups")
             return response
 
         for group in (await cluster.retry(listed)).groups:
@@ -106,7 +106,10 @@ async def describe_group(cluster: Cluster, listing: GroupListing) -> GroupDescri
     """ClientError for a group of a type that has no committed offsets."""
     group_id = listing.group_id
     if listing.type not in DESCRIBED_TYPES:
-        raise ClientError(f"Group {group_id!r} is a {listing.type} group, which is not described.")
+        raise ClientError(
+            f"Group {group_id!r} is a {listing.type} group. Groups of this type cannot be "
+            "described."
+        )
     if listing.type == CONSUMER_TYPE:
         described = await cluster.retry(lambda: _describe_consumer(cluster, group_id))
     else:
@@ -123,7 +126,7 @@ async def _describe_classic(cluster: Cluster, group_id: str) -> GroupDescription
         coordinator, DescribeGroupsRequest(groups=[group_id]), DescribeGroupsResponse
     )
     (group,) = response.groups
-    check(group.error_code, f"Group {group_id!r}", group.error_message)
+    check(group.error_code, f"Cannot describe group {group_id!r}", group.error_message)
     members = [
         GroupMember(
             member.member_id,
@@ -149,7 +152,7 @@ async def _describe_consumer(cluster: Cluster, group_id: str) -> GroupDescriptio
         ConsumerGroupDescribeResponse,
     )
     (group,) = response.groups
-    check(group.error_code, f"Group {group_id!r}", group.error_message)
+    check(group.error_code, f"Cannot describe group {group_id!r}", group.error_message)
     members = [
         GroupMember(
             member.member_id,
@@ -202,10 +205,10 @@ async def committed_offsets(cluster: Cluster, group_id: str) -> dict[TopicPartit
         )
         offsets: dict[TopicPartition, int] = {}
         for group in response.groups:
-            check(group.error_code, f"The offsets of group {group_id!r}")
+            check(group.error_code, f"Cannot fetch the offsets of group {group_id!r}")
             for topic in group.topics:
                 for partition in topic.partitions:
-                    check(partition.error_code, f"The offsets of group {group_id!r}")
+                    check(partition.error_code, f"Cannot fetch the offsets of group {group_id!r}")
                     if partition.committed_offset >= 0:
                         offsets[topic.name, partition.partition_index] = partition.committed_offset
         return offsets

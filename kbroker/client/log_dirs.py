@@ -69,7 +69,7 @@ async def describe_log_dirs(
 
         async def ask(broker: int = broker) -> DescribeLogDirsResponse:
             response = await cluster.ask(broker, request, DescribeLogDirsResponse)
-            check(response.error_code, f"The log directories of broker {broker}")
+            check(response.error_code, f"Cannot describe the log directories of broker {broker}")
             return response
 
         for result in (await cluster.retry(ask)).results:

@@ -99,24 +99,24 @@ def decide(
         case ToTime(timestamp):
             wanted = {BEGINNING: start, END: end}.get(timestamp, at_time)
             if wanted < 0:
-                wanted, note = end, "no record is so new: the end"
+                wanted, note = end, "no record is at or after this time, so the end is used"
         case ToOffset(offset):
             wanted = offset
         case ShiftBy(count):
             if committed is None:
                 raise ClientError(
-                    f"Partition {partition[0]}-{partition[1]} cannot be shifted: "
-                    "nothing is committed for it."
+                    f"Partition {partition[0]}-{partition[1]} cannot be shifted: the group has no "
+                    "committed offset for it."
                 )
             wanted = committed + count
         case ToCurrent():
             wanted = end if committed is None else committed
             if committed is None:
-                note = "nothing was committed: the end"
+                note = "no offset was committed, so the end is used"
         case ToGiven(offsets):
             wanted = offsets[partition]
     if wanted < start:
-        note = f"{wanted} is before the start"
+        note = f"{wanted} is before the start of the log"
     elif wanted > end:
-        note = f"{wanted} is past the end"
+        note = f"{wanted} is after the end of the log"
     return PlannedOffset(*partition, committed, min(max(wanted, start), end), note)

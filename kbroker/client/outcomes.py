@@ -24,21 +24,21 @@ class Outcomes:
         self.left = dict.fromkeys(partitions)
         self.done: dict[TopicPartition, int] = {}
         self.failures: list[ClientError] = []
-        self._passing: BrokerError | None = None
+        self._passing: list[BrokerError] = []  # of the last attempt
 
     async def collect(self, ask: Callable[[], Awaitable[None]]) -> None:
         """Let `ask` take the answers for what is `left`, again after an error that may pass."""
 
         async def attempt() -> None:
-            self._passing = None
+            self._passing = []
             await ask()
-            if self._passing is not None:
-                raise self._passing
+            if self._passing:
+                raise self._passing[0]
 
         try:
             await self._cluster.retry(attempt)
         except ClientError as error:
-            self.failures.append(error)
+            self.failures += self._passing if error in self._passing else [error]
 
     def take(self, topic: str, index: int, code: int, value: int = 0) -> None:
         """A partition's answer."""
@@ -47,9 +47,11 @@ class Outcomes:
             self.done[partition] = value
             self.left.pop(partition, None)
             return
-        error = BrokerError(f"Partition {topic}-{index} is not {self._verb}", error_code(code))
+        error = BrokerError(
+            f"Partition {topic}-{index} could not be {self._verb}", error_code(code)
+        )
         if error.code.retriable:
-            self._passing = error
+            self._passing.append(error)
             return
         self.failures.append(error)
         self.left.pop(partition, None)

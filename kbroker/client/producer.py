@@ -75,7 +75,7 @@ class Producer:
             InitProducerIdRequest(transactional_id=None, transaction_timeout_ms=60_000),
             InitProducerIdResponse,
         )
-        check(response.error_code, "A producer id")
+        check(response.error_code, "Cannot get a producer id")
         self._producer_id = response.producer_id
         self._producer_epoch = response.producer_epoch
 
@@ -168,7 +168,7 @@ class Producer:
                 if result.record_errors and result.record_errors[0].batch_index_error_message:
                     message = result.record_errors[0].batch_index_error_message
                 error = BrokerError(
-                    f"Partition {self._name}-{result.index} refuses the records",
+                    f"Partition {self._name}-{result.index} rejected the records",
                     error_code(result.error_code),
                     message,
                 )

@@ -93,7 +93,11 @@ async def list_offsets(
             )
             for answered in response.topics:
                 for result in answered.partitions:
-                    check(result.error_code, f"Partition {answered.name}-{result.partition_index}")
+                    check(
+                        result.error_code,
+                        "Cannot list the offsets of partition "
+                        f"{answered.name}-{result.partition_index}",
+                    )
                     found[answered.name, result.partition_index] = FoundOffset(
                         result.offset, result.timestamp
                     )

@@ -72,9 +72,9 @@ async def create_topic(
             CreateTopicsResponse,
         )
         for result in response.topics:
-            check(result.error_code, f"Topic {name!r} is not created", result.error_message)
+            check(result.error_code, f"Topic {name!r} could not be created", result.error_message)
             return CreatedTopic(result.num_partitions, result.replication_factor)
-        raise ClientError(f"Topic {name!r} is not created: the broker's answer does not say why.")
+        raise ClientError(f"Topic {name!r} could not be created, and the broker gave no reason.")
 
     return await cluster.retry(create)
 
@@ -87,7 +87,7 @@ async def delete_topic(cluster: Cluster, name: str) -> None:
             DeleteTopicsRequest(topic_names=[name], timeout_ms=TIMEOUT_MS), DeleteTopicsResponse
         )
         for result in response.responses:
-            check(result.error_code, f"Topic {name!r} is not deleted", result.error_message)
+            check(result.error_code, f"Topic {name!r} could not be deleted", result.error_message)
 
     # An unknown topic counts as retriable, and asking again does not bring it about.
     await cluster.refresh([name])
@@ -108,7 +108,7 @@ async def add_partitions(cluster: Cluster, name: str, count: int) -> None:
             CreatePartitionsResponse,
         )
         for result in response.results:
-            check(result.error_code, f"Topic {name!r} is not changed", result.error_message)
+            check(result.error_code, f"Topic {name!r} could not be changed", result.error_message)
 
     await cluster.topic(name)
     await cluster.retry(add)

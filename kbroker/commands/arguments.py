@@ -38,7 +38,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         sentence = message[:1].upper() + message[1:]
-        raise UserError(f"{sentence} ({self.prog} --help shows the options).")
+        raise UserError(f"{sentence}. Run {self.prog} --help to see the options.")
 
 
 Actions: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
@@ -75,9 +75,9 @@ def at_least(minimum: int) -> Callable[[str], int]:
         try:
             number = int(text)
         except ValueError:
-            raise argparse.ArgumentTypeError(f"{text!r} is no whole number") from None
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number") from None
         if number < minimum:
-            raise argparse.ArgumentTypeError(f"{number}: it must be {minimum} or more")
+            raise argparse.ArgumentTypeError(f"{number} is too small: the minimum is {minimum}")
         return number
 
     return parse
@@ -90,7 +90,7 @@ def seconds(text: str) -> float:
     except ValueError:
         number = -1.0
     if not 0 <= number < math.inf:
-        raise argparse.ArgumentTypeError(f"{text}: it must be a number of seconds")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
     return number
 
 
@@ -105,7 +105,9 @@ def parse_partitions(text: str, option: str) -> PartitionsArgument:
     """TOPIC, or TOPIC:0,2,4-6."""
     topic, colon, listed = text.partition(":")
     if not topic:
-        raise UserError(f"{option} {text}: it must be TOPIC or TOPIC:PARTITIONS, as orders:0,2-4.")
+        raise UserError(
+            f"{option} {text}: expected TOPIC or TOPIC:PARTITIONS, such as orders:0,2-4."
+        )
     if not colon:
         return PartitionsArgument(topic, None)
     partitions: list[int] = []
@@ -114,7 +116,9 @@ def parse_partitions(text: str, option: str) -> PartitionsArgument:
         first = whole_number(begin, PARTITION_MAX)
         last = whole_number(end, PARTITION_MAX) if dash else first
         if first is None or last is None or first > last:
-            raise UserError(f"{option} {text}: {part!r} is no partition, nor a range as 2-4.")
+            raise UserError(
+                f"{option} {text}: {part!r} is not a partition number or a range such as 2-4."
+            )
         partitions += range(first, last + 1)
     return PartitionsArgument(topic, tuple(dict.fromkeys(partitions)))
 
@@ -132,12 +136,12 @@ def parse_topic(text: str, where: str = "--topic") -> TopicArgument:
     name, _, rest = text.partition(":")
     count, _, settings = rest.partition(":")
     if not name:
-        raise UserError(f"{where}: a topic needs a name, as in NAME:PARTITIONS.")
+        raise UserError(f"{where}: the topic name is missing. Expected NAME:PARTITIONS.")
     partitions = None
     if count:
         partitions = whole_number(count, PARTITION_COUNT_MAX)
         if not partitions:
-            raise UserError(f"{where}: {count!r} is no number of partitions.")
+            raise UserError(f"{where}: {count!r} is not a valid number of partitions.")
     return TopicArgument(name, partitions, parse_configs(settings, where))
 
 
@@ -163,7 +167,7 @@ def parse_settings(pairs: Iterable[str], option: str) -> dict[str, str]:
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals or not key:
-            raise UserError(f"{option} {pair}: it must be KEY=VALUE.")
+            raise UserError(f"{option} {pair}: expected KEY=VALUE.")
         settings[key.strip()] = value
     return settings
 
@@ -174,10 +178,10 @@ def parse_address(text: str, option: str) -> tuple[str, int]:
     if host.startswith("[") and host.endswith("]"):
         host = host[1:-1]
     elif ":" in host:
-        raise UserError(f"{option} {text}: write an IPv6 address in brackets, as in [::1]:9092.")
+        raise UserError(f"{option} {text}: an IPv6 address must be in brackets, as in [::1]:9092.")
     number = whole_number(port, PORT_MAX) if colon else None
     if number is None:
-        raise UserError(f"{option} {text}: it must be HOST:PORT.")
+        raise UserError(f"{option} {text}: expected HOST:PORT.")
     return host, number
 
 

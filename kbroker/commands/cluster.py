@@ -50,19 +50,25 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = add_actions(parser)
-    add_action(actions, "status", "show the brokers and how the partitions are")
+    add_action(actions, "status", "show the brokers and the state of the partitions")
     add_action(actions, "quorum", "show the quorum of controllers (KRaft)")
-    features.add_arguments(add_action(actions, "features", "show and change the features' levels"))
-    versions = add_action(
-        actions, "api-versions", "show which APIs a broker serves, at which versions"
+    features.add_arguments(
+        add_action(actions, "features", "show and change the levels of features")
     )
-    versions.add_argument("--broker", type=at_least(0), metavar="ID", help="(default: any)")
-    reassignments = add_action(actions, "reassignments", "list the partitions that are being moved")
+    versions = add_action(
+        actions, "api-versions", "show the APIs that a broker supports, with their versions"
+    )
+    versions.add_argument(
+        "--broker", type=at_least(0), metavar="ID", help="the broker to ask (default: any)"
+    )
+    reassignments = add_action(
+        actions, "reassignments", "list the partitions that are being reassigned"
+    )
     reassignments.add_argument("topics", metavar="TOPIC[:PARTITIONS]", nargs="*")
     elect = add_action(
         actions,
         "elect-leaders",
-        "elect leaders anew",
+        "elect new leaders",
         "kbroker cluster elect-leaders orders:0 --type preferred",
     )
     elect.add_argument("topics", metavar="TOPIC[:PARTITIONS]", nargs="*")
@@ -72,9 +78,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--election-type",
         choices=[kind.name.lower() for kind in ElectionType],
         required=True,
-        help="unclean: also a replica that is not in sync, whose records are lost",
+        help="unclean also allows a replica that is not in sync; records that it lacks are lost",
     )
-    unregister = add_action(actions, "unregister", "forget a broker that is gone for good")
+    unregister = add_action(
+        actions, "unregister", "remove the registration of a broker that is gone for good"
+    )
     unregister.add_argument("broker", type=at_least(0), metavar="ID")
     for name, action in actions.choices.items():
         if name != "features":
@@ -98,7 +106,7 @@ def run(arguments: argparse.Namespace) -> int:
             with_cluster(arguments, lambda cluster: _reassignments(cluster, arguments, wanted))
         case "elect-leaders":
             if arguments.all == bool(arguments.topics):
-                raise UserError("elect-leaders takes either partitions or --all.")
+                raise UserError("elect-leaders requires either partitions or --all, but not both.")
             wanted = [parse_partitions(text, "TOPIC") for text in arguments.topics]
             with_cluster(arguments, lambda cluster: _elect(cluster, arguments, wanted))
         case "unregister":
@@ -257,7 +265,7 @@ async def _reassignments(
     if arguments.json:
         print_json(rows)
     elif not rows:
-        print("Nothing is being moved.")
+        print("No partitions are being reassigned.")
     else:
         columns = [
             Column("TOPIC", "topic"),
@@ -287,7 +295,7 @@ async def _elect(
     if arguments.json:
         print_json(rows)
     elif not rows:
-        print("Every partition has the leader it should have.")
+        print("Every partition already has the leader it should have.")
     else:
         columns = [
             Column("TOPIC", "topic"),
@@ -298,9 +306,9 @@ async def _elect(
         print_table(columns, rows)
     failed = sum(result.error not in fine for result in results)
     if failed:
-        raise UserError(f"{count_text(failed, 'partition')} got no leader.")
+        raise UserError(f"No leader could be elected for {count_text(failed, 'partition')}.")
 
 
 async def _unregister(cluster: Cluster, broker: int) -> None:
     await cluster_state.unregister_broker(cluster, broker)
-    print(f"Broker {broker} is forgotten.")
+    print(f"Broker {broker} is no longer registered.")

@@ -54,32 +54,41 @@ _UNSET_FOR = {
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = add_actions(parser)
-    listing = add_action(actions, "list", "list what can have a configuration")
-    listing.add_argument("--type", choices=TYPES, action="append", help="only these")
+    listing = add_action(actions, "list", "list the resources that can have a configuration")
+    listing.add_argument(
+        "--type",
+        choices=TYPES,
+        action="append",
+        help="list only resources of this type; can be repeated",
+    )
     describe = add_action(
         actions,
         "describe",
-        "show what differs from the defaults, and where each value comes from",
+        "show the values that differ from the defaults, and where each comes from",
         "kbroker configs describe --topic orders --all",
     )
-    describe.add_argument("--all", action="store_true", help="every key, defaults too")
-    describe.add_argument("--synonyms", action="store_true", help="where else a value could be set")
-    describe.add_argument("--documentation", action="store_true", help="what each key means")
+    describe.add_argument("--all", action="store_true", help="show every key, including defaults")
+    describe.add_argument(
+        "--synonyms", action="store_true", help="show every place where the value can be set"
+    )
+    describe.add_argument(
+        "--documentation", action="store_true", help="show the meaning of each key"
+    )
     for name, help_text, form in (
-        ("set", "set keys", "KEY=VALUE"),
-        ("unset", "let keys have their defaults again", "KEY"),
-        ("append", "add values to keys that are lists", "KEY=VALUE"),
-        ("subtract", "take values out of keys that are lists", "KEY=VALUE"),
+        ("set", "set keys to new values", "KEY=VALUE"),
+        ("unset", "reset keys to their defaults", "KEY"),
+        ("append", "add values to keys that hold lists", "KEY=VALUE"),
+        ("subtract", "remove values from keys that hold lists", "KEY=VALUE"),
     ):
         words = "cleanup.policy" if form == "KEY" else "cleanup.policy=compact"
         action = add_action(
             actions, name, help_text, f"kbroker configs {name} --topic orders {words}"
         )
-        action.add_argument("settings", metavar=form, nargs="+", help="may be several")
+        action.add_argument("settings", metavar=form, nargs="+", help="one or more")
         action.add_argument(
             "--validate-only",
             action="store_true",
-            help="say whether it could be, and change nothing",
+            help="only check whether the change is allowed, and change nothing",
         )
     for name, action in actions.choices.items():
         if name != "list":
@@ -91,13 +100,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_resource(parser: argparse.ArgumentParser) -> None:
     of = parser.add_mutually_exclusive_group(required=True)
-    of.add_argument("--topic", metavar="TOPIC", help="of a topic")
-    of.add_argument("--broker", metavar="ID", help="of one broker")
-    of.add_argument("--broker-defaults", action="store_true", help="of all brokers")
-    of.add_argument("--broker-logger", metavar="ID", help="the levels of a broker's loggers")
-    of.add_argument("--group", metavar="GROUP", help="of a group")
+    of.add_argument("--topic", metavar="TOPIC", help="the configuration of a topic")
+    of.add_argument("--broker", metavar="ID", help="the configuration of one broker")
     of.add_argument(
-        "--client-metrics", metavar="NAME", help="of a subscription to clients' metrics"
+        "--broker-defaults", action="store_true", help="the default configuration of all brokers"
+    )
+    of.add_argument("--broker-logger", metavar="ID", help="the log levels of a broker")
+    of.add_argument("--group", metavar="GROUP", help="the configuration of a group")
+    of.add_argument(
+        "--client-metrics",
+        metavar="NAME",
+        help="the configuration of a client metrics subscription",
     )
 
 
@@ -121,7 +134,7 @@ def _resource(arguments: argparse.Namespace) -> Resource:
         ("--broker-logger", arguments.broker_logger),
     ):
         if number is not None and not (number.isascii() and number.isdigit()):
-            raise UserError(f"{option} {number}: it must be a broker's id.")
+            raise UserError(f"{option} {number}: expected a broker id.")
     given = {
         ResourceType.TOPIC: arguments.topic,
         ResourceType.BROKER: CLUSTER_DEFAULT if arguments.broker_defaults else arguments.broker,
@@ -139,7 +152,7 @@ def _changes(arguments: argparse.Namespace) -> list[Change]:
         return [Change(operation, key, value) for key, value in settings.items()]
     for key in arguments.settings:
         if "=" in key:
-            raise UserError(f"unset {key}: it takes a key without a value.")
+            raise UserError(f"unset {key}: expected only the key, without a value.")
     return [Change(operation, key, None) for key in arguments.settings]
 
 
@@ -153,7 +166,7 @@ async def _list(cluster: Cluster, types: list[ResourceType], as_json: bool) -> N
     elif rows:
         print_table([Column("TYPE", "type"), Column("NAME", "name")], rows)
     else:
-        print("There is nothing with a configuration.")
+        print("No resources have a configuration.")
 
 
 async def _describe(cluster: Cluster, resource: Resource, arguments: argparse.Namespace) -> None:
@@ -165,7 +178,7 @@ async def _describe(cluster: Cluster, resource: Resource, arguments: argparse.Na
         return
     print_heading(resource_text(resource).replace("'", ""))
     if not configs:
-        print("Nothing differs from the defaults (--all shows every key).")
+        print("No values differ from the defaults. Use --all to show every key.")
         return
     rows = [_shape(config) for config in configs]
     for row, config in zip(rows, configs, strict=True):
@@ -210,5 +223,5 @@ async def _alter(
     cluster: Cluster, resource: Resource, changes: list[Change], arguments: argparse.Namespace
 ) -> None:
     await alter_configs(cluster, resource, changes, validate_only=arguments.validate_only)
-    done = "could be changed" if arguments.validate_only else "is changed"
+    done = "can be changed" if arguments.validate_only else "has been changed"
     print(f"{resource_text(resource)} {done}.")

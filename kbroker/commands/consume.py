@@ -26,38 +26,55 @@ WAIT_S = 0.5  # how long a fetch waits; also how late a rebalance or --timeout m
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("topic", metavar="TOPIC")
-    parser.add_argument("--group", metavar="GROUP", help="share the work, and commit what is read")
+    parser.add_argument(
+        "--group",
+        metavar="GROUP",
+        help="join this group, share the partitions with its members, and commit what is read",
+    )
     start = parser.add_mutually_exclusive_group()
     start.add_argument(
-        "--from-beginning", action="store_true", help="(default: what comes from now)"
+        "--from-beginning",
+        action="store_true",
+        help="start at the first record (default: only records that arrive from now on)",
     )
     start.add_argument(
         "--offset",
         metavar="N",
-        help="below 0: so many before the end of each partition; earliest; latest",
+        help="start at this offset; a negative N starts N records before the end of each "
+        "partition; earliest and latest also work",
     )
     start.add_argument("--since", metavar="TIME", help=TIME_FORMS)
     end = parser.add_mutually_exclusive_group()
-    end.add_argument("--until", metavar="TIME", help="stop before the first record so new")
-    end.add_argument("--until-end", action="store_true", help="stop at what is the end now")
+    end.add_argument("--until", metavar="TIME", help="stop at the first record at or after TIME")
+    end.add_argument(
+        "--until-end", action="store_true", help="stop at the end of the log as it is now"
+    )
     parser.add_argument(
         "--partition",
         type=at_least(0),
         metavar="N",
         action="append",
-        help="may be repeated (default: all)",
+        help="read only this partition; can be repeated (default: all)",
     )
     parser.add_argument(
-        "--max", "--max-messages", type=at_least(1), metavar="N", help="stop after so many records"
+        "--max",
+        "--max-messages",
+        type=at_least(1),
+        metavar="N",
+        help="stop after this many records",
     )
     parser.add_argument(
-        "--timeout", type=seconds, metavar="SECONDS", help="stop when no record came for so long"
+        "--timeout",
+        type=seconds,
+        metavar="SECONDS",
+        help="stop when no record has arrived for this long",
     )
     parser.add_argument(
         "--isolation-level",
         choices=[level.name.lower() for level in Isolation],
         default=Isolation.READ_COMMITTED.name.lower(),
-        help="whether records of open and aborted transactions show (default: not)",
+        help="read_uncommitted also shows records of open and aborted transactions (default: "
+        "read_committed)",
     )
     add_format(parser)
     add_bootstrap(parser)
@@ -67,7 +84,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.group is not None and (
         arguments.offset is not None or arguments.partition is not None
     ):
-        raise UserError("--offset and --partition go with no --group: its members share the topic.")
+        raise UserError("--offset and --partition cannot be combined with --group.")
     command = _Consume(arguments)
     with_cluster(arguments, command.run)
     return 0
@@ -98,7 +115,7 @@ class _Consume:
             await self._read_as_member(cluster)
         if not output.is_done and arguments.max is not None and self._end_at is None:
             raise UserError(
-                f"Only {output.count} of {arguments.max} records came: none for "
+                f"Only {output.count} of {arguments.max} records arrived: there was none for "
                 f"{arguments.timeout} s."
             )
 
@@ -171,7 +188,7 @@ class _Consume:
         for index in indexes or ():
             if index >= count:
                 raise UserError(
-                    f"--partition {index}: {topic.name} has the partitions 0 to {count - 1}."
+                    f"--partition {index}: the partitions of {topic.name} are 0 to {count - 1}."
                 )
         partitions = [(topic.name, index) for index in indexes or range(count)]
         if self._count_back is None:
@@ -208,4 +225,4 @@ def _start(arguments: argparse.Namespace) -> tuple[int, int | None]:
     try:
         return END, int(text)
     except ValueError:
-        raise UserError(f"--offset {text}: it must be a number, earliest or latest.") from None
+        raise UserError(f"--offset {text}: expected a number, earliest or latest.") from None

@@ -68,12 +68,12 @@ def _coordinator(
 ) -> Decoder:
     def decode(record: Record) -> tuple[Json, Json]:
         if record.key is None or len(record.key) < _INT16_BYTES:
-            raise ProtocolError("the key has no type")
+            raise ProtocolError("the key is too short to hold a record type")
         kind = int.from_bytes(record.key[:_INT16_BYTES], "big", signed=True)
         try:
             key_class, value_class = classes(kind)
         except KeyError:
-            raise ProtocolError(f"there is no record type {kind}") from None
+            raise ProtocolError(f"unknown record type {kind}") from None
         key = codec.decode(key_class, _KEY_VERSION, record.key, _INT16_BYTES)
         shown_key: Json = {"type": kind, "data": message_json(key, _KEY_VERSION)}
         if record.value is None:

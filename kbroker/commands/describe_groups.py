@@ -29,26 +29,30 @@ STATES = {"Stable": GOOD, "Empty": FAINT, "Dead": FAINT}
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("groups", metavar="GROUP", nargs="*")
-    parser.add_argument("--all-groups", action="store_true", help="every group")
+    parser.add_argument("--all-groups", action="store_true", help="describe every group")
     what = parser.add_mutually_exclusive_group()
-    what.add_argument("--offsets", action="store_true", help="(default) partitions with their lag")
-    what.add_argument("--members", action="store_true", help="members and what each is assigned")
-    what.add_argument("--state", action="store_true", help="a line for each group")
+    what.add_argument(
+        "--offsets", action="store_true", help="show partitions with their lag (default)"
+    )
+    what.add_argument(
+        "--members", action="store_true", help="show members and the partitions assigned to them"
+    )
+    what.add_argument("--state", action="store_true", help="show one line for each group")
     parser.add_argument(
         "--watch",
         metavar="SECONDS",
         nargs="?",
         type=seconds,
         const=WATCH_S,
-        help=f"again and again, until Ctrl-C (default: every {WATCH_S:.0f} s)",
+        help=f"refresh until Ctrl-C (default: every {WATCH_S:.0f} s)",
     )
 
 
 def run(arguments: argparse.Namespace) -> None:
     if arguments.all_groups == bool(arguments.groups):
-        raise UserError("Name the groups, or give --all-groups.")
+        raise UserError("Name the groups or use --all-groups, but not both.")
     if arguments.watch is not None and arguments.watch < WATCH_S_MIN:
-        raise UserError(f"--watch {arguments.watch}: it must be {WATCH_S_MIN} or more.")
+        raise UserError(f"--watch {arguments.watch}: the minimum is {WATCH_S_MIN}.")
     with_cluster(arguments, lambda cluster: _describe(cluster, arguments))
 
 

@@ -59,27 +59,34 @@ _EVERY_RECORD = (1 << 63) - 1
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = "example:\n  kbroker dump --records data/orders-0/00000000000000000000.log"
     parser.add_argument(
-        "paths", metavar="PATH", nargs="+", help="files, or partitions' directories"
+        "paths", metavar="PATH", nargs="+", help="a file, or the directory of a partition"
     )
-    parser.add_argument("--records", action="store_true", help="the records of each batch too")
+    parser.add_argument(
+        "--records", action="store_true", help="also show the records of each batch"
+    )
     parser.add_argument(
         "--decoder",
         choices=["auto", "none", *DECODERS],
         default="auto",
-        help="how records are to be read (default: by the name of the topic)",
+        help="how to decode records (default: chosen by the name of the topic)",
     )
     parser.add_argument(
-        "--offset", type=at_least(0), metavar="N", default=0, help="only batches from this one on"
+        "--offset",
+        type=at_least(0),
+        metavar="N",
+        default=0,
+        help="start at this batch: skip batches that end before offset N",
     )
     parser.add_argument(
-        "--max", type=at_least(1), metavar="N", help="at most so many batches a file"
+        "--max", type=at_least(1), metavar="N", help="show at most this many batches of each file"
     )
     parser.add_argument(
         "--verify",
         action="store_true",
-        help="check CRCs, records, order and indexes; status 1 where something is wrong",
+        help="check CRCs, records, their order and the indexes; the exit status is 1 if "
+        "anything is wrong",
     )
-    parser.add_argument("--json", action="store_true", help="a line of JSON for each row")
+    parser.add_argument("--json", action="store_true", help="print one line of JSON for each row")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -104,12 +111,12 @@ def run(arguments: argparse.Namespace) -> int:
         except StorageError as error:
             failures.append(f"{path}: {error}.")
         except UnicodeDecodeError as error:
-            failures.append(f"{path}: it is no text: {error}.")
+            failures.append(f"{path}: the file is not text: {error}.")
         except OSError as error:
             failures.append(f"{error.filename or path}: {error.strerror}.")
     if flaws:
         of = count_text(len(paths), "file")
-        failures.append(f"{count_text(flaws, 'thing')} wrong in {of}.")
+        failures.append(f"Found {count_text(flaws, 'problem')} in {of}.")
     if failures:
         raise UserError(" ".join(failures))
     return 0
@@ -121,13 +128,13 @@ def _files(path: str) -> list[str]:
         if not os.path.exists(path):
             raise UserError(f"{path}: No such file or directory.")
         if _reader(path) is None:
-            raise UserError(f"{path}: by its name this is no file of Kafka's.")
+            raise UserError(f"{path}: the name is not one of Kafka's file names.")
         return [path]
     listed = [name for name in sorted(os.listdir(path)) if not name.startswith(ASIDE)]
     found = [os.path.join(path, name) for name in listed]
     files = [file for file in found if os.path.isfile(file) and _reader(file) is not None]
     if not files:
-        raise UserError(f"{path}: there is no file of Kafka's in it.")
+        raise UserError(f"{path}: the directory contains none of Kafka's files.")
     return files
 
 
@@ -276,7 +283,7 @@ def _show(rows: Iterable[dict[str, Json]], arguments: argparse.Namespace) -> Non
             else:
                 print_table(_COLUMNS[kind], part)
     if not count:
-        print("It is empty.")
+        print("The file is empty.")
 
 
 def _for_people(row: dict[str, Json]) -> dict[str, Json]:

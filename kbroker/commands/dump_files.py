@@ -57,7 +57,9 @@ def _entries(path: str, entry: struct.Struct) -> Iterator[tuple[int, ...]]:
                     return
                 yield fields
             if whole < len(part):
-                raise CorruptFile(path, f"{len(part) - whole} bytes after the last entry")
+                raise CorruptFile(
+                    path, f"there are {len(part) - whole} extra bytes after the last entry"
+                )
 
 
 def transaction_index_rows(path: str, base_offset: int) -> Iterator[dict[str, Json]]:
@@ -100,8 +102,8 @@ def json_rows(path: str) -> Iterator[dict[str, Json]]:
     try:
         document = json.loads(Path(path).read_text())
     except ValueError as error:
-        raise CorruptFile(path, f"no JSON: {error}") from error
+        raise CorruptFile(path, f"the content is not JSON: {error}") from error
     if not isinstance(document, dict):
-        raise CorruptFile(path, "no JSON object")
+        raise CorruptFile(path, "the content is not a JSON object")
     for key, value in document.items():
         yield {"kind": "property", "file": path, "key": key, "value": value}

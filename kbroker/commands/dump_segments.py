@@ -60,10 +60,10 @@ def batches(file: BinaryIO) -> Iterator[Found | Damage]:
         file.seek(position)
         head = file.read(HEADER)
         if not any(head) and _is_zero(file):
-            yield Damage(position, f"{size - position} bytes of zeros", is_room=True)
+            yield Damage(position, f"there are {size - position} bytes of zeros", is_room=True)
             return
         if len(head) < formats.SIZE_MIN:
-            yield Damage(position, f"{size - position} bytes after the last batch")
+            yield Damage(position, f"there are {size - position} extra bytes after the last batch")
             return
         header = formats.read_header(head)
         try:
@@ -74,7 +74,8 @@ def batches(file: BinaryIO) -> Iterator[Found | Damage]:
         if position + header.size_bytes > size:
             yield Damage(
                 position,
-                f"a batch of {header.size_bytes} bytes, of which {size - position} are there",
+                f"the batch has {header.size_bytes} bytes, but only {size - position} are in the "
+                "file",
             )
             return
         file.seek(position)

@@ -40,14 +40,14 @@ class SegmentCheck:
             for found in batches(file):
                 if isinstance(found, Damage):
                     if not found.is_room:
-                        yield f"at {found.position}: {found.reason}"
+                        yield f"at position {found.position}: {found.reason}"
                     return
                 self.batches += 1
                 header = found.header
                 base_offset = found.base_offset
-                where = f"the batch of offset {base_offset} at {found.position}"
+                where = f"the batch with offset {base_offset} at position {found.position}"
                 if base_offset <= last_offset:
-                    yield f"{where}: the one before ends at {last_offset}"
+                    yield f"{where}: the previous batch ends at offset {last_offset}"
                 last_offset = header.last_offset
                 if found.flaw is not None:
                     yield f"{where}: {found.flaw}"
@@ -66,13 +66,13 @@ class SegmentCheck:
             assert isinstance(offset, int)
             count += 1
             if not before < offset <= header.last_offset:
-                yield f"{where}: a record has offset {offset}, after {before}"
+                yield f"{where}: a record with offset {offset} follows offset {before}"
             before = offset
             if row["undecoded"] is not None:
                 yield f"{where}: the record of offset {offset}: {row['undecoded']}"
         self.records += count
         if header.record_count not in (count, NO_COUNT):
-            yield f"{where}: it has {count} records, and says {header.record_count}"
+            yield f"{where}: it holds {count} records, but its header says {header.record_count}"
 
 
 def offset_index_problems(path: str, base_offset: int) -> Iterator[str]:
@@ -85,11 +85,14 @@ def offset_index_problems(path: str, base_offset: int) -> Iterator[str]:
             assert isinstance(offset, int)
             assert isinstance(position, int)
             if offset <= last_offset or (position <= last_position and last_position >= 0):
-                yield f"entry {offset} at {position} comes after {last_offset} at {last_position}"
+                yield (
+                    f"the entry for offset {offset} at position {position} comes after the one for "
+                    f"{last_offset} at {last_position}"
+                )
             last_offset, last_position = offset, position
             reason = _no_batch(file, position, offset)
             if reason is not None:
-                yield f"entry {offset} points at position {position}, where {reason}"
+                yield f"the entry for offset {offset} points at position {position}, where {reason}"
 
 
 def _no_batch(file: BinaryIO, position: int, offset: int) -> str | None:
@@ -101,7 +104,7 @@ def _no_batch(file: BinaryIO, position: int, offset: int) -> str | None:
     try:
         check_header(header)
     except StorageError as error:
-        return f"no batch begins: {error}"
+        return f"no batch begins ({error})"
     if not header.base_offset <= offset:
         return f"a batch begins with offset {header.base_offset}"
     return None
@@ -120,19 +123,25 @@ def time_index_problems(path: str, base_offset: int) -> Iterator[str]:
             assert isinstance(offset, int)
             if timestamp <= last_timestamp or offset < last_offset:
                 yield (
-                    f"entry {timestamp} for offset {offset} comes after {last_timestamp} "
-                    f"for {last_offset}"
+                    f"the entry for timestamp {timestamp} at offset {offset} comes after the "
+                    f"one for {last_timestamp} at {last_offset}"
                 )
             last_timestamp, last_offset = timestamp, offset
             while reached < offset:
                 batch = next(found, None)
                 if not isinstance(batch, Found):
-                    yield f"entry {timestamp} is for offset {offset}, which the log does not have"
+                    yield (
+                        f"the entry for timestamp {timestamp} points at offset {offset}, which is "
+                        "not in the log"
+                    )
                     return
                 reached = batch.header.last_offset
                 largest = max(largest, batch.header.max_timestamp)
             if largest != timestamp:
-                yield f"entry {timestamp} for offset {offset}: the largest timestamp is {largest}"
+                yield (
+                    f"the entry for timestamp {timestamp} at offset {offset} is wrong: the largest "
+                    f"timestamp up to there is {largest}"
+                )
 
 
 def _log_of(path: str) -> str:

@@ -25,7 +25,7 @@ LEVEL_MAX = 32_767  # an int16
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = add_actions(parser, "feature_action")
-    describe = add_action(actions, "describe", "show the levels that are supported and in force")
+    describe = add_action(actions, "describe", "show the supported levels and the levels in force")
     add_json(describe)
     for name, help_text in (
         ("upgrade", "raise the levels of features"),
@@ -42,22 +42,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                 "levels",
                 metavar="FEATURE=LEVEL",
                 nargs="*",
-                help="metadata.version also by a level's name, as 4.3-IV0, or a release, as 4.3",
+                help="LEVEL is a number; for metadata.version also the name of a level, such as "
+                "4.3-IV0, or a release, such as 4.3",
             )
             change.add_argument(
                 "--release-version",
                 metavar="VERSION",
-                help="instead: all features as that release of Kafka has them",
+                help="set all features to their levels in this release of Kafka",
             )
         if name != "upgrade":
             change.add_argument(
-                "--unsafe", action="store_true", help="even where metadata may be lost"
+                "--unsafe",
+                action="store_true",
+                help="allow the change even if metadata may be lost",
             )
         change.add_argument(
             "--validate-only",
             "--dry-run",
             action="store_true",
-            help="say whether it could be, and change nothing",
+            help="only check whether the change is allowed, and change nothing",
         )
     for action in actions.choices.values():
         add_bootstrap(action)
@@ -77,7 +80,7 @@ def run(arguments: argparse.Namespace) -> None:
         await cluster_state.update_features(
             cluster, levels, way, validate_only=arguments.validate_only
         )
-        verb = "could be" if arguments.validate_only else "is"
+        verb = "can be" if arguments.validate_only else "is"
         for name, level in levels.items():
             print(
                 f"{name} {verb} {f'at level {_level_text(name, level)}' if level else 'off'} now."
@@ -92,7 +95,8 @@ def _levels(arguments: argparse.Namespace) -> dict[str, int]:
     release: str | None = arguments.release_version
     if (release is None) == (not arguments.levels):
         raise UserError(
-            f"{arguments.feature_action} takes either FEATURE=LEVEL or --release-version."
+            f"{arguments.feature_action} requires either FEATURE=LEVEL or --release-version, "
+            "but not both."
         )
     if release is not None:
         return release_levels(_metadata_level(release, "--release-version"))
@@ -100,12 +104,12 @@ def _levels(arguments: argparse.Namespace) -> dict[str, int]:
     for pair in arguments.levels:
         ((name, text),) = parse_settings([pair], arguments.feature_action).items()
         if name in levels:
-            raise UserError(f"{arguments.feature_action} {pair}: {name} is there twice.")
+            raise UserError(f"{arguments.feature_action} {pair}: {name} is given twice.")
         level = whole_number(text, LEVEL_MAX)
         if level is None and name == METADATA_VERSION and not text.isdigit():
             level = _metadata_level(text, pair)
         if level is None:
-            raise UserError(f"{pair}: {text!r} is no level.")
+            raise UserError(f"{pair}: {text!r} is not a valid level.")
         levels[name] = level
     return levels
 
@@ -115,7 +119,7 @@ def _metadata_level(text: str, where: str) -> int:
     if level is None:
         first, *_, last = METADATA_LEVEL_NAMES.values()
         raise UserError(
-            f"{where}: {text!r} is no release, nor the name of a level from {first} to {last}."
+            f"{where}: {text!r} is not a release or the name of a level from {first} to {last}."
         )
     return level
 

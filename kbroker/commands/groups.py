@@ -44,16 +44,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = add_actions(parser)
     listing = add_action(actions, "list", "list the groups")
     listing.add_argument(
-        "--state", metavar="STATE", action="append", help="only these, as Stable or Empty"
+        "--state",
+        metavar="STATE",
+        action="append",
+        help="list only groups in this state, such as Stable or Empty; can be repeated",
     )
     listing.add_argument(
-        "--type", metavar="TYPE", action="append", help="only these, as classic or consumer"
+        "--type",
+        metavar="TYPE",
+        action="append",
+        help="list only groups of this type, such as classic or consumer; can be repeated",
     )
     describe_groups.add_arguments(
         add_action(
             actions,
             "describe",
-            "show members, offsets and lag of groups",
+            "show the members, offsets and lag of groups",
             "kbroker groups describe orders-service --watch 5",
         )
     )
@@ -61,16 +67,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         add_action(
             actions,
             "reset-offsets",
-            "say where a group's offsets would go, and with --execute set them",
+            "show the new offsets of a group, and set them if --execute is given",
             "kbroker groups reset-offsets g --topic orders:0,1 --to-datetime 2026-01-31T12:00:00",
         )
     )
-    delete = add_action(actions, "delete", "delete groups without members")
+    delete = add_action(actions, "delete", "delete groups that have no members")
     delete.add_argument("groups", metavar="GROUP", nargs="+")
     offsets = add_action(
         actions,
         "delete-offsets",
-        "delete a group's committed offsets",
+        "delete committed offsets of a group",
         "kbroker groups delete-offsets g --topic orders:0",
     )
     offsets.add_argument("group", metavar="GROUP")
@@ -106,7 +112,7 @@ def _chosen(option: str, given: list[str] | None, names: tuple[str, ...]) -> set
     known = {name.lower() for name in names}
     for name in given or ():
         if name.lower() not in known:
-            raise UserError(f"{option} {name}: it must be one of {', '.join(names)}.")
+            raise UserError(f"{option} {name}: expected one of {', '.join(names)}.")
     return {name.lower() for name in given or ()}
 
 
@@ -131,7 +137,7 @@ async def _list(
     if arguments.json:
         print_json(rows)
     elif not rows:
-        print("There are no such groups." if states or types else "There are no groups.")
+        print("No groups match." if states or types else "There are no groups.")
     else:
         columns = [
             Column("GROUP", "group"),
@@ -168,7 +174,9 @@ async def _delete_offsets(
     for topic, indexes in wanted:
         found = [p for p in sorted(committed) if p[0] == topic and (not indexes or p[1] in indexes)]
         if not found:
-            raise ClientError(f"Group {group!r} has committed nothing for {topic!r} there.")
+            raise ClientError(
+                f"Group {group!r} has no committed offsets for these partitions of {topic!r}."
+            )
         chosen += found
     await cluster.retry(lambda: delete_offsets(cluster, group, chosen))
     for topic, index in chosen:

@@ -30,14 +30,14 @@ def add_broker_options(parser: argparse.ArgumentParser) -> None:
         metavar="NAME[:PARTITIONS[:KEY=VALUE,...]]",
         action="append",
         default=[],
-        help="a topic to create, may be repeated",
+        help="create this topic; can be repeated",
     )
     parser.add_argument(
         "--set",
         metavar="KEY=VALUE",
         action="append",
         default=[],
-        help="one key of server.properties, may be repeated",
+        help="set a key of server.properties; can be repeated",
     )
 
 

@@ -44,22 +44,37 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "show the replicas in the log directories",
         "kbroker log-dirs describe orders:0-2 --broker 1",
     )
-    describe.add_argument("topics", metavar="TOPIC[:PARTITIONS]", nargs="*", help="(default: all)")
-    describe.add_argument("--future", action="store_true", help="only what is being moved")
+    describe.add_argument(
+        "topics",
+        metavar="TOPIC[:PARTITIONS]",
+        nargs="*",
+        help="show only these topics or partitions (default: all)",
+    )
+    describe.add_argument(
+        "--future", action="store_true", help="show only replicas that are being moved"
+    )
     move = add_action(
         actions,
         "move",
-        "move a broker's replicas into another of its directories",
+        "move replicas of a broker to another of its log directories",
         "kbroker log-dirs move orders:0 --broker 1 --to /disk2/kafka",
     )
     move.add_argument("topics", metavar="TOPIC[:PARTITIONS]", nargs="+")
-    move.add_argument("--to", metavar="DIR", required=True, help="one of the broker's log.dirs")
+    move.add_argument(
+        "--to", metavar="DIR", required=True, help="the target, one of the log.dirs of the broker"
+    )
     move.add_argument("--broker", type=at_least(0), metavar="ID", required=True)
     for action in (listing, describe):
         action.add_argument(
-            "--broker", type=at_least(0), metavar="ID", action="append", help="(default: all)"
+            "--broker",
+            type=at_least(0),
+            metavar="ID",
+            action="append",
+            help="ask only this broker; can be repeated (default: all)",
         )
-        action.add_argument("--bytes", action="store_true", help="sizes as plain numbers")
+        action.add_argument(
+            "--bytes", action="store_true", help="show sizes as plain numbers of bytes"
+        )
         add_json(action)
     for action in actions.choices.values():
         add_bootstrap(action)
@@ -74,7 +89,7 @@ def run(arguments: argparse.Namespace) -> int:
         with_cluster(arguments, lambda cluster: _describe(cluster, arguments, wanted))
     else:
         if not os.path.isabs(arguments.to):
-            raise UserError(f"--to {arguments.to}: it must be an absolute path.")
+            raise UserError(f"--to {arguments.to}: expected an absolute path.")
         with_cluster(arguments, lambda cluster: _move(cluster, arguments, wanted))
     return 0
 
@@ -179,7 +194,7 @@ async def _describe(
     ]
     rows.sort(key=lambda row: (str(row["topic"]), row["partition"], row["broker"], row["future"]))
     if not rows:
-        print("Nothing is being moved." if arguments.future else "There are no replicas.")
+        print("No replicas are being moved." if arguments.future else "There are no replicas.")
         return
     columns = [
         Column("TOPIC", "topic"),
@@ -201,8 +216,8 @@ async def _move(
     outcomes = await move_replicas(cluster, broker, arguments.to, partitions)
     if outcomes.done:
         print(
-            f"Moving {count_text(len(outcomes.done), 'replica')} to {arguments.to}; "
-            "`kbroker log-dirs describe --future` shows what is on its way."
+            f"Moving {count_text(len(outcomes.done), 'replica')} to {arguments.to}; run "
+            "`kbroker log-dirs describe --future` to see the progress."
         )
     if outcomes.failures:
         raise UserError(" ".join(map(str, outcomes.failures)))

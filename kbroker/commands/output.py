@@ -40,7 +40,9 @@ class Column(NamedTuple):
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="print JSON (docs/cli.md: its shape)")
+    parser.add_argument(
+        "--json", action="store_true", help="print JSON; docs/cli.md describes its shape"
+    )
 
 
 def is_terminal() -> bool:

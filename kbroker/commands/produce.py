@@ -37,60 +37,75 @@ ACKS = {"all": ALL_REPLICAS, "-1": ALL_REPLICAS, "1": 1, "0": 0}
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("topic", metavar="TOPIC")
-    parser.add_argument("--file", metavar="FILE", help="what to read (default: standard input)")
     parser.add_argument(
-        "--json", action="store_true", help="lines are records as `consume --json` writes them"
+        "--file", metavar="FILE", help="read lines from this file (default: standard input)"
     )
     parser.add_argument(
-        "--key-separator", metavar="TEXT", help="a line's key is what stands before it"
+        "--json", action="store_true", help="lines are JSON records as written by `consume --json`"
     )
-    parser.add_argument("--key", metavar="TEXT", help="the key of every record")
+    parser.add_argument(
+        "--key-separator", metavar="TEXT", help="split each line into key and value at this text"
+    )
+    parser.add_argument("--key", metavar="TEXT", help="give every record this key")
     parser.add_argument(
         "--header",
         metavar="KEY=VALUE",
         action="append",
         default=[],
-        help="a header of every record, may be repeated",
+        help="add this header to every record; can be repeated",
     )
     parser.add_argument(
-        "--null", metavar="TEXT", help="a key or value of this text is null (a tombstone)"
+        "--null",
+        metavar="TEXT",
+        help="a key or value that equals this text is null (a null value is a tombstone)",
     )
     parser.add_argument(
-        "--timestamp", metavar="TIME", help=f"of every record: {TIME_FORMS} (default: now)"
+        "--timestamp",
+        metavar="TIME",
+        help=f"give every record this timestamp: {TIME_FORMS} (default: now)",
     )
     parser.add_argument(
         "--partition",
         type=at_least(0),
         metavar="N",
-        help="(default: by the key, as Java's clients do; without one, any)",
+        help="write to this partition (default: the key decides, as in Java's clients; without "
+        "a key any partition)",
     )
     parser.add_argument(
         "--repartition",
         action="store_true",
-        help="with --json: let keys choose, not the lines' partitions",
+        help="with --json: ignore the partitions in the lines, and let keys decide",
     )
     parser.add_argument(
         "--compression",
         "--compression-codec",
         choices=[codec.name.lower() for codec in Codec],
         default="none",
+        help="compress batches with this codec (default: none)",
     )
-    parser.add_argument("--acks", choices=list(ACKS), default="all")
     parser.add_argument(
-        "--no-idempotence", action="store_true", help="with acks=all: no producer id, no sequences"
+        "--acks",
+        choices=list(ACKS),
+        default="all",
+        help="which replicas must have a record before it counts as sent (default: all)",
+    )
+    parser.add_argument(
+        "--no-idempotence",
+        action="store_true",
+        help="with --acks all: do not use a producer id and sequence numbers",
     )
     add_bootstrap(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     if arguments.key is not None and arguments.key_separator is not None:
-        raise UserError("--key and --key-separator exclude each other.")
+        raise UserError("--key and --key-separator cannot be combined.")
     if arguments.key_separator == "":
         raise UserError("--key-separator must not be empty.")
     if arguments.json and (arguments.key_separator or arguments.null is not None):
-        raise UserError("--key-separator and --null go with no --json: its lines say it all.")
+        raise UserError("--key-separator and --null cannot be combined with --json.")
     if arguments.repartition and not arguments.json:
-        raise UserError("--repartition goes with --json.")
+        raise UserError("--repartition requires --json.")
     lines = _Lines(arguments)
     source = _Source(arguments.file)
     with_cluster(arguments, lambda cluster: _produce(cluster, arguments, lines, source))
@@ -178,8 +193,8 @@ class _Lines:
             partition = self._partition
         if partition is not None and partition >= partition_count:
             raise UserError(
-                f"Line {self._number}: there is no partition {partition}; "
-                f"{self._topic} has the partitions 0 to {partition_count - 1}."
+                f"Line {self._number}: there is no partition {partition}. The partitions of "
+                f"{self._topic} are 0 to {partition_count - 1}."
             )
         return GivenRecord(
             given.key, given.value, given.headers + self._headers, timestamp_ms, partition
@@ -197,7 +212,8 @@ class _Lines:
             key, found, value = line.partition(self._separator)
             if not found:
                 raise UserError(
-                    f"Line {self._number} has no {self._separator.decode()!r} after a key."
+                    f"Line {self._number} does not contain the key separator "
+                    f"{self._separator.decode()!r}."
                 )
         return GivenRecord(
             None if key == self._null else key,
@@ -252,8 +268,8 @@ async def _produce(
     count = producer.partition_count
     if arguments.partition is not None and arguments.partition >= count:
         raise UserError(
-            f"--partition {arguments.partition}: {arguments.topic} has the partitions "
-            f"0 to {count - 1}."
+            f"--partition {arguments.partition}: the partitions of {arguments.topic} are 0 to "
+            f"{count - 1}."
         )
     with meter("produce", source.size_bytes, other_is_terminal=source.is_terminal) as progress:
         try:
@@ -261,7 +277,7 @@ async def _produce(
         except UserError as error:
             await producer.flush()
             sent = count_text(producer.sent_count, "record")
-            raise UserError(f"{error} Sent before that: {sent}.") from error
+            raise UserError(f"{error} Before that, {sent} were sent.") from error
 
 
 async def _send_all(producer: Producer, lines: _Lines, source: _Source, progress: Meter) -> None:

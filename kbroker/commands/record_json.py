@@ -62,9 +62,9 @@ def parse_record_line(line: bytes, number: int) -> GivenRecord:
     try:
         record = json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise UserError(f"Line {number} is no JSON: {error}.") from error
+        raise UserError(f"Line {number} is not JSON: {error}.") from error
     if not isinstance(record, dict) or "value" not in record:
-        raise UserError(f'Line {number} is no record: it must be an object with a "value".')
+        raise UserError(f'Line {number} is not a record: it must be an object with a "value".')
     where = f"Line {number}"
     headers = record.get("headers") or []
     if isinstance(headers, dict):
@@ -96,19 +96,19 @@ def _bytes(value: object, where: str) -> bytes | None:
         try:
             return value.encode()
         except UnicodeEncodeError as error:
-            raise UserError(f"{where} has half of a surrogate pair.") from error
+            raise UserError(f"{where} contains half of a surrogate pair.") from error
     if isinstance(value, dict) and list(value) == ["base64"] and isinstance(value["base64"], str):
         try:
             return b64decode(value["base64"], validate=True)
         except (binascii.Error, ValueError) as error:
-            raise UserError(f"{where} is no base64: {error}.") from error
+            raise UserError(f"{where} is not valid base64: {error}.") from error
     raise UserError(f'{where} must be a string, null or {{"base64": "..."}}.')
 
 
 def _header(header: object, where: str) -> tuple[str, bytes | None]:
     if isinstance(header, (list, tuple)) and len(header) == 2 and isinstance(header[0], str):
         return header[0], _bytes(header[1], f"{where}: header {header[0]!r}")
-    raise UserError(f"{where}: a header must be [name, value].")
+    raise UserError(f"{where}: each header must be [name, value].")
 
 
 def _number(value: object, where: str, maximum: int) -> int | None:

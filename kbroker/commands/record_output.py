@@ -19,15 +19,24 @@ if TYPE_CHECKING:
 
 
 def add_format(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="a line of JSON for each record")
-    parser.add_argument("--keys", action="store_true", help="print keys too")
-    parser.add_argument("--headers", action="store_true", help="print headers too")
-    parser.add_argument("--timestamps", action="store_true", help="print timestamps too")
-    parser.add_argument("--offsets", action="store_true", help="print partitions and offsets too")
     parser.add_argument(
-        "--verbose", action="store_true", help="print all of these, in the order of the last four"
+        "--json", action="store_true", help="print one line of JSON for each record"
     )
-    parser.add_argument("--separator", metavar="TEXT", default="\t", help="(default: a tab)")
+    parser.add_argument("--keys", action="store_true", help="also print keys")
+    parser.add_argument("--headers", action="store_true", help="also print headers")
+    parser.add_argument("--timestamps", action="store_true", help="also print timestamps")
+    parser.add_argument("--offsets", action="store_true", help="also print partitions and offsets")
+    parser.add_argument(
+        "--verbose",
+        action="store_true",
+        help="print timestamps, partitions, offsets, headers and keys",
+    )
+    parser.add_argument(
+        "--separator",
+        metavar="TEXT",
+        default="\t",
+        help="the text between columns (default: a tab)",
+    )
 
 
 class RecordOutput:

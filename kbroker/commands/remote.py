@@ -33,7 +33,7 @@ def add_bootstrap(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--bootstrap",
         metavar="HOST:PORT[,HOST:PORT...]",
-        help=f"the brokers (default ${BOOTSTRAP_VARIABLE}, or {BOOTSTRAP_DEFAULT})",
+        help=f"the addresses of brokers (default: ${BOOTSTRAP_VARIABLE}, else {BOOTSTRAP_DEFAULT})",
     )
 
 
@@ -94,7 +94,7 @@ async def partitions_of(
         for index in range(count) if indexes is None else indexes:
             if index >= count:
                 raise UserError(
-                    f"There is no partition {index}: {name} has the partitions 0 to {count - 1}."
+                    f"There is no partition {index}. The partitions of {name} are 0 to {count - 1}."
                 )
             found[name, index] = None
     return list(found)

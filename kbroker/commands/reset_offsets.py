@@ -54,47 +54,67 @@ GivenOffsets = dict[str | None, dict["TopicPartition", int]]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("groups", metavar="GROUP", nargs="*", help="one that is new is made")
-    parser.add_argument("--all-groups", action="store_true", help="every group")
+    parser.add_argument(
+        "groups",
+        metavar="GROUP",
+        nargs="*",
+        help="the groups; a group that does not exist is created",
+    )
+    parser.add_argument("--all-groups", action="store_true", help="reset every group")
     scope = parser.add_mutually_exclusive_group()
     scope.add_argument(
         "--topic",
         metavar="TOPIC[:PARTITIONS]",
         action="append",
         dest="topics",
-        help="may be repeated",
+        help="reset only this topic or these partitions; can be repeated",
     )
     scope.add_argument(
-        "--all-topics", action="store_true", help="every partition with a committed offset"
+        "--all-topics",
+        action="store_true",
+        help="reset every partition that has a committed offset",
     )
     way = parser.add_mutually_exclusive_group(required=True)
-    way.add_argument("--to-earliest", action="store_true", help="to the start of each partition")
-    way.add_argument("--to-latest", action="store_true", help="to the end of each partition")
-    way.add_argument("--to-current", action="store_true", help="to what is committed")
-    way.add_argument("--to-offset", metavar="N", type=at_least(0), help="to an offset")
-    way.add_argument("--shift-by", metavar="N", type=int, help="on by N, or back by -N")
-    way.add_argument("--to-datetime", metavar="TIME", help=f"to a time: {TIME_FORMS}")
-    way.add_argument("--by-duration", metavar="DURATION", help="to so long ago: 10m, or PT10M")
+    way.add_argument(
+        "--to-earliest", action="store_true", help="reset to the start of each partition"
+    )
+    way.add_argument("--to-latest", action="store_true", help="reset to the end of each partition")
+    way.add_argument("--to-current", action="store_true", help="keep the committed offset")
+    way.add_argument("--to-offset", metavar="N", type=at_least(0), help="reset to this offset")
+    way.add_argument(
+        "--shift-by",
+        metavar="N",
+        type=int,
+        help="move the offset forward by N; a negative N moves it back",
+    )
+    way.add_argument("--to-datetime", metavar="TIME", help=f"reset to this time: {TIME_FORMS}")
+    way.add_argument(
+        "--by-duration", metavar="DURATION", help="reset to this long ago, such as 10m or PT10M"
+    )
     way.add_argument(
         "--from-file",
         metavar="FILE",
-        help="to the offsets of a CSV file: topic,partition,offset, or with the group first",
+        help="reset to the offsets in a CSV file with the columns [group,]topic,partition,offset",
     )
-    parser.add_argument("--execute", action="store_true", help="do it, instead of a dry run")
-    parser.add_argument("--dry-run", action="store_true", help="(default) show what would be done")
-    parser.add_argument("--export", action="store_true", help="print CSV, as --from-file takes it")
+    parser.add_argument(
+        "--execute", action="store_true", help="change the offsets (without it nothing is changed)"
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="only show what would change (default)"
+    )
+    parser.add_argument("--export", action="store_true", help="print CSV that --from-file can read")
 
 
 def run(arguments: argparse.Namespace) -> None:
     if arguments.all_groups == bool(arguments.groups):
-        raise UserError("reset-offsets takes either groups or --all-groups.")
+        raise UserError("reset-offsets requires either groups or --all-groups, but not both.")
     if arguments.execute and arguments.dry_run:
-        raise UserError("--execute and --dry-run exclude each other.")
+        raise UserError("--execute and --dry-run cannot be combined.")
     if arguments.export and arguments.json:
-        raise UserError("--export prints CSV, and --json JSON.")
+        raise UserError("--export and --json cannot be combined.")
     given = None if arguments.from_file is None else _read_file(arguments.from_file)
     if given is None and not arguments.topics and not arguments.all_topics:
-        raise UserError("--topic TOPIC[:PARTITIONS] or --all-topics is missing.")
+        raise UserError("Either --topic TOPIC[:PARTITIONS] or --all-topics is required.")
     wanted = [parse_partitions(text, "--topic") for text in arguments.topics or ()]
     way = None if given is not None else _way(arguments)
     with_cluster(arguments, lambda cluster: _reset(cluster, arguments, wanted, way, given))
@@ -126,7 +146,7 @@ def _read_file(path: str) -> GivenOffsets:
                     continue
                 where = f"--from-file {path}, line {number}"
                 if len(row) not in (3, 4) or number > FILE_ROWS_MAX:
-                    raise UserError(f"{where}: it must be [group,]topic,partition,offset.")
+                    raise UserError(f"{where}: expected [group,]topic,partition,offset.")
                 group = row[0] if len(row) == 4 else None
                 topic, partition, offset = row[-3:]
                 given.setdefault(group, {})[topic, _number(partition, where, PARTITION_MAX)] = (
@@ -135,16 +155,16 @@ def _read_file(path: str) -> GivenOffsets:
     except OSError as error:
         raise UserError(f"--from-file {path}: {error.strerror}.") from error
     except (UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"--from-file {path}: it is no CSV: {error}.") from error
+        raise UserError(f"--from-file {path}: the file is not valid CSV: {error}.") from error
     if not given:
-        raise UserError(f"--from-file {path}: it has no offsets.")
+        raise UserError(f"--from-file {path}: the file contains no offsets.")
     return given
 
 
 def _number(text: str, where: str, maximum: int) -> int:
     number = whole_number(text, maximum)
     if number is None:
-        raise UserError(f"{where}: {text!r} is no partition or offset.")
+        raise UserError(f"{where}: {text!r} is not a valid partition or offset.")
     return number
 
 
@@ -167,7 +187,8 @@ async def _reset(
         offsets = {} if given is None else given.get(name, given.get(None, {}))
         if given is not None and not offsets:
             raise UserError(
-                f"--from-file {arguments.from_file}: it has nothing for group {name!r}."
+                f"--from-file {arguments.from_file}: the file contains no offsets for group "
+                f"{name!r}."
             )
         partitions = await _scope(cluster, arguments, wanted, committed, offsets)
         plans[name] = await plan_reset(
@@ -191,11 +212,13 @@ def _check_inactive(name: str, listing: GroupListing | None) -> None:
     if listing is None:
         return
     if listing.type not in DESCRIBED_TYPES:
-        raise ClientError(f"Group {name!r} is a {listing.type} group, whose offsets are others.")
+        raise ClientError(
+            f"Group {name!r} is a {listing.type} group, and reset-offsets does not support those."
+        )
     if listing.state not in INACTIVE:
         raise ClientError(
-            f"Group {name!r} is {listing.state}: its offsets can be reset only while it has no "
-            "members."
+            f"Group {name!r} is in state {listing.state}. Offsets can be reset only while a "
+            "group has no members."
         )
 
 
@@ -266,4 +289,4 @@ def _show(arguments: argparse.Namespace, plans: Mapping[str, Sequence[PlannedOff
         columns.append(Column("NOTE", "note", lambda _: WARNING))
     print_table(columns, rows)
     if not arguments.execute:
-        print("Nothing is changed yet: --execute does it.")
+        print("Nothing has been changed yet. Use --execute to set these offsets.")

@@ -39,7 +39,9 @@ DEFAULTS = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.usage = "kbroker run [--topic ...] [--set KEY=VALUE] -- COMMAND [ARGUMENT...]"
     add_broker_options(parser)
-    parser.add_argument("command", nargs=argparse.REMAINDER, help="what to run, with arguments")
+    parser.add_argument(
+        "command", nargs=argparse.REMAINDER, help="the command to run, with its arguments"
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -47,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
     if command[:1] == ["--"]:
         command = command[1:]
     if not command:
-        raise UserError("A command to run is missing, as in: kbroker run -- pytest.")
+        raise UserError("No command was given. Example: kbroker run -- pytest.")
     start_logging(logging.WARNING)
     keys = {
         **DEFAULTS,
@@ -69,7 +71,7 @@ async def _run(settings: BrokerSettings, command: list[str]) -> int:
             try:
                 process = await trio.lowlevel.open_process(command, env=environment)
             except OSError as error:
-                print(f"kbroker: cannot run {command[0]}: {error.strerror}.", file=sys.stderr)
+                print(f"kbroker: Cannot run {command[0]}: {error.strerror}.", file=sys.stderr)
                 not_found = isinstance(error, FileNotFoundError)
                 return NOT_FOUND_STATUS if not_found else NOT_EXECUTABLE_STATUS
             try:

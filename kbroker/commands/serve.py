@@ -35,19 +35,20 @@ LISTEN_DEFAULT = "127.0.0.1:9092"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--config", metavar="FILE", help="a server.properties file")
+    parser.add_argument("--config", metavar="FILE", help="read this server.properties file")
     parser.add_argument(
         "--listen",
         metavar="HOST:PORT",
-        help=f"where clients connect, port 0 for a free one (default {LISTEN_DEFAULT})",
+        help=f"listen for clients here; port 0 picks a free port (default: {LISTEN_DEFAULT})",
     )
     parser.add_argument(
         "--advertise",
         metavar="HOST:PORT|auto",
-        help="the address clients are told (default auto: the one each dialled)",
+        help="the address that clients are told to use (default: auto, the address that each "
+        "client dialled)",
     )
     parser.add_argument(
-        "--data", metavar="DIR", help="where the data lives (default: a temporary directory)"
+        "--data", metavar="DIR", help="store the data here (default: a temporary directory)"
     )
     add_broker_options(parser)
 
@@ -115,10 +116,10 @@ def _tell_of(environment: Environment) -> None:
     """A line that names what the environment sets: nothing of it is to surprise."""
     log = logging.getLogger("kbroker")
     if environment.variables:
-        log.info("set by the environment: %s", ", ".join(environment.variables.values()))
+        log.info("keys set by the environment: %s", ", ".join(environment.variables.values()))
     if environment.ignored:
         log.warning(
-            "environment variables that name no key are ignored: %s",
+            "ignoring environment variables that name no key: %s",
             ", ".join(environment.ignored),
         )
 
@@ -130,7 +131,7 @@ async def _serve(settings: BrokerSettings) -> None:
 
     async def watch(signals: AsyncIterator[int]) -> None:
         async for number in signals:
-            logging.getLogger("kbroker").info("%s: stopping", signal.Signals(number).name)
+            logging.getLogger("kbroker").info("received %s, stopping", signal.Signals(number).name)
             # Whatever comes after the first is taken too: one that is left over would end the
             # process by itself, and with another status.
             stop.set()
@@ -156,4 +157,4 @@ def _say_ready(addresses: Sequence[tuple[str, int]]) -> None:
         print(ready, flush=True)
     except OutputError as error:
         log = logging.getLogger("kbroker")
-        log.warning("%s (standard output does not take this line: %s)", ready, error)
+        log.warning("%s (this line could not be written to standard output: %s)", ready, error)

@@ -8,7 +8,10 @@ from datetime import UTC, datetime
 
 from .arguments import UserError
 
-TIME_FORMS = "ISO 8601 (local without a zone), ms since 1970, 10m for ten minutes ago, or now"
+TIME_FORMS = (
+    "an ISO 8601 time (local if it has no zone), milliseconds since 1970, 10m for ten "
+    "minutes ago, or now"
+)
 TIME_MS_MAX = (1 << 63) - 1
 
 _UNITS_MS = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
@@ -31,13 +34,13 @@ def parse_time_ms(text: str, option: str, now: int | None = None) -> int:
         time_ms = _time_ms(text, current)
     except (ValueError, OverflowError):
         raise UserError(
-            f"{option} {text}: it must be a time as 2026-01-31T12:00:00, milliseconds since 1970, "
-            "or how long ago, as 10m."
+            f"{option} {text}: expected a time such as 2026-01-31T12:00:00, milliseconds since "
+            "1970, or a duration such as 10m for ten minutes ago."
         ) from None
     if time_ms < 0:
-        raise UserError(f"{option} {text}: it must not be before 1970.")
+        raise UserError(f"{option} {text}: the time must not be before 1970.")
     if time_ms > TIME_MS_MAX:
-        raise UserError(f"{option} {text}: it must be at most {TIME_MS_MAX} ms after 1970.")
+        raise UserError(f"{option} {text}: the time must be at most {TIME_MS_MAX} ms after 1970.")
     return time_ms
 
 
@@ -60,7 +63,7 @@ def parse_duration_ms(text: str, option: str) -> int:
     except OverflowError:
         found = None
     if found is None:
-        raise UserError(f"{option} {text}: it must be a duration, as 10m or P1DT2H.")
+        raise UserError(f"{option} {text}: expected a duration such as 10m or P1DT2H.")
     return found
 
 

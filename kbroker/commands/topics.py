@@ -65,34 +65,52 @@ SPECIAL_TIMES = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = add_actions(parser)
     _add_create(actions)
-    listing = add_action(actions, "list", "list the topics", "kbroker topics list 'orders*'")
-    listing.add_argument("pattern", metavar="PATTERN", nargs="?", help="with * and ? as in a shell")
-    listing.add_argument("--internal", action="store_true", help="Kafka's own topics too")
+    listing = add_action(actions, "list", "list topics", "kbroker topics list 'orders*'")
+    listing.add_argument(
+        "pattern",
+        metavar="PATTERN",
+        nargs="?",
+        help="list only topics that match; * and ? work as in a shell",
+    )
+    listing.add_argument(
+        "--internal", action="store_true", help="also list Kafka's internal topics"
+    )
     _add_describe(actions)
     alter = add_action(
         actions, "alter", "add partitions to a topic", "kbroker topics alter orders --partitions 6"
     )
     alter.add_argument("topic", metavar="TOPIC")
     alter.add_argument(
-        "--partitions", type=at_least(1), metavar="N", required=True, help="how many it then has"
+        "--partitions",
+        type=at_least(1),
+        metavar="N",
+        required=True,
+        help="the new number of partitions",
     )
     delete = add_action(actions, "delete", "delete topics")
     delete.add_argument("topics", metavar="TOPIC", nargs="+")
-    delete.add_argument("--if-exists", action="store_true", help="one that is not there is fine")
+    delete.add_argument("--if-exists", action="store_true", help="ignore topics that do not exist")
     offsets = add_action(
         actions,
         "offsets",
-        "show the offsets of partitions at a time",
+        "show the offsets of partitions at a given time",
         "kbroker topics offsets orders:0,1 --time 10m",
     )
-    offsets.add_argument("topics", metavar="TOPIC[:PARTITIONS]", nargs="*", help="(default: all)")
+    offsets.add_argument(
+        "topics",
+        metavar="TOPIC[:PARTITIONS]",
+        nargs="*",
+        help="only these topics or partitions (default: all)",
+    )
     offsets.add_argument(
         "--time",
         metavar="TIME",
         default="latest",
         help=f"{', '.join(SPECIAL_TIMES)}; or {TIME_FORMS} (default: latest)",
     )
-    offsets.add_argument("--internal", action="store_true", help="Kafka's own topics too")
+    offsets.add_argument(
+        "--internal", action="store_true", help="also show Kafka's internal topics"
+    )
     _add_delete_records(actions)
     for action in actions.choices.values():
         add_bootstrap(action)
@@ -105,26 +123,35 @@ def _add_create(actions: Actions) -> None:
         actions, "create", "create topics", "kbroker topics create orders:3:retention.ms=3600000"
     )
     create.add_argument(
-        "topics", metavar="TOPIC[:PARTITIONS[:KEY=VALUE,...]]", nargs="+", help="may be several"
+        "topics", metavar="TOPIC[:PARTITIONS[:KEY=VALUE,...]]", nargs="+", help="one or more"
     )
     create.add_argument(
-        "--partitions", type=at_least(1), metavar="N", help="(default: the broker's)"
+        "--partitions",
+        type=at_least(1),
+        metavar="N",
+        help="the number of partitions (default: set by the broker)",
     )
     create.add_argument(
         "--replicas",
         "--replication-factor",
         type=at_least(1),
         metavar="N",
-        help="(default: the broker's)",
+        help="the replication factor (default: set by the broker)",
     )
     create.add_argument(
-        "--config", metavar="KEY=VALUE", action="append", default=[], help="may be repeated"
+        "--config",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        help="set a configuration key of the topics; can be repeated",
     )
     create.add_argument(
-        "--if-not-exists", action="store_true", help="one that is there already is fine"
+        "--if-not-exists", action="store_true", help="ignore topics that already exist"
     )
     create.add_argument(
-        "--validate-only", action="store_true", help="say whether it could be, and create nothing"
+        "--validate-only",
+        action="store_true",
+        help="only check whether the topics could be created, and create nothing",
     )
 
 
@@ -136,30 +163,35 @@ def _add_describe(actions: Actions) -> None:
         "kbroker topics describe --under-min-isr",
     )
     describe.add_argument(
-        "topics", metavar="TOPIC", nargs="*", help="(default: all but Kafka's own)"
+        "topics",
+        metavar="TOPIC",
+        nargs="*",
+        help="the topics (default: all except Kafka's internal ones)",
     )
-    describe.add_argument("--internal", action="store_true", help="Kafka's own topics too")
+    describe.add_argument(
+        "--internal", action="store_true", help="also show Kafka's internal topics"
+    )
     for names, help_text in (
         (
             ("--under-replicated", "--under-replicated-partitions"),
-            "only partitions that lack a replica in sync",
+            "show only partitions with replicas that are not in sync",
         ),
         (
             ("--under-min-isr", "--under-min-isr-partitions"),
-            f"only partitions with fewer replicas in sync than {MIN_ISR}",
+            f"show only partitions with fewer in-sync replicas than {MIN_ISR}",
         ),
         (
             ("--at-min-isr", "--at-min-isr-partitions"),
-            f"only partitions with just {MIN_ISR} replicas in sync",
+            f"show only partitions with exactly {MIN_ISR} in-sync replicas",
         ),
-        (("--unavailable", "--unavailable-partitions"), "only partitions without a leader"),
+        (("--unavailable", "--unavailable-partitions"), "show only partitions without a leader"),
     ):
         describe.add_argument(*names, action="store_true", help=help_text)
     describe.add_argument(
         "--overrides",
         "--topics-with-overrides",
         action="store_true",
-        help="only topics with configurations of their own",
+        help="show only topics that override a configuration key",
     )
 
 
@@ -173,12 +205,16 @@ def _add_delete_records(actions: Actions) -> None:
     records.add_argument("topics", metavar="TOPIC[:PARTITIONS]", nargs="*")
     before = records.add_mutually_exclusive_group(required=True)
     before.add_argument(
-        "--before-offset", type=at_least(0), metavar="N", help="what comes before an offset"
+        "--before-offset", type=at_least(0), metavar="N", help="delete records before this offset"
     )
-    before.add_argument("--before", metavar="TIME", help=f"what is older: {TIME_FORMS}")
-    before.add_argument("--all", action="store_true", help="everything")
     before.add_argument(
-        "--offset-json-file", metavar="FILE", help="as kafka-delete-records takes it"
+        "--before", metavar="TIME", help=f"delete records older than this time: {TIME_FORMS}"
+    )
+    before.add_argument("--all", action="store_true", help="delete all records")
+    before.add_argument(
+        "--offset-json-file",
+        metavar="FILE",
+        help="read the offsets from a JSON file in the format of kafka-delete-records",
     )
 
 
@@ -216,7 +252,7 @@ async def _create_all(
     wanted: list[TopicArgument],
     configs: dict[str, str],
 ) -> None:
-    done = "Could create" if arguments.validate_only else "Created"
+    done = "Can create" if arguments.validate_only else "Created"
     existing: set[str] = set()
     if arguments.if_not_exists:
         await cluster.refresh([topic.name for topic in wanted])
@@ -224,7 +260,7 @@ async def _create_all(
     failures = []
     for topic in wanted:
         if topic.name in existing:
-            print(f"{topic.name} exists already.")
+            print(f"{topic.name} already exists.")
             continue
         try:
             created = await create_topic(
@@ -252,7 +288,7 @@ async def _create_all(
 async def _alter(cluster: Cluster, arguments: argparse.Namespace) -> None:
     before = len((await cluster.topic(arguments.topic)).partitions)
     await add_partitions(cluster, arguments.topic, arguments.partitions)
-    print(f"{arguments.topic} has {arguments.partitions} partitions now, not {before}.")
+    print(f"{arguments.topic} now has {arguments.partitions} partitions instead of {before}.")
 
 
 async def _delete(cluster: Cluster, arguments: argparse.Namespace) -> None:
@@ -352,11 +388,7 @@ async def _describe(cluster: Cluster, arguments: argparse.Namespace) -> None:
     if arguments.json:
         print_json(shapes)
     elif not shapes:
-        print(
-            "There are no such topics."
-            if filtered or arguments.overrides
-            else "There are no topics."
-        )
+        print("No topics match." if filtered or arguments.overrides else "There are no topics.")
     else:
         for position, shape in enumerate(shapes):
             if position:
@@ -473,9 +505,9 @@ def _delete_records(arguments: argparse.Namespace) -> None:
     given = arguments.offset_json_file is not None
     if given == bool(arguments.topics):
         raise UserError(
-            "--offset-json-file names the topics itself."
+            "--offset-json-file cannot be combined with topics on the command line."
             if given
-            else "The topics are missing, as in: kbroker topics delete-records orders:0 --all."
+            else "No topics were given. Example: kbroker topics delete-records orders:0 --all."
         )
     offsets = _read_offsets(arguments.offset_json_file) if given else {}
     wanted = [parse_partitions(text, "TOPIC") for text in arguments.topics]
@@ -494,7 +526,7 @@ def _delete_records(arguments: argparse.Namespace) -> None:
                 limits = await offsets_for(cluster, dict.fromkeys(partitions, before))
         outcomes = await delete_records(cluster, limits)
         for (topic, index), start in sorted(outcomes.done.items()):
-            print(f"{topic}-{index} starts at offset {start} now.")
+            print(f"{topic}-{index} now starts at offset {start}.")
         if outcomes.failures:
             raise UserError(" ".join(map(str, outcomes.failures)))
 
@@ -510,15 +542,18 @@ def _read_offsets(path: str) -> dict[TopicPartition, int]:
     except OSError as error:
         raise UserError(f"{option}: {error.strerror}.") from error
     except ValueError as error:
-        raise UserError(f"{option}: it is no JSON: {error}.") from error
+        raise UserError(f"{option}: the file is not valid JSON: {error}.") from error
     try:
         entries = document["partitions"]
         offsets = {(entry["topic"], entry["partition"]): entry["offset"] for entry in entries}
     except (KeyError, TypeError) as error:
         raise UserError(
-            f"{option}: it must be {{'partitions': [{{'topic', 'partition', 'offset'}}]}}."
+            f"{option}: expected {{'partitions': [{{'topic', 'partition', 'offset'}}]}}."
         ) from error
     for (topic, index), offset in offsets.items():
         if not (isinstance(topic, str) and type(index) is int and type(offset) is int):
-            raise UserError(f"{option}: {topic!r}, {index!r}, {offset!r} are no offset's place.")
+            raise UserError(
+                f"{option}: Invalid entry {topic!r}, {index!r}, {offset!r}: topic must be a "
+                "string, partition and offset integers."
+            )
     return offsets

@@ -82,7 +82,7 @@ def _picture(sections: Sequence[Section], every_s: float) -> RenderableType:
     from rich.text import Text
 
     parts: list[RenderableType] = [
-        Text(f"{time_text(now_ms())}, every {every_s:g} s, Ctrl-C ends", style="dim")
+        Text(f"{time_text(now_ms())}, refreshed every {every_s:g} s, Ctrl-C stops", style="dim")
     ]
     for section in sections:
         if section.title is not None:

@@ -175,17 +175,17 @@ def _check_built(config: BrokerConfig) -> None:
     """What this broker cannot do yet, and where going on without it would be a lie."""
     if set(config.process_roles) != {"broker", "controller"}:
         raise ConfigError(
-            f"process.roles={','.join(config.process_roles)} is not supported yet: "
-            "a node is broker and controller."
+            f"process.roles={','.join(config.process_roles)} is not supported yet: a node must "
+            "be both broker and controller."
         )
     voters = {java_integer(voter.partition("@")[0]) for voter in config.controller_quorum_voters}
     if voters and voters != {config.node_id}:
         raise ConfigError(
             f"controller.quorum.voters={','.join(config.controller_quorum_voters)} is not "
-            f"supported yet: node {config.node_id} is a quorum of one."
+            f"supported yet: node {config.node_id} must be the only voter."
         )
     if config.authorizer_class_name:
         raise ConfigError(
-            f"authorizer.class.name={config.authorizer_class_name} is not supported yet: "
-            "without an authorizer everybody may do everything."
+            f"authorizer.class.name={config.authorizer_class_name} is not supported yet. "
+            "kbroker refuses to start rather than run without the security you asked for."
         )

@@ -24,6 +24,6 @@ def host_limits(text: str) -> dict[str, int]:
             raise ConfigError(f"{OVERRIDES} contains invalid addresses : {host or entry}")
         number = java_integer(limit) if limit.isascii() and limit.isdigit() else None
         if number is None:
-            raise ConfigError(f"{OVERRIDES}: {limit!r} of {host} is no number of connections")
+            raise ConfigError(f"{OVERRIDES}: {limit!r} for {host} is not a number of connections")
         limits[host] = number
     return limits

@@ -15,7 +15,7 @@ class ControllerKeys(Keyed):
         "auto.create.topics.enable",
         BOOLEAN,
         True,
-        doc="Whether a client that asks for an unknown topic creates it.",
+        doc="Whether a topic is created when a client asks for one that does not exist.",
     )
     auto_leader_rebalance_enable = Key("auto.leader.rebalance.enable", BOOLEAN, True)
     broker_heartbeat_interval_ms = Key(
@@ -24,22 +24,22 @@ class ControllerKeys(Keyed):
         2000,
         doc="How often a broker sends a heartbeat to the controller.",
     )
-    broker_id = Key("broker.id", INT, -1, doc="An older name of node.id.")
+    broker_id = Key("broker.id", INT, -1, doc="The former name of node.id.")
     broker_rack = Key[str | None](
-        "broker.rack", STRING, None, doc="The rack of this broker, as clients are told it."
+        "broker.rack", STRING, None, doc="The rack of this broker, as reported to clients."
     )
     broker_session_timeout_ms = Key(
         "broker.session.timeout.ms",
         INT,
         9000,
-        doc="A broker without a heartbeat for this long is fenced.",
+        doc="How long the controller waits for a heartbeat before it fences a broker.",
     )
     controller_listener_names = Key[Strings](
         "controller.listener.names",
         LIST,
         ("CONTROLLER",),
         list_of(),
-        doc="The listeners of the controller.",
+        doc="The names of the listeners that the controller uses.",
     )
     controller_performance_always_log_threshold_ms = Key(
         "controller.performance.always.log.threshold.ms", LONG, 2000, at_least(0), internal=True
@@ -80,7 +80,8 @@ class ControllerKeys(Keyed):
         LIST,
         (),
         quorum_voters,
-        doc="The quorum: ID@HOST:PORT entries; where it is not set this node is a quorum of one.",
+        doc="The voters of the quorum, as ID@HOST:PORT entries; if not set, this node is a "
+        "quorum of one.",
     )
     controller_quota_window_num = Key("controller.quota.window.num", INT, 11, at_least(1))
     controller_quota_window_size_seconds = Key(
@@ -93,14 +94,14 @@ class ControllerKeys(Keyed):
         (),
         list_of(empty=True, null=True),
         scope=PER_BROKER,
-        doc="Log directories that no new partition comes to; * stands for all of them.",
+        doc="Log directories that receive no new partitions; * means all of them.",
     )
     create_topic_policy_class_name = Key[str | None]("create.topic.policy.class.name", CLASS, None)
     default_replication_factor = Key(
         "default.replication.factor",
         INT,
         1,
-        doc="Replicas of a topic that is created without a number.",
+        doc="The number of replicas of a topic that is created without one.",
     )
     delete_topic_enable = Key(
         "delete.topic.enable", BOOLEAN, True, doc="Whether topics can be deleted."
@@ -125,67 +126,68 @@ class ControllerKeys(Keyed):
         LONG,
         30_000,
         at_least(1),
-        doc="The broker stops if the controller cannot be told of a failed log directory within.",
+        doc="How long the broker tries to report a failed log directory to the controller "
+        "before it stops.",
     )
     metadata_log_dir = Key[str | None](
         "metadata.log.dir",
         STRING,
         None,
-        doc="Directory of the metadata log; the first of log.dirs where it is not set.",
+        doc="The directory of the metadata log; if not set, the first of log.dirs.",
     )
     metadata_log_max_record_bytes_between_snapshots = Key(
         "metadata.log.max.record.bytes.between.snapshots",
         LONG,
         20_971_520,
         at_least(1),
-        doc="Bytes of new metadata records after which a snapshot is written.",
+        doc="The number of bytes of new metadata records after which a snapshot is written.",
     )
     metadata_log_max_snapshot_interval_ms = Key(
         "metadata.log.max.snapshot.interval.ms",
         LONG,
         3_600_000,
         at_least(0),
-        doc="Longest time without a snapshot while there are new metadata records.",
+        doc="The longest time without a snapshot while there are new metadata records.",
     )
     metadata_log_segment_bytes = Key(
         "metadata.log.segment.bytes",
         INT,
         1_073_741_824,
         at_least(8_388_608),
-        doc="Size at which a segment of the metadata log rolls.",
+        doc="The size at which a new segment of the metadata log is started.",
     )
     metadata_log_segment_ms = Key(
         "metadata.log.segment.ms",
         LONG,
         604_800_000,
-        doc="Age at which a segment of the metadata log rolls.",
+        doc="The age at which a new segment of the metadata log is started.",
     )
     metadata_max_idle_interval_ms = Key(
         "metadata.max.idle.interval.ms",
         INT,
         500,
         at_least(0),
-        doc="How often an idle controller writes a no-op record; 0 for never.",
+        doc="How often an idle controller writes a no-op record; 0 means never.",
     )
     metadata_max_retention_bytes = Key(
         "metadata.max.retention.bytes",
         LONG,
         104_857_600,
-        doc="Size of metadata log and snapshots above which old ones are deleted.",
+        doc="The size of the metadata log and its snapshots above which old ones are deleted.",
     )
     metadata_max_retention_ms = Key(
         "metadata.max.retention.ms",
         LONG,
         604_800_000,
-        doc="Age at which metadata log segments and snapshots are deleted.",
+        doc="The age at which segments and snapshots of the metadata log are deleted.",
     )
-    node_id = Key("node.id", INT, 1, at_least(0), doc="This node's id in the cluster.")
+    node_id = Key("node.id", INT, 1, at_least(0), doc="The id of this node, unique in the cluster.")
     num_partitions = Key(
         "num.partitions",
         INT,
         1,
         at_least(1),
-        doc="Partitions of a topic that is created without a number.",
+        doc="The number of partitions of a topic that is created without one.",
     )
     process_roles = Key[Strings](
         "process.roles",
@@ -195,7 +197,7 @@ class ControllerKeys(Keyed):
             "controller",
         ),
         list_of("broker", "controller"),
-        doc="What this node is: broker, controller or both.",
+        doc="The roles of this node, which must be both broker and controller.",
     )
     server_max_startup_time_ms = Key(
         "server.max.startup.time.ms", LONG, LONG_MAX, at_least(0), internal=True

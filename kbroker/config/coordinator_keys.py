@@ -96,16 +96,20 @@ class CoordinatorKeys(Keyed):
         "group.max.session.timeout.ms",
         INT,
         1_800_000,
-        doc="Longest session timeout a member of a classic group may ask for.",
+        doc="The longest session timeout that a member of a classic group can request.",
     )
     group_max_size = Key(
-        "group.max.size", INT, INT_MAX, at_least(1), doc="Most members of a classic group."
+        "group.max.size",
+        INT,
+        INT_MAX,
+        at_least(1),
+        doc="The largest number of members of a classic group.",
     )
     group_min_session_timeout_ms = Key(
         "group.min.session.timeout.ms",
         INT,
         6000,
-        doc="Shortest session timeout a member of a classic group may ask for.",
+        doc="The shortest session timeout that a member of a classic group can request.",
     )
     group_share_assignment_interval_ms = Key(
         "group.share.assignment.interval.ms", INT, 1000, at_least(0), scope=CLUSTER_WIDE
@@ -212,62 +216,63 @@ class CoordinatorKeys(Keyed):
         "offset.metadata.max.bytes",
         INT,
         4096,
-        doc="Most bytes of metadata committed with an offset.",
+        doc="The largest size, in bytes, of the metadata committed with an offset.",
     )
     offsets_commit_timeout_ms = Key(
         "offsets.commit.timeout.ms",
         INT,
         5000,
         at_least(1),
-        doc="How long a commit may take to be replicated.",
+        doc="How long an offset commit may wait to be replicated.",
     )
     offsets_load_buffer_size = Key(
         "offsets.load.buffer.size",
         INT,
         5_242_880,
         at_least(1),
-        doc="Bytes read at a time when offsets are loaded.",
+        doc="The number of bytes that are read at a time when offsets are loaded.",
     )
     offsets_retention_check_interval_ms = Key(
         "offsets.retention.check.interval.ms",
         LONG,
         600_000,
         at_least(1),
-        doc="How often expired offsets are searched for.",
+        doc="How often expired offsets are looked for.",
     )
     offsets_retention_minutes = Key(
         "offsets.retention.minutes",
         INT,
         10_080,
         at_least(1),
-        doc="How long offsets of an empty group, or of an unsubscribed topic, are kept.",
+        doc="How long the offsets of an empty group, or of a topic no longer subscribed to, "
+        "are kept.",
     )
     offsets_topic_compression_codec = Key(
         "offsets.topic.compression.codec",
         INT,
         0,
-        doc="Codec of __consumer_offsets: 0 none, 1 gzip, 2 snappy, 3 lz4, 4 zstd.",
+        doc="The compression codec of __consumer_offsets: 0 none, 1 gzip, 2 snappy, 3 lz4, 4 zstd.",
     )
     offsets_topic_num_partitions = Key(
         "offsets.topic.num.partitions",
         INT,
         50,
         at_least(1),
-        doc="Partitions of __consumer_offsets when it is created.",
+        doc="The number of partitions of __consumer_offsets when it is created.",
     )
     offsets_topic_replication_factor = Key(
         "offsets.topic.replication.factor",
         SHORT,
         3,
         at_least(1),
-        doc="Replicas of __consumer_offsets when it is created.",
+        doc="The number of replicas of __consumer_offsets when it is created.",
     )
     offsets_topic_segment_bytes = Key(
         "offsets.topic.segment.bytes",
         INT,
         104_857_600,
         at_least(1),
-        doc="Segment size of __consumer_offsets.",
+        doc="The segment size of __consumer_offsets.",
     )
     producer_id_expiration_check_interval_ms = Key(
         "producer.id.expiration.check.interval.ms",
@@ -275,7 +280,7 @@ class CoordinatorKeys(Keyed):
         600_000,
         at_least(1),
         internal=True,
-        doc="How often idle producers are looked for.",
+        doc="How often producers that have expired are looked for.",
     )
     producer_id_expiration_ms = Key(
         "producer.id.expiration.ms",
@@ -283,7 +288,7 @@ class CoordinatorKeys(Keyed):
         86_400_000,
         at_least(1),
         scope=CLUSTER_WIDE,
-        doc="How long a partition remembers a producer that has stopped.",
+        doc="How long a partition remembers a producer that has stopped writing.",
     )
     share_coordinator_append_linger_ms = Key(
         "share.coordinator.append.linger.ms", INT, -1, at_least(-1)

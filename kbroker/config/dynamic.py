@@ -137,7 +137,7 @@ class DynamicConfigs:
                 found.append(key_name)
         if found:
             where, keys = _resource_text(resource_type, name), ", ".join(sorted(found))
-            logger.warning("set without effect (first on %s): %s", where, keys)
+            logger.warning("these keys have no effect (first set on %s): %s", where, keys)
 
     def _tell_topics(self, name: str | None) -> None:
         for listener in self._topic_listeners:
@@ -160,7 +160,7 @@ def _find(resource_type: int, name: str) -> Key[Value] | None:
 
 def _resource_text(resource_type: int, name: str) -> str:
     if (resource_type, name) == (ResourceType.BROKER, CLUSTER_DEFAULT):
-        return "the cluster"
+        return "all brokers"
     if resource_type not in _KINDS:
         return f"resource {name} of type {resource_type}"
     return f"{_KINDS[resource_type]} {name}"

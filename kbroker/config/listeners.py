@@ -51,8 +51,8 @@ def client_listeners(config: BrokerConfig) -> tuple[Endpoint, ...]:
     for endpoint in clients:
         if endpoint.protocol not in SERVED_PROTOCOLS:
             raise ConfigError(
-                f"The listener {endpoint.name} asks for {endpoint.protocol}, which is not served "
-                "yet: only PLAINTEXT is."
+                f"Listener {endpoint.name} uses {endpoint.protocol}, which is not supported yet: "
+                "only PLAINTEXT is."
             )
     return clients
 
@@ -164,8 +164,8 @@ def _protocols(config: BrokerConfig) -> dict[str, str]:
         listener, colon, protocol = (part.strip() for part in pair.rpartition(":"))
         if not (listener and colon and protocol.upper() in _PROTOCOLS):
             raise ConfigError(
-                f"Invalid value {text} for configuration {_MAP}: {pair} is no listener:protocol "
-                "pair"
+                f"Invalid value {text} for configuration {_MAP}: {pair} is not a pair of the form "
+                "listener:protocol"
             )
         mapped[listener.upper()] = protocol.upper()
     if _MAP not in config.static:

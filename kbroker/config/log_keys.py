@@ -38,10 +38,15 @@ class LogKeys(Keyed):
         -1,
         gzip_level,
         scope=CLUSTER_WIDE,
-        doc="The gzip level, -1 for its default.",
+        doc="The gzip compression level; -1 means the default of gzip.",
     )
     compression_lz4_level = Key(
-        "compression.lz4.level", INT, 9, between(1, 17), scope=CLUSTER_WIDE, doc="The lz4 level."
+        "compression.lz4.level",
+        INT,
+        9,
+        between(1, 17),
+        scope=CLUSTER_WIDE,
+        doc="The lz4 compression level.",
     )
     compression_type = Key(
         "compression.type",
@@ -49,7 +54,8 @@ class LogKeys(Keyed):
         "producer",
         one_of("uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"),
         scope=CLUSTER_WIDE,
-        doc="The codec of stored batches; producer keeps what the producer chose.",
+        doc="The compression codec of stored batches; producer keeps the codec that the "
+        "producer chose.",
     )
     compression_zstd_level = Key(
         "compression.zstd.level",
@@ -57,7 +63,7 @@ class LogKeys(Keyed):
         3,
         between(-131_072, 22),
         scope=CLUSTER_WIDE,
-        doc="The zstd level.",
+        doc="The zstd compression level.",
     )
     log_cleaner_backoff_ms = Key(
         "log.cleaner.backoff.ms",
@@ -114,21 +120,22 @@ class LogKeys(Keyed):
         ("delete",),
         list_of("compact", "delete", empty=True),
         scope=CLUSTER_WIDE,
-        doc="What happens to old records: delete; compact is taken, and not done yet.",
+        doc="What happens to old records: delete, or compact, which is accepted but not "
+        "implemented yet.",
     )
     log_dir = Key[Strings](
         "log.dir",
         LIST,
         ("/tmp/kafka-logs",),
         list_of(),
-        doc="Directory of the partition logs where log.dirs is not set.",
+        doc="The directory of the partition logs; used if log.dirs is not set.",
     )
     log_dirs = Key[Strings | None](
         "log.dirs",
         LIST,
         None,
         list_of(null=True),
-        doc="Directories of the partition logs; log.dir where it is not set.",
+        doc="The directories of the partition logs; if not set, log.dir.",
     )
     log_flush_interval_messages = Key(
         "log.flush.interval.messages",
@@ -136,7 +143,7 @@ class LogKeys(Keyed):
         LONG_MAX,
         at_least(1),
         scope=CLUSTER_WIDE,
-        doc="Records after which a partition is synced to disk.",
+        doc="The number of records after which a partition is synced to disk.",
     )
     log_flush_interval_ms = Key[int | None](
         "log.flush.interval.ms",
@@ -144,20 +151,21 @@ class LogKeys(Keyed):
         None,
         scope=CLUSTER_WIDE,
         synonyms=FLUSH_MS,
-        doc="Longest time a record waits to be synced; else log.flush.scheduler.interval.ms.",
+        doc="The longest time before a record is synced to disk; if not set, "
+        "log.flush.scheduler.interval.ms.",
     )
     log_flush_offset_checkpoint_interval_ms = Key(
         "log.flush.offset.checkpoint.interval.ms",
         INT,
         60_000,
         at_least(0),
-        doc="How often recovery points are written to their checkpoint.",
+        doc="How often recovery points are written to their checkpoint file.",
     )
     log_flush_scheduler_interval_ms = Key(
         "log.flush.scheduler.interval.ms",
         LONG,
         LONG_MAX,
-        doc="How often logs are searched for records to sync.",
+        doc="How often logs are checked for records that must be synced.",
     )
     log_flush_start_offset_checkpoint_interval_ms = Key(
         "log.flush.start.offset.checkpoint.interval.ms",
@@ -171,7 +179,7 @@ class LogKeys(Keyed):
         4096,
         at_least(0),
         scope=CLUSTER_WIDE,
-        doc="Bytes of records between two index entries.",
+        doc="The number of bytes of records between two index entries.",
     )
     log_index_size_max_bytes = Key(
         "log.index.size.max.bytes",
@@ -179,7 +187,7 @@ class LogKeys(Keyed):
         10_485_760,
         at_least(4),
         scope=CLUSTER_WIDE,
-        doc="Size at which an index is full and its segment rolls.",
+        doc="The size at which an index is full and a new segment is started.",
     )
     log_initial_task_delay_ms = Key(
         "log.initial.task.delay.ms",
@@ -187,7 +195,7 @@ class LogKeys(Keyed):
         30_000,
         at_least(0),
         internal=True,
-        doc="How long after the start background work on logs begins.",
+        doc="How long after the start the background work on logs begins.",
     )
     log_local_retention_bytes = Key(
         "log.local.retention.bytes", LONG, -2, at_least(-2), scope=CLUSTER_WIDE
@@ -201,7 +209,7 @@ class LogKeys(Keyed):
         3_600_000,
         at_least(0),
         scope=CLUSTER_WIDE,
-        doc="Most that a record's time may lie ahead of the broker's.",
+        doc="How far the timestamp of a record may be ahead of the broker's clock.",
     )
     log_message_timestamp_before_max_ms = Key(
         "log.message.timestamp.before.max.ms",
@@ -209,7 +217,7 @@ class LogKeys(Keyed):
         LONG_MAX,
         at_least(0),
         scope=CLUSTER_WIDE,
-        doc="Most that a record's time may lie behind the broker's.",
+        doc="How far the timestamp of a record may be behind the broker's clock.",
     )
     log_message_timestamp_type = Key(
         "log.message.timestamp.type",
@@ -217,42 +225,44 @@ class LogKeys(Keyed):
         "CreateTime",
         one_of("CreateTime", "LogAppendTime"),
         scope=CLUSTER_WIDE,
-        doc="Whose time a record carries: the producer's (CreateTime) or the broker's.",
+        doc="Whether a record keeps the timestamp of the producer (CreateTime) or gets that "
+        "of the broker (LogAppendTime).",
     )
     log_preallocate = Key(
         "log.preallocate",
         BOOLEAN,
         False,
         scope=CLUSTER_WIDE,
-        doc="Whether a new segment's file is created at its full size.",
+        doc="Whether the file of a new segment is created at its full size.",
     )
     log_retention_bytes = Key(
         "log.retention.bytes",
         LONG,
         -1,
         scope=CLUSTER_WIDE,
-        doc="Size of a partition above which its oldest segments are deleted, -1 for no limit.",
+        doc="The size of a partition above which its oldest segments are deleted; -1 means no "
+        "limit.",
     )
     log_retention_check_interval_ms = Key(
         "log.retention.check.interval.ms",
         LONG,
         300_000,
         at_least(1),
-        doc="How often logs are searched for segments to delete.",
+        doc="How often logs are checked for segments to delete.",
     )
     log_retention_hours = Key(
         "log.retention.hours",
         INT,
         168,
         synonyms=RETENTION,
-        doc="Age at which segments are deleted, in hours.",
+        doc="The age at which segments are deleted, in hours.",
     )
     log_retention_minutes = Key[int | None](
         "log.retention.minutes",
         INT,
         None,
         synonyms=RETENTION,
-        doc="Age at which segments are deleted, in minutes; else log.retention.hours.",
+        doc="The age at which segments are deleted, in minutes; if not set, log.retention.hours.",
     )
     log_retention_ms = Key[int | None](
         "log.retention.ms",
@@ -260,7 +270,8 @@ class LogKeys(Keyed):
         None,
         scope=CLUSTER_WIDE,
         synonyms=RETENTION,
-        doc="Age at which segments are deleted, -1 for never; else log.retention.minutes.",
+        doc="The age at which segments are deleted; -1 means never; if not set, "
+        "log.retention.minutes.",
     )
     log_roll_hours = Key(
         "log.roll.hours",
@@ -268,7 +279,7 @@ class LogKeys(Keyed):
         168,
         at_least(1),
         synonyms=ROLL,
-        doc="Age at which a segment rolls, in hours.",
+        doc="The age at which a new segment is started, in hours.",
     )
     log_roll_jitter_hours = Key(
         "log.roll.jitter.hours",
@@ -276,7 +287,8 @@ class LogKeys(Keyed):
         0,
         at_least(0),
         synonyms=ROLL_JITTER,
-        doc="Most that is subtracted at random from the age at which a segment rolls, in hours.",
+        doc="The largest random amount that is subtracted from the age at which a new segment "
+        "is started, in hours.",
     )
     log_roll_jitter_ms = Key[int | None](
         "log.roll.jitter.ms",
@@ -284,7 +296,8 @@ class LogKeys(Keyed):
         None,
         scope=CLUSTER_WIDE,
         synonyms=ROLL_JITTER,
-        doc="Most that is subtracted at random from log.roll.ms; else log.roll.jitter.hours.",
+        doc="The largest random amount that is subtracted from log.roll.ms; if not set, "
+        "log.roll.jitter.hours.",
     )
     log_roll_ms = Key[int | None](
         "log.roll.ms",
@@ -292,7 +305,7 @@ class LogKeys(Keyed):
         None,
         scope=CLUSTER_WIDE,
         synonyms=ROLL,
-        doc="Age at which a segment rolls; else log.roll.hours.",
+        doc="The age at which a new segment is started; if not set, log.roll.hours.",
     )
     log_segment_bytes = Key(
         "log.segment.bytes",
@@ -300,7 +313,7 @@ class LogKeys(Keyed):
         1_073_741_824,
         at_least(1_048_576),
         scope=CLUSTER_WIDE,
-        doc="Size at which a segment rolls.",
+        doc="The size at which a new segment is started.",
     )
     log_segment_delete_delay_ms = Key(
         "log.segment.delete.delay.ms",
@@ -308,7 +321,7 @@ class LogKeys(Keyed):
         60_000,
         at_least(0),
         scope=CLUSTER_WIDE,
-        doc="How long a deleted segment's files stay on disk.",
+        doc="How long the files of a deleted segment stay on disk.",
     )
     message_max_bytes = Key(
         "message.max.bytes",
@@ -316,7 +329,7 @@ class LogKeys(Keyed):
         1_048_588,
         at_least(0),
         scope=CLUSTER_WIDE,
-        doc="Largest record batch.",
+        doc="The largest size of a record batch.",
     )
     min_insync_replicas = Key(
         "min.insync.replicas",
@@ -324,7 +337,7 @@ class LogKeys(Keyed):
         1,
         at_least(1),
         scope=CLUSTER_WIDE,
-        doc="Replicas that must be in sync for a write with acks=all.",
+        doc="The number of replicas that must be in sync for a write with acks=all.",
     )
     num_recovery_threads_per_data_dir = Key(
         "num.recovery.threads.per.data.dir", INT, 2, at_least(1), scope=CLUSTER_WIDE

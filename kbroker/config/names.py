@@ -67,24 +67,24 @@ def check_names(config: BrokerConfig) -> None:
         if not near and (has_plugins or is_of_plugin(name)):
             continue
         if name in CLIENT_KEYS:
-            why = "it is a key of clients, which no broker reads"
+            why = "this key is for clients, and no broker uses it"
         else:
-            why = "; ".join(filter(None, ("no Kafka knows this key", meant(near))))
+            why = "; ".join(filter(None, ("no Kafka has this key", meant(near))))
         raise invalid_value(name, _shown_value(name, text), why)
 
 
 def notice(config: BrokerConfig) -> str | None:
     """What is set and changes nothing here, in one sentence; None: nothing is."""
     parts = [f"{what}: {', '.join(sorted(names))}" for what, names in _ignored(config) if names]
-    return f"set without effect: {'; '.join(parts)}" if parts else None
+    return f"these settings have no effect: {'; '.join(parts)}" if parts else None
 
 
 def _ignored(config: BrokerConfig) -> Iterator[tuple[str, list[str]]]:
     unknown = config.unknown
-    yield "keys that are not used here", list(config.without_effect)
-    yield "keys of older Kafkas", [name for name in unknown if name in FORMER_KEYS]
+    yield "keys that kbroker does not use", list(config.without_effect)
+    yield "keys of older Kafka releases", [name for name in unknown if name in FORMER_KEYS]
     yield "keys of plugins", [name for name in unknown if name not in FORMER_KEYS]
     yield (
-        "listeners that are not opened, for the controller is in this process",
+        "listeners that are not opened, because the controller is in this process",
         list(controller_listeners(config)),
     )

@@ -58,8 +58,8 @@ def _provider(name: str, settings: Mapping[str, str], environment: Mapping[str, 
     raise invalid_value(
         key,
         class_name,
-        "there are FileConfigProvider, DirectoryConfigProvider and "
-        f"EnvVarConfigProvider of {_CLASSES.rstrip('.')}",
+        "expected FileConfigProvider, DirectoryConfigProvider or EnvVarConfigProvider of "
+        f"{_CLASSES.rstrip('.')}",
     )
 
 

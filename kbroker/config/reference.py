@@ -27,7 +27,7 @@ def reference() -> str:
         "## Brokers",
         _table(BROKER_KEYS, "while running", _scope),
         "## Keys of older Kafkas",
-        "Taken, and named at the start as being without effect: "
+        "These keys are accepted without effect, and a warning names them at the start: "
         + ", ".join(_code(name) for name in sorted(FORMER_KEYS))
         + ".",
     ]
@@ -69,7 +69,7 @@ def _default(key: Key[Value]) -> str:
 def _scope(key: Key[Value]) -> str:
     shown = "" if key.scope is READ_ONLY else key.scope.value
     if key.synonyms:
-        shown += (", " if shown else "") + "the first set of " + _synonyms(key)
+        shown += (", " if shown else "") + "the first that is set of " + _synonyms(key)
     return shown
 
 

@@ -28,7 +28,7 @@ class SecurityKeys(Keyed):
         STRING,
         "",
         non_null,
-        doc="The authorizer; a start that sets one is refused, for there is none yet.",
+        doc="The authorizer; it is not implemented yet, and kbroker refuses to start if it is set.",
     )
     connections_max_reauth_ms = Key("connections.max.reauth.ms", LONG, 0)
     delegation_token_expiry_check_interval_ms = Key(
@@ -186,7 +186,8 @@ class SecurityKeys(Keyed):
         STRING,
         "PLAINTEXT",
         one_of("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"),
-        doc="The listener that brokers use, where inter.broker.listener.name is not set.",
+        doc="The listener that brokers use if inter.broker.listener.name is not set, by its "
+        "security protocol.",
     )
     security_providers = Key[str | None]("security.providers", STRING, None)
     ssl_allow_dn_changes = Key("ssl.allow.dn.changes", BOOLEAN, False)

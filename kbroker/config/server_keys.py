@@ -27,7 +27,8 @@ class ServerKeys(Keyed):
         LIST,
         None,
         list_of(null=True),
-        doc="The addresses clients are told to use; else each is told the address it dialled.",
+        doc="The addresses that clients are told to use; if not set, each client is told the "
+        "address that it dialled.",
     )
     alter_log_dirs_replication_quota_window_num = Key(
         "alter.log.dirs.replication.quota.window.num", INT, 11, at_least(1)
@@ -46,7 +47,8 @@ class ServerKeys(Keyed):
         "connections.max.idle.ms",
         LONG,
         600_000,
-        doc="A connection without a request for this long is closed; negative for never.",
+        doc="How long a connection may go without a request before it is closed; a negative "
+        "value means forever.",
     )
     controlled_shutdown_enable = Key("controlled.shutdown.enable", BOOLEAN, True)
     delete_records_purgatory_purge_interval_requests = Key(
@@ -57,7 +59,8 @@ class ServerKeys(Keyed):
         INT,
         57_671_680,
         at_least(1024),
-        doc="Most bytes one fetch answers with; the first batch is answered whatever its size.",
+        doc="The largest size of a fetch response; the first batch is always returned, "
+        "whatever its size.",
     )
     fetch_purgatory_purge_interval_requests = Key(
         "fetch.purgatory.purge.interval.requests", INT, 1000
@@ -66,7 +69,8 @@ class ServerKeys(Keyed):
         "inter.broker.listener.name",
         STRING,
         None,
-        doc="The listener that brokers use: max.connections of the broker leaves it out.",
+        doc="The listener that brokers use; max.connections of the broker does not count its "
+        "connections.",
     )
     kafka_metrics_polling_interval_secs = Key(
         "kafka.metrics.polling.interval.secs", INT, 10, at_least(1)
@@ -77,7 +81,7 @@ class ServerKeys(Keyed):
         STRING,
         "SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT",
         scope=PER_BROKER,
-        doc="Listener name to security protocol; only PLAINTEXT is served so far.",
+        doc="The security protocol of each listener; only PLAINTEXT is supported so far.",
     )
     listeners = Key[Strings](
         "listeners",
@@ -85,7 +89,8 @@ class ServerKeys(Keyed):
         ("PLAINTEXT://:9092",),
         list_of(),
         scope=PER_BROKER,
-        doc="Where clients connect: NAME://HOST:PORT; no host: every interface; 0: a free port.",
+        doc="The addresses to listen on, as NAME://HOST:PORT; no host means every interface, "
+        "port 0 a free port.",
     )
     max_connection_creation_rate = Key(
         "max.connection.creation.rate",
@@ -93,7 +98,8 @@ class ServerKeys(Keyed):
         INT_MAX,
         at_least(0),
         scope=CLUSTER_WIDE,
-        doc="Connections accepted a second, by the broker and by each listener; more have to wait.",
+        doc="The number of connections accepted per second, by the broker and by each "
+        "listener; more have to wait.",
     )
     max_connections = Key(
         "max.connections",
@@ -101,7 +107,7 @@ class ServerKeys(Keyed):
         INT_MAX,
         at_least(0),
         scope=CLUSTER_WIDE,
-        doc="Most connections at one time, of the broker and of each listener.",
+        doc="The largest number of open connections, of the broker and of each listener.",
     )
     max_connections_per_ip = Key(
         "max.connections.per.ip",
@@ -109,7 +115,7 @@ class ServerKeys(Keyed):
         INT_MAX,
         at_least(0),
         scope=CLUSTER_WIDE,
-        doc="Most connections from one address at one time.",
+        doc="The largest number of open connections from one address.",
     )
     max_connections_per_ip_overrides = Key(
         "max.connections.per.ip.overrides",
@@ -123,14 +129,14 @@ class ServerKeys(Keyed):
         INT,
         1000,
         at_least(0),
-        doc="Incremental fetch sessions kept at one time.",
+        doc="The largest number of incremental fetch sessions.",
     )
     max_request_partition_size_limit = Key(
         "max.request.partition.size.limit",
         INT,
         2000,
         at_least(1),
-        doc="Most partitions that one DescribeTopicPartitions answer lists.",
+        doc="The largest number of partitions in one DescribeTopicPartitions response.",
     )
     metric_reporters = Key[Strings](
         "metric.reporters",
@@ -155,7 +161,8 @@ class ServerKeys(Keyed):
         "queued.max.request.bytes",
         LONG,
         -1,
-        doc="With this many bytes of requests half received, no other is; 0 or less: no limit.",
+        doc="While requests that are being received hold this many bytes, no other request is "
+        "read; 0 or less means no limit.",
     )
     queued_max_requests = Key(
         "queued.max.requests",
@@ -168,21 +175,22 @@ class ServerKeys(Keyed):
         INT,
         11,
         at_least(1),
-        doc="Windows over which the rate of connections is measured.",
+        doc="The number of windows over which the rate of connections is measured.",
     )
     quota_window_size_seconds = Key(
         "quota.window.size.seconds",
         INT,
         1,
         at_least(1),
-        doc="Length of such a window, and the longest that a connection waits for its rate.",
+        doc="The length of one such window, in seconds, and the longest time that a "
+        "connection waits for its rate.",
     )
     replica_fetch_backoff_ms = Key(
         "replica.fetch.backoff.ms",
         INT,
         1000,
         at_least(0),
-        doc="How long a move to another log directory waits when that is full.",
+        doc="How long a move to another log directory waits when that directory is full.",
     )
     replica_fetch_max_bytes = Key("replica.fetch.max.bytes", INT, 1_048_576, at_least(0))
     replica_fetch_min_bytes = Key("replica.fetch.min.bytes", INT, 1)
@@ -194,7 +202,7 @@ class ServerKeys(Keyed):
         "replica.high.watermark.checkpoint.interval.ms",
         LONG,
         5000,
-        doc="How often high watermarks are written to their checkpoint.",
+        doc="How often high watermarks are written to their checkpoint file.",
     )
     replica_lag_time_max_ms = Key(
         "replica.lag.time.max.ms",
@@ -220,31 +228,32 @@ class ServerKeys(Keyed):
         INT,
         50,
         at_least(1),
-        doc="Connections that may wait to be accepted on a listener.",
+        doc="How many connections may wait to be accepted on a listener.",
     )
     socket_receive_buffer_bytes = Key(
         "socket.receive.buffer.bytes",
         INT,
         102_400,
-        doc="SO_RCVBUF of client connections, in bytes; -1 keeps the system default.",
+        doc="The SO_RCVBUF of client connections, in bytes; -1 means the system default.",
     )
     socket_request_max_bytes = Key(
         "socket.request.max.bytes",
         INT,
         104_857_600,
         at_least(1),
-        doc="Largest request, in bytes; a connection that announces a larger one is closed.",
+        doc="The largest size of a request, in bytes; a connection that announces a larger "
+        "one is closed.",
     )
     socket_send_buffer_bytes = Key(
         "socket.send.buffer.bytes",
         INT,
         102_400,
-        doc="SO_SNDBUF of client connections, in bytes; -1 keeps the system default.",
+        doc="The SO_SNDBUF of client connections, in bytes; -1 means the system default.",
     )
     telemetry_max_bytes = Key(
         "telemetry.max.bytes",
         INT,
         1_048_576,
         at_least(1),
-        doc="The largest push of a client's metrics that is taken.",
+        doc="The largest size of a client metrics push that is accepted.",
     )

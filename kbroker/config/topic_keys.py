@@ -16,7 +16,8 @@ class TopicKeys(Keyed):
         ("delete",),
         list_of("compact", "delete", empty=True),
         synonyms=(Synonym("log.cleanup.policy"),),
-        doc="What happens to old records: delete; compact is taken, and not done yet.",
+        doc="What happens to old records: delete, or compact, which is accepted but not "
+        "implemented yet.",
     )
     compression_gzip_level = Key(
         "compression.gzip.level",
@@ -24,7 +25,7 @@ class TopicKeys(Keyed):
         -1,
         gzip_level,
         synonyms=(Synonym("compression.gzip.level"),),
-        doc="The gzip level, -1 for its default.",
+        doc="The gzip compression level; -1 means the default of gzip.",
     )
     compression_lz4_level = Key(
         "compression.lz4.level",
@@ -32,7 +33,7 @@ class TopicKeys(Keyed):
         9,
         between(1, 17),
         synonyms=(Synonym("compression.lz4.level"),),
-        doc="The lz4 level.",
+        doc="The lz4 compression level.",
     )
     compression_type = Key(
         "compression.type",
@@ -40,7 +41,8 @@ class TopicKeys(Keyed):
         "producer",
         one_of("uncompressed", "zstd", "lz4", "snappy", "gzip", "producer"),
         synonyms=(Synonym("compression.type"),),
-        doc="The codec of stored batches; producer keeps what the producer chose.",
+        doc="The compression codec of stored batches; producer keeps the codec that the "
+        "producer chose.",
     )
     compression_zstd_level = Key(
         "compression.zstd.level",
@@ -48,7 +50,7 @@ class TopicKeys(Keyed):
         3,
         between(-131_072, 22),
         synonyms=(Synonym("compression.zstd.level"),),
-        doc="The zstd level.",
+        doc="The zstd compression level.",
     )
     delete_retention_ms = Key(
         "delete.retention.ms",
@@ -63,7 +65,7 @@ class TopicKeys(Keyed):
         60_000,
         at_least(0),
         synonyms=(Synonym("log.segment.delete.delay.ms"),),
-        doc="How long a deleted segment's files stay on disk.",
+        doc="How long the files of a deleted segment stay on disk.",
     )
     flush_messages = Key(
         "flush.messages",
@@ -71,7 +73,7 @@ class TopicKeys(Keyed):
         LONG_MAX,
         at_least(1),
         synonyms=(Synonym("log.flush.interval.messages"),),
-        doc="Records after which a partition is synced to disk.",
+        doc="The number of records after which a partition is synced to disk.",
     )
     flush_ms = Key(
         "flush.ms",
@@ -82,7 +84,7 @@ class TopicKeys(Keyed):
             Synonym("log.flush.interval.ms"),
             Synonym("log.flush.scheduler.interval.ms"),
         ),
-        doc="Longest time a record waits to be synced to disk.",
+        doc="The longest time before a record is synced to disk.",
     )
     follower_replication_throttled_replicas = Key[Strings](
         "follower.replication.throttled.replicas", LIST, (), throttled_replicas
@@ -93,14 +95,14 @@ class TopicKeys(Keyed):
         4096,
         at_least(0),
         synonyms=(Synonym("log.index.interval.bytes"),),
-        doc="Bytes of records between two index entries.",
+        doc="The number of bytes of records between two index entries.",
     )
     internal_segment_bytes = Key[int | None](
         "internal.segment.bytes",
         INT,
         None,
         internal=True,
-        doc="Size at which a segment rolls, without the lower bound of segment.bytes.",
+        doc="The size at which a new segment is started, without the lower bound of segment.bytes.",
     )
     leader_replication_throttled_replicas = Key[Strings](
         "leader.replication.throttled.replicas", LIST, (), throttled_replicas
@@ -128,7 +130,7 @@ class TopicKeys(Keyed):
         1_048_588,
         at_least(0),
         synonyms=(Synonym("message.max.bytes"),),
-        doc="Largest record batch.",
+        doc="The largest size of a record batch.",
     )
     message_timestamp_after_max_ms = Key(
         "message.timestamp.after.max.ms",
@@ -136,7 +138,7 @@ class TopicKeys(Keyed):
         3_600_000,
         at_least(0),
         synonyms=(Synonym("log.message.timestamp.after.max.ms"),),
-        doc="Most that a record's time may lie ahead of the broker's.",
+        doc="How far the timestamp of a record may be ahead of the broker's clock.",
     )
     message_timestamp_before_max_ms = Key(
         "message.timestamp.before.max.ms",
@@ -144,7 +146,7 @@ class TopicKeys(Keyed):
         LONG_MAX,
         at_least(0),
         synonyms=(Synonym("log.message.timestamp.before.max.ms"),),
-        doc="Most that a record's time may lie behind the broker's.",
+        doc="How far the timestamp of a record may be behind the broker's clock.",
     )
     message_timestamp_type = Key(
         "message.timestamp.type",
@@ -152,7 +154,8 @@ class TopicKeys(Keyed):
         "CreateTime",
         one_of("CreateTime", "LogAppendTime"),
         synonyms=(Synonym("log.message.timestamp.type"),),
-        doc="Whose time a record carries: the producer's (CreateTime) or the broker's.",
+        doc="Whether a record keeps the timestamp of the producer (CreateTime) or gets that "
+        "of the broker (LogAppendTime).",
     )
     min_cleanable_dirty_ratio = Key(
         "min.cleanable.dirty.ratio",
@@ -174,14 +177,14 @@ class TopicKeys(Keyed):
         1,
         at_least(1),
         synonyms=(Synonym("min.insync.replicas"),),
-        doc="Replicas that must be in sync for a write with acks=all.",
+        doc="The number of replicas that must be in sync for a write with acks=all.",
     )
     preallocate = Key(
         "preallocate",
         BOOLEAN,
         False,
         synonyms=(Synonym("log.preallocate"),),
-        doc="Whether a new segment's file is created at its full size.",
+        doc="Whether the file of a new segment is created at its full size.",
     )
     remote_log_copy_disable = Key("remote.log.copy.disable", BOOLEAN, False)
     remote_log_delete_on_disable = Key("remote.log.delete.on.disable", BOOLEAN, False)
@@ -191,7 +194,8 @@ class TopicKeys(Keyed):
         LONG,
         -1,
         synonyms=(Synonym("log.retention.bytes"),),
-        doc="Size of a partition above which its oldest segments are deleted, -1 for no limit.",
+        doc="The size of a partition above which its oldest segments are deleted; -1 means no "
+        "limit.",
     )
     retention_ms = Key(
         "retention.ms",
@@ -203,7 +207,7 @@ class TopicKeys(Keyed):
             Synonym("log.retention.minutes", 60_000),
             Synonym("log.retention.hours", 3_600_000),
         ),
-        doc="Age at which segments are deleted, -1 for never.",
+        doc="The age at which segments are deleted; -1 means never.",
     )
     segment_bytes = Key(
         "segment.bytes",
@@ -211,7 +215,7 @@ class TopicKeys(Keyed):
         1_073_741_824,
         at_least(1_048_576),
         synonyms=(Synonym("log.segment.bytes"),),
-        doc="Size at which a segment rolls.",
+        doc="The size at which a new segment is started.",
     )
     segment_index_bytes = Key(
         "segment.index.bytes",
@@ -219,7 +223,7 @@ class TopicKeys(Keyed):
         10_485_760,
         at_least(4),
         synonyms=(Synonym("log.index.size.max.bytes"),),
-        doc="Size at which an index is full and its segment rolls.",
+        doc="The size at which an index is full and a new segment is started.",
     )
     segment_jitter_ms = Key(
         "segment.jitter.ms",
@@ -230,7 +234,7 @@ class TopicKeys(Keyed):
             Synonym("log.roll.jitter.ms"),
             Synonym("log.roll.jitter.hours", 3_600_000),
         ),
-        doc="Most that is subtracted at random from segment.ms.",
+        doc="The largest random amount that is subtracted from segment.ms.",
     )
     segment_ms = Key(
         "segment.ms",
@@ -241,7 +245,7 @@ class TopicKeys(Keyed):
             Synonym("log.roll.ms"),
             Synonym("log.roll.hours", 3_600_000),
         ),
-        doc="Age at which a segment rolls.",
+        doc="The age at which a new segment is started.",
     )
     unclean_leader_election_enable = Key(
         "unclean.leader.election.enable",

@@ -54,7 +54,7 @@ class Replay(Protocol):
         ...
 
     def take_batch(self, header: BatchHeader, records: Iterable[KeyValue]) -> Iterator[None]:
-        """Any batch, a step at a time. InvalidRecord where its records are broken."""
+        """Any batch, a record at a time. InvalidRecord where its records are broken."""
         ...
 
     def flush(self) -> Iterator[None]:
@@ -121,23 +121,25 @@ class Load:
                 position, self._offset = position + len(batch), header.next_offset
             await turn.next()
         if not position:
-            raise CorruptBatch(f"the log ends within the batch at {self._offset}")
+            raise CorruptBatch(f"the log ends within the batch at offset {self._offset}")
         self._bytes += position
 
     async def _take_batch(self, header: BatchHeader, batch: memoryview, turn: TimedTurn) -> None:
         """One that cannot be read is left where it is."""
         try:
             if header.is_compressed and len(batch) >= LARGE_BATCH_BYTES:
-                payload = await trio.to_thread.run_sync(
-                    formats.payload, batch, header, abandon_on_cancel=True
+                records = await trio.to_thread.run_sync(
+                    formats.key_values, batch, header, abandon_on_cancel=True
                 )
             else:
-                payload = formats.payload(batch, header)
-            for _ in self._replay.take_batch(header, formats.key_values(batch, payload, header)):
+                records = formats.key_values(batch, header)
+            for _ in self._replay.take_batch(header, records):
+                self._records += 1
                 await turn.next()
-            self._records += max(header.record_count, 0)  # -1: an older format does not say
         except InvalidRecord as error:
-            log.error("%s: the batch at %d is left out: %s", self._name, header.base_offset, error)
+            log.error(
+                "%s: skipping the batch at offset %d: %s", self._name, header.base_offset, error
+            )
 
 
 async def _read(found: FileRange) -> bytes:

@@ -272,7 +272,7 @@ class GroupRuntime:
             if not isinstance(error, DiskError) and self._complaints.is_news(
                 (slot.index, str(error))
             ):
-                log.warning("%s: no decision is written: %s", slot, error)
+                log.warning("%s: records cannot be written: %s", slot, error)
             return _coordinator_error(error)
         slot.last_written = last_offset
         for offset, record in enumerate(records, last_offset - len(records) + 1):
@@ -320,7 +320,7 @@ class GroupRuntime:
                 raise
             except Exception:
                 # One group's trouble is not every other's.
-                log.exception("%s: %s failed", slot, deadline.event)
+                log.exception("%s: the timer %s failed", slot, deadline.event)
                 continue
             if result.then is not None or len(result.records) <= RECORDS_PER_BATCH_MAX:
                 self.apply(slot, result)
@@ -409,7 +409,7 @@ class GroupRuntime:
         if skipped and skipped != self._told:  # every election loads the same again
             self._told = skipped
             log.warning(
-                "%s: %d records are not served and stay as they are: %s",
+                "%s: %d records are kept but not used: %s",
                 CONSUMER_OFFSETS,
                 skipped.total(),
                 ", ".join(f"{reason} ({count})" for reason, count in skipped.items()),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from kbroker.controller.state.configs import check_values
 from kbroker.errors import refusal
 from kbroker.handlers.incremental_alter_configs import UNEXPECTED_BROKER, check_node
 from kbroker.wire.codes import ResourceType
@@ -39,6 +40,7 @@ async def handle(request: AlterConfigsRequest, ctx: RequestContext) -> AlterConf
                 raise RequestError(
                     ErrorCode.INVALID_REQUEST, "Each resource must appear at most once."
                 )
+            check_values(resource.configs)
             if resource.resource_type == ResourceType.BROKER and resource.resource_name:
                 check_node(resource.resource_name, ctx.services.node_id, UNEXPECTED_BROKER)
         except Exception as error:

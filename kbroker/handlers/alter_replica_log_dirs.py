@@ -47,7 +47,7 @@ def handle(request: AlterReplicaLogDirsRequest, ctx: RequestContext) -> AlterRep
         except Exception as failure:
             refused = refusal(failure, f"AlterReplicaLogDirs of {topic_name}-{index}")
             error = refused.code
-            log.info("%s-%d does not move to %s: %s", topic_name, index, path, refused)
+            log.info("cannot move %s-%d to %s: %s", topic_name, index, path, refused)
         result = results.setdefault(
             topic_name, AlterReplicaLogDirTopicResult(topic_name=topic_name)
         )

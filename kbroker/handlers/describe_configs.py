@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     Describe = Callable[[str, Container[str], Services], Iterable[DescribedConfig]]
 
-NO_EFFECT = "Known to this broker and without effect in it."
+NO_EFFECT = "kbroker knows this key, but the key has no effect."
 LOGGER_LEVELS = {
     logging.DEBUG: "DEBUG",
     logging.INFO: "INFO",
@@ -172,7 +172,9 @@ def _result(
     entry: DescribedConfig, request: DescribeConfigsRequest
 ) -> DescribeConfigsResourceResult:
     documentation = None
-    if request.include_documentation and entry.type is not ConfigType.UNKNOWN:
+    if entry.source is ConfigSource.DYNAMIC_BROKER_LOGGER_CONFIG:
+        documentation = ""  # Kafka never sets a logger's, and so says it is empty
+    elif request.include_documentation and entry.type is not ConfigType.UNKNOWN:
         documentation = entry.doc or NO_EFFECT
     return DescribeConfigsResourceResult(
         name=entry.name,

@@ -43,14 +43,16 @@ READ_UNCOMMITTED, READ_COMMITTED = 0, 1
 TOPIC_IDS_VERSION = 13
 ZERO_UUID = bytes(16)
 EMPTY = b""
-_UNKNOWN = (ErrorCode.UNKNOWN_TOPIC_OR_PARTITION, ErrorCode.UNKNOWN_TOPIC_ID)
+_UNKNOWN = (ErrorCode.UNKNOWN_TOPIC_ID, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)  # in this order
 
 
 def handle(
     request: FetchRequest, ctx: RequestContext
 ) -> FetchResponse | Coroutine[object, object, FetchResponse]:
     if not READ_UNCOMMITTED <= request.isolation_level <= READ_COMMITTED:
-        raise RequestError(ErrorCode.INVALID_REQUEST, f"isolation level {request.isolation_level}")
+        raise RequestError(
+            ErrorCode.INVALID_REQUEST, f"unknown isolation level {request.isolation_level}"
+        )
     by_id = ctx.api_version >= TOPIC_IDS_VERSION
     wanted = _wanted(request, ctx, by_id)
     context = ctx.services.fetch_sessions.context(
@@ -81,6 +83,7 @@ async def _wait(
 ) -> FetchResponse:
     """Answer when enough has been appended, when a partition changes, or when the time is over."""
     deadline = trio.current_time() + max_wait_ms / 1000
+    reader.has_waited = True
     waiter = _Waiter(reader.bytes_min - reader.bytes_read)
     with trio.move_on_at(deadline):
         while True:
@@ -132,6 +135,7 @@ class _Reader:
         "context",
         "ctx",
         "failed",
+        "has_waited",
         "isolation_level",
         "replica_id",
         "waitable",
@@ -150,10 +154,14 @@ class _Reader:
         self.waitable: list[Partition] = []
         self.bytes_read = 0
         self.failed = False
+        self.has_waited = False
 
     def read(self) -> None:
-        """Read every partition anew, as far as the limits allow."""
+        """Read every partition anew, as far as the limits allow. What Kafka finds unknown before it
+        reads comes last: ids that nobody knows, then partitions that are not there.
+        """
         self.answers = []
+        unknown: dict[ErrorCode, list[tuple[FetchPartition, PartitionData]]] = {}
         self.waitable = []
         self.bytes_read = 0
         self.failed = False
@@ -167,6 +175,9 @@ class _Reader:
             except RequestError as error:
                 self.failed = True
                 answer = self._failure(want, error.code, partition)
+                if error.code in _UNKNOWN and not self.has_waited:
+                    unknown.setdefault(error.code, []).append((want, answer))
+                    continue
             except OffsetOutOfRange:
                 self.failed = True
                 answer = self._failure(want, ErrorCode.OFFSET_OUT_OF_RANGE, None)
@@ -195,6 +206,9 @@ class _Reader:
                 elif answer.diverging_epoch.epoch >= 0:
                     self.failed = True
             self.answers.append((want, answer))
+        if unknown:
+            for code in _UNKNOWN:
+                self.answers += unknown.get(code, ())
 
     def _partition(self, want: FetchPartition) -> Partition:
         services = self.ctx.services
@@ -263,8 +277,9 @@ class _Reader:
             partition_index=want.index,
             error_code=code,
             high_watermark=-1,
-            # Kafka: null, but empty where it finds no partition to read.
-            aborted_transactions=[] if code in _UNKNOWN else None,
+            # Kafka: null, but empty where it finds no partition to read. One that goes while a
+            # fetch waits for it was found.
+            aborted_transactions=[] if code in _UNKNOWN and not self.has_waited else None,
             records=EMPTY,
         )
         if partition is None:

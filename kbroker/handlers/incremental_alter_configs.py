@@ -11,6 +11,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from kbroker.config.values import java_integer
+from kbroker.controller.state.configs import check_changes
 from kbroker.errors import refusal
 from kbroker.wire.codes import ConfigOperation, ResourceType
 from kbroker.wire.errors import ErrorCode, RequestError
@@ -108,6 +109,7 @@ def _answer(
 def _preprocess(resource: AlterConfigsResource, node_id: int, validate_only: bool) -> bool:
     """True if nothing is left for the controller to do. RequestError."""
     name = resource.resource_name
+    check_changes(resource.configs)
     if resource.resource_type == ResourceType.BROKER_LOGGER:
         check_node(name, node_id, "Unexpected node id. Expected {}, but received {}")
         _check_levels(resource.configs)

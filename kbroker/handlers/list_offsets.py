@@ -41,28 +41,33 @@ ISOLATION_LEVELS = (0, 1)  # read uncommitted, read committed
 
 def handle(request: ListOffsetsRequest, ctx: RequestContext) -> ListOffsetsResponse:
     if request.isolation_level not in ISOLATION_LEVELS:
-        raise RequestError(ErrorCode.INVALID_REQUEST, f"isolation level {request.isolation_level}")
+        raise RequestError(
+            ErrorCode.INVALID_REQUEST, f"unknown isolation level {request.isolation_level}"
+        )
     seen: set[tuple[str, int]] = set()
     twice: set[tuple[str, int]] = set()
     for topic in request.topics:
         for wanted in topic.partitions:
             key = (topic.name, wanted.partition_index)
             (twice if key in seen else seen).add(key)
-    response = ListOffsetsResponse()
+    answered: dict[str, ListOffsetsTopicResponse] = {}
     for topic in request.topics:
         if not topic.partitions:
             continue
-        answers: list[ListOffsetsPartitionResponse] = []
-        response.topics.append(ListOffsetsTopicResponse(name=topic.name, partitions=answers))
+        found = answered.get(topic.name)
+        if found is None:
+            found = answered[topic.name] = ListOffsetsTopicResponse(name=topic.name)
+        answers = found.partitions
         for wanted in topic.partitions:
             key = (topic.name, wanted.partition_index)
             if key in twice:
-                # One answer for all of its mentions, as Kafka's map by partition gives.
-                if all(a.partition_index != wanted.partition_index for a in answers):
+                # One answer for all of its mentions, as Kafka's maps by topic and partition give.
+                if key in seen:
+                    seen.remove(key)
                     answers.append(_failure(wanted, ErrorCode.INVALID_REQUEST))
                 continue
             answers.append(_answer(topic.name, wanted, request, ctx))
-    return response
+    return ListOffsetsResponse(topics=list(answered.values()))
 
 
 def _answer(

@@ -104,7 +104,7 @@ async def _create(
     for result in await _created(topics, ctx):
         if result.error_code not in (ErrorCode.NONE, ErrorCode.TOPIC_ALREADY_EXISTS):
             reason = result.error_message or f"error {result.error_code}"
-            log.info("topic %s is not created: %s", result.name, reason)
+            log.info("cannot create topic %s: %s", result.name, reason)
             if result.error_code in TOLD_OF_A_TOPIC:
                 answer.refused[result.name] = ErrorCode(result.error_code)
     for name in names:
@@ -161,7 +161,10 @@ class _Answer:
         self._topic_operations = (
             TOPIC_OPERATIONS if request.include_topic_authorized_operations else NOT_ASKED
         )
+        # In this order in the answer (KafkaApis.handleTopicMetadataRequest).
+        self._unknown_ids: list[MetadataResponseTopic] = []
         self._topics: list[MetadataResponseTopic] = []
+        self._missing: list[MetadataResponseTopic] = []
 
     def is_legal(self, name: str) -> bool:
         """Whether a topic may have the name. False where nobody can say."""
@@ -183,7 +186,7 @@ class _Answer:
         if topic is not None:
             self.add(topic)
         else:
-            self._topics.append(
+            self._unknown_ids.append(
                 MetadataResponseTopic(
                     error_code=ErrorCode.UNKNOWN_TOPIC_ID, name=None, topic_id=topic_id
                 )
@@ -197,7 +200,7 @@ class _Answer:
         error = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
         if name not in self.refused and not self.is_legal(name):
             error = ErrorCode.INVALID_TOPIC_EXCEPTION
-        self._topics.append(
+        self._missing.append(
             MetadataResponseTopic(
                 error_code=self.refused.get(name, error),
                 name=name,
@@ -214,7 +217,7 @@ class _Answer:
             ],
             cluster_id=self._cluster_id,
             controller_id=self.view.controller_id(),
-            topics=self._topics,
+            topics=[*self._unknown_ids, *self._topics, *self._missing],
             cluster_authorized_operations=self._cluster_operations,
         )
 

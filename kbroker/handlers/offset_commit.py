@@ -38,7 +38,7 @@ def handle(
     unknown = _take_out_unknown(request, ctx)
     if not request.topics:
         # Nothing is left to ask the group.
-        return OffsetCommitResponse(topics=unknown)
+        return _merge(unknown, OffsetCommitResponse())
     try:
         answer = ctx.services.groups.commit_offsets(request, ctx.api_version)
     except Exception as error:

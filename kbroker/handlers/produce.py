@@ -75,7 +75,7 @@ def handle(
     response = ProduceResponse()
     waiting: Waiting = []
     failed = False
-    for topic in request.topic_data:
+    for topic in _each_once(request.topic_data, by_id):
         if not topic.partition_data:
             continue
         answers: list[PartitionProduceResponse] = []
@@ -129,11 +129,23 @@ def handle(
             answers.append(answer)
     if acks == ACKS_NONE:
         if failed:
-            raise CloseConnection(f"acks=0 and {_first_error(response).name}")
+            raise CloseConnection(f"a Produce with acks=0 failed: {_first_error(response).name}")
         return None
     if waiting:
         return _wait(response, waiting, request.timeout_ms)
     return response
+
+
+def _each_once(topics: list[TopicProduceData], by_id: bool) -> Iterable[TopicProduceData]:
+    """A topic that is there twice has the partitions of both, as Kafka merges them."""
+    if len(topics) < 2:
+        return topics
+    merged: dict[str | bytes, TopicProduceData] = {}
+    for topic in topics:
+        first = merged.setdefault(topic.topic_id if by_id else topic.name, topic)
+        if first is not topic:
+            first.partition_data += topic.partition_data
+    return merged.values()
 
 
 def _why_missing(topic: TopicProduceData, index: int, ctx: RequestContext) -> ErrorCode:

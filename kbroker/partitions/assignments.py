@@ -76,7 +76,9 @@ class Assignments:
                 raise RequestError(ErrorCode(response.error_code))
         except RequestError as error:
             if self._complaints.is_news(str(error)):
-                log.warning("directories are not assigned yet: %s", error)
+                log.warning(
+                    "cannot report the directories of replicas to the controller yet: %s", error
+                )
             return False
         failed = {
             (topic.topic_id, partition.partition_index)

@@ -88,7 +88,7 @@ class DirectoryWatch:
         try:
             await trio.to_thread.run_sync(directory.probe)
         except DiskFull as error:
-            log.warning("%s is not examined: %s", directory.path, error)
+            log.warning("cannot examine %s: %s", directory.path, error)
         except DiskError as error:
             self._fail(directory, error)
 
@@ -96,7 +96,7 @@ class DirectoryWatch:
         assert directory.meta is not None
         log.error("log directory %s is offline: %s", directory.path, error)
         if self._store.holds_quorum(directory):
-            reason = f"{error.reason}, and the metadata log lies in it"
+            reason = f"{error.reason}, and this directory holds the metadata log"
             raise DiskError(directory.path, reason) from error
         affected = [
             partition

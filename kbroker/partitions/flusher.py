@@ -91,7 +91,7 @@ class Flusher:
                 await trio.to_thread.run_sync(plan.run, limiter=self._limiter)
                 return
             except OutOfDescriptors as error:
-                partition.tell(f"{partition.topic}-{partition.index} is not synced", error)
+                partition.tell(f"{partition.topic}-{partition.index} cannot be synced", error)
                 partition.relieve()
                 try:
                     await trio.sleep(DESCRIPTORS_POLL_S)

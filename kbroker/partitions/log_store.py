@@ -209,7 +209,7 @@ class LogStore:
         target = by_id.get(assigned)
         has_copy = target is not None and target.holds_future(topic, index)
         if self._offline and (has_copy or (target is None and assigned != UNASSIGNED_DIRECTORY)):
-            raise OfflineLogDir(f"it may lie in {' or '.join(self._offline)}, which has failed")
+            raise OfflineLogDir(f"the log may be in {' or '.join(self._offline)}, which has failed")
         if target is not None and has_copy:
             # A crash came in the midst of the exchange: what was copied is all there is, and the
             # controller has been told.
@@ -250,7 +250,7 @@ class LogStore:
             try:
                 relieved += log.let_go()
             except DiskError as error:
-                what = f"{log.topic}-{log.partition} keeps its files open"
+                what = f"{log.topic}-{log.partition} cannot close its files"
                 self.trouble.tell(what, error)
             if relieved == RELIEVED_LOGS_MAX:
                 break

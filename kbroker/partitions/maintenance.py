@@ -169,8 +169,8 @@ class Maintenance:
                 await trio.to_thread.run_sync(each, limiter=limiter)
             except DiskFull as error:
                 # The next time there may be room.
-                self._store.trouble.tell("not written", error)
+                self._store.trouble.tell("background write failed", error)
             except DiskError as error:
-                self._store.trouble.tell("not written", error)
+                self._store.trouble.tell("background write failed", error)
                 self._store.suspect(error.log_dir)
         await trio.lowlevel.checkpoint()

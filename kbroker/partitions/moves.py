@@ -71,7 +71,7 @@ class Move:
         self.is_checkpoint_due = True
 
     def __str__(self) -> str:
-        return f"{self.partition.topic}-{self.partition.index} on its way to {self.directory.path}"
+        return f"the move of {self.partition.topic}-{self.partition.index} to {self.directory.path}"
 
 
 class Moves:
@@ -142,7 +142,12 @@ class Moves:
                 else:
                     self.begin(partition, directory)
             except StorageError as error:
-                log.error("%s-%d does not move on: %s", partition.topic, partition.index, error)
+                log.error(
+                    "the interrupted move of %s-%d cannot continue: %s",
+                    partition.topic,
+                    partition.index,
+                    error,
+                )
                 self._store.suspect(directory.path)
                 # Once the log is written to, the copy may have what the log has otherwise.
                 self._abandon(partition, directory)
@@ -168,7 +173,7 @@ class Moves:
         try:
             self._store.drop_future(topic, index, directory, delay_ms)
         except DiskError as error:
-            log.error("what was copied of %s-%d stays on disk: %s", topic, index, error)
+            log.error("the partial copy of %s-%d stays on disk: %s", topic, index, error)
             self._store.suspect(directory.path)
             return
         self._renamed[directory] = None
@@ -188,7 +193,7 @@ class Moves:
         try:
             directory.sync_names()
         except DiskError as error:
-            log.error("moves that were cancelled may go on at the next start: %s", error)
+            log.error("cancelled moves may continue at the next start: %s", error)
             self._store.suspect(directory.path)
 
     def on_directory_failed(self, directory: LogDir) -> None:
@@ -226,11 +231,11 @@ class Moves:
                         if isinstance(error, OutOfDescriptors):
                             self._store.relieve()
                         if not complained:
-                            log.warning("%s waits: %s", move, error)
+                            log.warning("%s has to wait: %s", move, error)
                         complained = True
                         await trio.sleep(self._config.replica_fetch_backoff_ms / 1000)
                     except StorageError as error:
-                        log.error("%s stays where it is: %s", move, error)
+                        log.error("%s failed: %s", move, error)
                         if partition.log.is_offline:
                             self._forget(partition)
                             source = self._store.directory_of(partition.log)
@@ -287,7 +292,7 @@ class Moves:
         rate = self._rate()
         found = source.read(offset, bytes_max if rate is None else min(bytes_max, rate)).records
         if found is None:
-            raise CorruptBatch(f"{source} has no batch at {offset} or above")
+            raise CorruptBatch(f"{source} has no batch at or after offset {offset}")
         return found
 
     def _follow_batch(self, move: Move, content: bytes) -> None:
@@ -363,7 +368,7 @@ class Moves:
             raise
         partition.replace_log(future)
         del self._moves[partition]
-        log.info("%s-%d lies in %s now", partition.topic, partition.index, move.directory.path)
+        log.info("%s-%d is now in %s", partition.topic, partition.index, move.directory.path)
         return True
 
     # The rate.

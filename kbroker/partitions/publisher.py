@@ -131,7 +131,10 @@ class Publisher:
             except OfflineLogDir as error:
                 if self._store.trouble.is_news(str(error)):
                     log.warning(
-                        "partitions are not opened (first %s-%d): %s", topic.name, index, error
+                        "some partitions cannot be opened (first %s-%d): %s",
+                        topic.name,
+                        index,
+                        error,
                     )
                 self._table.mark_unopened(topic.name, index, ErrorCode.NOT_LEADER_OR_FOLLOWER)
                 return
@@ -188,7 +191,7 @@ class Publisher:
             try:
                 await trio.to_thread.run_sync(directory.sync_names)
             except DiskError as error:
-                log.error("deleted topics may come back as strays: %s", error)
+                log.error("deleted topics may reappear as stray partitions: %s", error)
                 self._store.suspect(directory.path)
         self._groups.on_topics_deleted((topic.name, topic.topic_id) for topic in topics)
 
@@ -203,7 +206,12 @@ class Publisher:
             self._store.delete(partition)
         except DiskError as error:
             # The next start finds a directory of a topic that is no more, and sets it aside.
-            log.error("%s-%d stays on disk: %s", partition.topic, partition.index, error)
+            log.error(
+                "the directory of deleted partition %s-%d stays on disk: %s",
+                partition.topic,
+                partition.index,
+                error,
+            )
         if directory is not None:
             directories[directory] = None
 

@@ -34,16 +34,16 @@ class Trouble:
         if isinstance(error, OutOfDescriptors):
             if self._complaints.is_news(OutOfDescriptors):
                 log.error(
-                    "%s: %s. All %d file descriptors of this process are in use: raise the limit "
-                    "(ulimit -n, or LimitNOFILE= of systemd), or have fewer connections and "
-                    "partitions. Requests that need one fail until some are free.",
+                    "%s: %s. All %d file descriptors of this process are in use. Raise the limit "
+                    "(ulimit -n, or LimitNOFILE= of systemd), or use fewer connections and "
+                    "partitions. Requests that need a file descriptor fail until some are free.",
                     *(what, error, descriptors.limit()),
                 )
         elif isinstance(error, DiskFull):
             directory = self._log_dir_of(error.log_dir)
             if self._complaints.is_news((DiskFull, directory)):
                 log.error(
-                    "%s: %s. %s has no room: nothing is written there until it has.",
+                    "%s: %s. %s is full. Nothing is written there until it has room.",
                     *(what, error, directory),
                 )
         elif self._complaints.is_news((what, str(error))):

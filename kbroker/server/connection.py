@@ -140,7 +140,7 @@ class Connection:
         except* CLOSED:
             pass  # the peer cut the connection, which is its right at any time
         except* CloseConnection as group:
-            log.info("closing %s: %s", self.info.connection_id, group.exceptions[0])
+            log.info("closing the connection %s: %s", self.info.connection_id, group.exceptions[0])
         finally:
             self._transport.close()
 
@@ -379,7 +379,9 @@ class Connection:
             if not sent:
                 # The log promised these bytes; without them the frame cannot be completed.
                 missing = end - position
-                raise CloseConnection(f"{missing} bytes missing at {position} of {file.path}")
+                raise CloseConnection(
+                    f"{missing} bytes are missing at position {position} of {file.path}"
+                )
             position += sent
             if position < end:
                 await trio.lowlevel.checkpoint()
@@ -399,7 +401,10 @@ async def _wait_in_vain(coroutine: Awaitable[object]) -> None:
 
 
 def _bad_size(size: int, request_bytes_max: int) -> str:
-    return f"a frame of {size} bytes (socket.request.max.bytes={request_bytes_max})"
+    return (
+        f"the request has an invalid size of {size} bytes "
+        f"(socket.request.max.bytes={request_bytes_max})"
+    )
 
 
 def _frame_size(buffer: bytearray) -> int:

@@ -140,11 +140,13 @@ class Dispatcher:
         """None: ApiVersions at a version that we do not know, which alone has an answer."""
         api = self._apis.get(key)
         if api is None:
-            raise CloseConnection(f"API key {key} is not served here")
+            raise CloseConnection(f"API key {key} is not supported")
         if not api.min_version <= version <= api.max_version:
             if key == ApiKey.API_VERSIONS:
                 return None
-            raise CloseConnection(f"{api.name} is served at versions {api.versions}, not {version}")
+            raise CloseConnection(
+                f"{api.name} is supported in versions {api.versions}, not {version}"
+            )
         route = self._routes[key << 16 | version] = _Route(api, version)
         return route
 
@@ -175,7 +177,9 @@ def _failed(
     message = None if refused.code is ErrorCode.UNKNOWN_SERVER_ERROR else refused.message
     response = error_answer(request, ctx.api_version, refused.code, message)
     if response is None:
-        raise CloseConnection(f"{route.api.name} failed and has no answer") from error
+        raise CloseConnection(
+            f"{route.api.name} failed, and its response cannot carry an error"
+        ) from error
     return _frame(route, ctx.correlation_id, response)
 
 

@@ -93,7 +93,7 @@ class ConnectionLimits:
         count = self._by_host.get(host, 0)
         if count >= self.overrides.get(host, self._config.max_connections_per_ip):
             if self._complaints.is_news(host):
-                log.info("refusing connections from %s: it has %d already", host, count)
+                log.info("refusing connections from %s, which already has %d", host, count)
             return False
         self._by_host[host] = count + 1
         self._listeners[listener].count += 1
@@ -127,7 +127,9 @@ class ConnectionLimits:
         for connection in closed:
             connection.cut()
         if closed and self._complaints.is_news("max.connections"):
-            log.info("closing %d of too many connections, the longest idle first", len(closed))
+            log.info(
+                "closing %d connections above max.connections, the longest idle first", len(closed)
+            )
 
     async def close_idle(self, connections: Iterable[Connection]) -> None:
         """Close who is silent for too long, until cancelled."""

@@ -59,7 +59,9 @@ class HostOverrides:
             try:
                 found = await trio.to_thread.run_sync(self._look_up, host, abandon_on_cancel=True)
             except OSError as error:
-                log.warning("max.connections.per.ip.overrides: %s: %s", host, error)
+                log.warning(
+                    "cannot resolve a host of max.connections.per.ip.overrides: %s: %s", host, error
+                )
             else:
                 self._found[host] = tuple(found)
                 self._combine()

@@ -31,8 +31,8 @@ ACCEPT_RETRY_ERRORS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 ACCEPT_RETRY_S = 0.1
 # What to do about it.
 HINTS = {
-    errno.EMFILE: " (raise the limit: ulimit -n, or LimitNOFILE= of systemd)",
-    errno.ENFILE: " (in the whole system: raise fs.file-max)",
+    errno.EMFILE: "; raise the limit (ulimit -n, or LimitNOFILE= of systemd)",
+    errno.ENFILE: "; raise the limit of the whole system (fs.file-max)",
 }
 # Accepted in a row before those who are connected have their turn: a storm of clients must not
 # outrun socket.listen.backlog.size, or who is dropped there tries again a second later.
@@ -138,7 +138,7 @@ class Server:
                     raise
                 if complaints.is_news(error.errno):
                     log.warning(
-                        "connections to %s wait: %s%s",
+                        "cannot accept connections to %s now: %s%s",
                         *(settings.name, error.strerror, HINTS.get(error.errno or 0, "")),
                     )
                 await trio.sleep(ACCEPT_RETRY_S)

@@ -81,7 +81,7 @@ def launch() -> Link:
 
 def gone(words: str) -> BrokerFailed:
     """What a process is told by that has ended and has not said why."""
-    error = BrokerFailed("The broker's process has ended without a word.")
+    error = BrokerFailed("The broker's process ended without an error message.")
     if words:
         error.add_note(words)
     return error

@@ -86,7 +86,7 @@ class BrokerProcess:
         try:
             message = self._link.receive()
         except TimeoutError:
-            raise BrokerFailed("The broker's process does not answer.") from None
+            raise BrokerFailed("The broker's process does not respond.") from None
         except OSError:
             message = None
         if message is None:
@@ -107,7 +107,7 @@ class BrokerProcess:
             while self._link.receive() is not None:
                 pass
         except TimeoutError:
-            raise BrokerFailed("The broker's process does not end.") from None
+            raise BrokerFailed("The broker's process does not exit.") from None
         except OSError:  # it was killed
             pass
         finally:

@@ -227,7 +227,7 @@ def make_directory(request: Message) -> str:
 
 def _why(status: int) -> str:
     if status == WATCHDOG_STATUS:
-        return "The broker has not started or stopped in time."
+        return "The broker did not start or stop in time."
     if status < 0:
         return f"The broker's process was ended by {signal.Signals(-status).name}."
     return f"The broker's process ended with status {status}."

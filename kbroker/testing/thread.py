@@ -37,7 +37,7 @@ class BrokerThread:
     def start(self) -> Kafka:
         self._thread.start()
         if not self._is_up.wait(START_TIMEOUT_S):
-            raise BrokerFailed(f"The broker has not started within {START_TIMEOUT_S:.0f} s.")
+            raise BrokerFailed(f"The broker did not start within {START_TIMEOUT_S:.0f} s.")
         if self._kafka is None:
             self._thread.join(STOP_TIMEOUT_S)
             raise BrokerFailed(cannot_start(self._error)) from self._error
@@ -50,7 +50,7 @@ class BrokerThread:
             self._token.run_sync_soon(self._stop.set)
         self._thread.join(STOP_TIMEOUT_S)
         if self._thread.is_alive():
-            raise BrokerFailed(f"The broker has not stopped within {STOP_TIMEOUT_S:.0f} s.")
+            raise BrokerFailed(f"The broker did not stop within {STOP_TIMEOUT_S:.0f} s.")
         if self._error is not None:
             raise BrokerFailed(has_failed(self._error)) from self._error
 

@@ -233,7 +233,7 @@ def test_the_snapshot_goes_before_the_file_if_it_holds_records(
 
 
 def test_a_snapshot_before_the_log_at_a_later_level_is_refused() -> None:
-    with pytest.raises(UnsupportedLevel, match="level 33, of a later Kafka"):
+    with pytest.raises(UnsupportedLevel, match="level 33, from a later Kafka"):
         formatted(bootstrap_records({MV: 33})).open()
 
 
@@ -353,12 +353,12 @@ def cut(content: bytes) -> bytes:
 @pytest.mark.parametrize(
     ("damage", "reason"),
     [
-        (lambda content: b"", "it is empty"),
-        (lambda content: content[:30], "it is damaged: 30 bytes after the last record batch"),
-        (lambda content: content[:200], "it is damaged: record batch of .* is cut off"),
-        (lambda content: bytes(len(content)), "it is damaged: record batches of magic 0"),
-        (lambda content: b"garbage" * 40, "it is damaged: invalid magic"),
-        (lambda content: content[:160] + b"?" + content[161:], "it is damaged: .*crc"),
+        (lambda content: b"", "the file is empty"),
+        (lambda content: content[:30], "the file is damaged: 30 bytes after the last record batch"),
+        (lambda content: content[:200], "the file is damaged: record batch of .* is cut off"),
+        (lambda content: bytes(len(content)), "the file is damaged: record batches of magic 0"),
+        (lambda content: b"garbage" * 40, "the file is damaged: invalid magic"),
+        (lambda content: content[:160] + b"?" + content[161:], "the file is damaged: .*crc"),
     ],
 )
 @pytest.mark.parametrize("path", [SNAPSHOT, f"{DATA}/bootstrap.checkpoint"])
@@ -378,7 +378,7 @@ def test_records_without_a_metadata_version_are_no_bootstrap(path: str) -> None:
     if path != SNAPSHOT:
         machine.disk.rename(SNAPSHOT, f"{METADATA}/moved")
         machine.disk.write_file_atomic(path, machine.disk.read_file(f"{METADATA}/moved"))
-    with pytest.raises(CorruptFile, match="no record in it sets metadata"):
+    with pytest.raises(CorruptFile, match="no record in the file sets metadata"):
         read_bootstrap(machine.disk, DATA, BOOTSTRAP_SNAPSHOT)
 
 

@@ -170,15 +170,17 @@ def test_an_isr_that_shrinks_starts_an_epoch_below_3_6(level: int) -> None:
     [
         (
             {MV: 31},
-            "metadata.version is at level 31, of a later Kafka, and this software supports 7 to 30",
+            "metadata.version is at level 31, from a later Kafka, but this version of "
+            "kbroker supports 7 to 30",
         ),
         (
             {MV: 6},
-            "metadata.version is at level 6, of an earlier Kafka, and this software supports 7 to",
+            "metadata.version is at level 6, from an earlier Kafka, but this version "
+            "of kbroker supports 7 to",
         ),
         (
             {MV: 30, "of.the.future": 1},
-            "of.the.future is at level 1, and this software does not know it",
+            "of.the.future is at level 1, but this version of kbroker does not know this feature",
         ),
     ],
 )

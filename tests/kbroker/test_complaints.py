@@ -80,7 +80,7 @@ async def failures(client: Client) -> set[ErrorCode]:
     ("error", "sentences"),
     [
         (errno.EMFILE, ("Too many open files", "ulimit -n", "LimitNOFILE=")),
-        (errno.ENOSPC, ("No space left on device", f"{DATA} has no room")),
+        (errno.ENOSPC, ("No space left on device", f"{DATA} is full")),
     ],
 )
 async def test_a_shortage_is_one_line_however_many_partitions_feel_it(
@@ -134,6 +134,6 @@ async def test_a_sync_waits_for_a_descriptor_and_takes_no_partition_offline(
         with trio.move_on_after(0.5 if is_stopped else 60) as waiting:
             assert await client.produce("t", batch) == (ErrorCode.NONE, 0)
         assert waiting.cancelled_caught is is_stopped
-    assert "t-0 is not synced: " in caplog.text
+    assert "t-0 cannot be synced: " in caplog.text
     assert "offline" not in caplog.text
     assert (".kafka_cleanshutdown" in machine.disk.list_dir(DATA)) is not is_stopped

@@ -116,7 +116,7 @@ async def test_a_broker_says_once_that_it_is_fenced_or_refused(
     await trio.sleep(100.0)
     assert caplog.messages == [
         *["the controller has fenced this broker"] * 2,
-        "heartbeats are refused: The given broker ID was not registered.",
+        "the controller refused a heartbeat: The given broker ID was not registered.",
     ]
 
 

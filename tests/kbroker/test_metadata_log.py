@@ -72,10 +72,10 @@ def test_the_quorum_state_comes_back_as_it_was_written(
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b"", "it is empty"),
-        (b"{}", "it has no 'data_version'"),
+        (b"", "the file is empty"),
+        (b"{}", "'data_version' is missing"),
         (b"[]", "list indices"),
-        (b'{"leaderId":1,"data_version":0}', "it has no 'votedId'"),
+        (b'{"leaderId":1,"data_version":0}', "'votedId' is missing"),
         (b'{"leaderEpoch":"x"', "delimiter"),
         (b'{"data_version":7}', "version 7"),
         (b"\xff{}", "not UTF-8 text"),
@@ -83,7 +83,7 @@ def test_the_quorum_state_comes_back_as_it_was_written(
 )
 def test_a_broken_quorum_state_is_named(machine: Machine, content: bytes, reason: str) -> None:
     machine.disk.write_file_atomic(f"{METADATA}/quorum-state", content)
-    with pytest.raises(CorruptFile, match=f"quorum-state: it is no quorum state: .*{reason}"):
+    with pytest.raises(CorruptFile, match=f"quorum-state: not a valid quorum state: .*{reason}"):
         machine.log.read_election_state()
 
 
@@ -92,7 +92,7 @@ def test_a_metadata_log_of_another_topic_id_is_not_begun_anew(machine: Machine) 
     machine.directory.close()
     content = b"version: 0\ntopic_id: 4L6g3nShT-eMCtK--X86sw"
     machine.disk.write_file_atomic(f"{METADATA}/partition.metadata", content)
-    with pytest.raises(CorruptFile, match="topic id is 4L6g3nShT-eMCtK--X86sw, and that of the"):
+    with pytest.raises(CorruptFile, match="topic id is 4L6g3nShT-eMCtK--X86sw, but that of the"):
         machine.open()
     assert machine.disk.exists(f"{METADATA}/{0:020}.log")
 
@@ -105,7 +105,9 @@ def test_a_snapshot_that_was_cut_off_is_no_state(machine: Machine, keep: int) ->
     path = f"{METADATA}/{snapshot_name(snapshot)}"
     machine.disk.write_file_atomic(path, machine.disk.read_file(path)[:keep])
     machine.directory.close()
-    with pytest.raises(CorruptFile, match="it is empty" if keep == 0 else "it was cut off"):
+    with pytest.raises(
+        CorruptFile, match="the file is empty" if keep == 0 else "the file was cut off"
+    ):
         machine.open()
 
 

@@ -16,6 +16,12 @@ from kbroker.storage.builder import NewRecord, build_batch
 from kbroker.storage.compression import Codec, compress
 from kbroker.testing import broker
 from kbroker.wire.errors import ErrorCode
+from kbroker.wire.messages.delete_records import (
+    DeleteRecordsPartition,
+    DeleteRecordsRequest,
+    DeleteRecordsResponse,
+    DeleteRecordsTopic,
+)
 from kbroker.wire.messages.find_coordinator import FindCoordinatorRequest, FindCoordinatorResponse
 from kbroker.wire.messages.list_offsets import (
     ListOffsetsPartition,
@@ -34,6 +40,7 @@ from kbroker.wire.messages.offset_fetch import (
     OffsetFetchRequestGroup,
     OffsetFetchResponse,
 )
+from tests.kbroker.log_dirs_rig import OTHER, TwoDirs
 from tests.sim.broker import DATA, Machine
 from tests.storage.old_batches import OldRecord, old_message, wrapped
 from tests.storage.old_segments import BATCHES, END, RECORDS, SEGMENTS, STAMP
@@ -182,7 +189,7 @@ def test_verify_finds_what_is_wrong(
     file = tmp_path / names.file_name(17, names.LOG)
     file.write_bytes(content)
     assert main(["dump", "--verify", str(file)]) == 1
-    assert "at 0" in capfd.readouterr().out
+    assert "at position 0" in capfd.readouterr().out
 
 
 def test_offsets_are_found_by_time(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -230,6 +237,45 @@ async def test_groups_are_loaded_from_old_formats(magic: int) -> None:
         assert (topic.name, topic.partitions[0].committed_offset) == ("t", 42)
         assert topic.partitions[0].metadata == "note"
     assert machine.disk.read_file(log).startswith(old)
+
+
+@pytest.mark.parametrize("start", [0, 22, 37, 59])
+async def test_old_formats_move_to_another_log_directory(start: int) -> None:
+    """Also where the log starts within a batch."""
+    machine = TwoDirs()
+    async with machine.two(TopicSpec("t", 1, {"retention.ms": "-1"})):
+        (source,) = machine.holders("t")
+    target = OTHER if source == DATA else DATA
+    folder = f"{source}/t-0"
+    for name in machine.disk.list_dir(folder):
+        if names.parse_file_name(name) is not None:
+            machine.disk.unlink(f"{folder}/{name}")
+    for segment in SEGMENTS:
+        name = names.file_name(segment.base_offset, names.LOG)
+        machine.disk.open(f"{folder}/{name}", create=True).append(segment.content)
+    expected = [record.value for record in RECORDS if record.offset >= start]
+    first = next(batch for batch in BATCHES if batch.last_offset >= start)
+    for _ in range(2):
+        async with machine.two() as admin:
+            if start and await admin.start_offset("t") == 0:
+                partition = DeleteRecordsPartition(partition_index=0, offset=start)
+                topic = DeleteRecordsTopic(name="t", partitions=[partition])
+                request = DeleteRecordsRequest(topics=[topic], timeout_ms=1000)
+                await admin.client.call(request, DeleteRecordsResponse)
+            if machine.holders("t") == [source]:
+                assert await admin.move(target, "t") is ErrorCode.NONE
+                await admin.moved(target, "t")
+            assert machine.holders("t") == [target]
+            assert await admin.start_offset("t") == start
+            found: list[bytes | None] = []
+            content, offset = b"", start
+            while view := await admin.client.fetch("t", offset):
+                content += view
+                for header, batch in formats.batches(view):
+                    found += [r.value for r in formats.records(batch) if r.offset >= start]
+                    offset = header.next_offset
+            assert found == expected
+            assert content == b"".join(b.content for b in BATCHES[BATCHES.index(first) :])
 
 
 def padded(batch: bytes, padding: bytes) -> bytes:

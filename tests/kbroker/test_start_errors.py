@@ -106,35 +106,38 @@ BEFORE_THE_LOG = f"{METADATA}/{0:020}-{0:010}.checkpoint"
     [
         pytest.param(
             lambda data: (data / "meta.properties").unlink(),
-            NO_LOG_DIR + "it has no meta.properties, which says whose it is, but holds files of a "
-            "Kafka ('.kafka_cleanshutdown', '__cluster_metadata-0', 'log-start-offset-checkpoint' "
-            "and 3 more): bring that file back, or name an empty directory",
+            NO_LOG_DIR
+            + "it has no meta.properties, which identifies its owner, but it contains Kafka's "
+            "files "
+            "('.kafka_cleanshutdown', '__cluster_metadata-0', 'log-start-offset-checkpoint' "
+            "and 3 more). Restore that file, or choose an empty directory",
             id="meta.properties-missing",
         ),
         pytest.param(
             a_dangling_meta,
-            NO_LOG_DIR + "its meta.properties is a link to a file that is not there",
+            NO_LOG_DIR + "its meta.properties is a link to a file that does not exist",
             id="meta.properties-dangling",
         ),
         pytest.param(
             a_directory("meta.properties"),
-            NO_LOG_DIR + "'meta.properties' in it is a directory, and should be a file",
+            NO_LOG_DIR + "'meta.properties' in it is a directory, but must be a file",
             id="meta.properties-directory",
         ),
         pytest.param(
             meta(""),
-            "{data}/meta.properties: it is empty: it should say cluster.id, node.id and version",
+            "{data}/meta.properties: the file is empty; it must contain cluster.id, "
+            "node.id and version",
             id="meta.properties-empty",
         ),
         pytest.param(
             meta("hello\n"),
-            "{data}/meta.properties: none of its lines is one of Kafka's: it should say "
+            "{data}/meta.properties: no line in the file is known to Kafka; it must contain "
             "cluster.id, node.id and version",
             id="meta.properties-text",
         ),
         pytest.param(
             put("meta.properties", b"\xff\xfe\0"),
-            "{data}/meta.properties: not UTF-8 text",
+            "{data}/meta.properties: the file is not UTF-8 text",
             id="meta.properties-garbage",
         ),
         pytest.param(
@@ -159,12 +162,12 @@ BEFORE_THE_LOG = f"{METADATA}/{0:020}-{0:010}.checkpoint"
         ),
         pytest.param(
             meta(META.replace("node.id=1", "node.id=7")),
-            NO_LOG_DIR + "it belongs to node 7, and this is node 1",
+            NO_LOG_DIR + "it belongs to node 7, but this is node 1",
             id="node.id-another",
         ),
         pytest.param(
             meta("broker.id=7\ncluster.id=c\nversion=0\n"),
-            NO_LOG_DIR + "it belongs to node 7, and this is node 1",
+            NO_LOG_DIR + "it belongs to node 7, but this is node 1",
             id="broker.id-another",
         ),
         pytest.param(
@@ -179,79 +182,82 @@ BEFORE_THE_LOG = f"{METADATA}/{0:020}-{0:010}.checkpoint"
         ),
         pytest.param(
             meta(META + "directory.id=garbage\n"),
-            "{data}/meta.properties: directory.id is not a Uuid: 'garbage'",
+            "{data}/meta.properties: directory.id is not a valid Uuid: 'garbage'",
             id="directory.id-text",
         ),
         pytest.param(
             meta(META + AN_ID.replace("KHA", "KHA!!")),
-            "{data}/meta.properties: directory.id is not a Uuid: 'rCUFuPcPiZICsNkzaIPKHA!!'",
+            "{data}/meta.properties: directory.id is not a valid Uuid: 'rCUFuPcPiZICsNkzaIPKHA!!'",
             id="directory.id-with-more",
         ),
         pytest.param(
             meta(META + "directory.id=AAAAAAAAAAAAAAAAAAAAAA\n"),
-            "{data}/meta.properties: directory.id is one that Kafka reserves: "
-            "AAAAAAAAAAAAAAAAAAAAAA",
+            "{data}/meta.properties: directory.id is reserved by Kafka: AAAAAAAAAAAAAAAAAAAAAA",
             id="directory.id-reserved",
         ),
         pytest.param(
             put("bootstrap.checkpoint", b""),
-            "{data}/bootstrap.checkpoint: it is empty",
+            "{data}/bootstrap.checkpoint: the file is empty",
             id="bootstrap-empty",
         ),
         pytest.param(
             put("bootstrap.checkpoint", b"garbage" * 20),
-            "{data}/bootstrap.checkpoint: it is damaged: invalid magic in a record batch: 114",
+            "{data}/bootstrap.checkpoint: the file is damaged: invalid magic in a "
+            "record batch: 114",
             id="bootstrap-garbage",
         ),
         pytest.param(
             copied("bootstrap.checkpoint", 83, to="bootstrap.checkpoint"),
-            "{data}/bootstrap.checkpoint: no record in it sets metadata.version",
+            "{data}/bootstrap.checkpoint: no record in the file sets metadata.version",
             id="bootstrap-header-alone",
         ),
         pytest.param(
             copied("bootstrap.checkpoint", 200, to="bootstrap.checkpoint"),
-            "{data}/bootstrap.checkpoint: it is damaged: record batch of 253 bytes is cut off "
+            "{data}/bootstrap.checkpoint: the file is damaged: record batch of 253 "
+            "bytes is cut off "
             "after 117",
             id="bootstrap-cut-off",
         ),
         pytest.param(
             a_directory("bootstrap.checkpoint"),
-            NO_LOG_DIR + "'bootstrap.checkpoint' in it is a directory, and should be a file",
+            NO_LOG_DIR + "'bootstrap.checkpoint' in it is a directory, but must be a file",
             id="bootstrap-directory",
         ),
         pytest.param(
             put(BEFORE_THE_LOG, b""),
-            f"{{data}}/{BEFORE_THE_LOG}: it is empty",
+            f"{{data}}/{BEFORE_THE_LOG}: the file is empty",
             id="bootstrap-snapshot-empty",
         ),
         pytest.param(
             put(SNAPSHOT, b"garbage" * 20),
-            f"{{data}}/{SNAPSHOT}: it is damaged: invalid magic in a record batch: 114",
+            f"{{data}}/{SNAPSHOT}: the file is damaged: invalid magic in a record batch: 114",
             id="snapshot-garbage",
         ),
         pytest.param(
             put(SNAPSHOT, b""),
-            f"{{data}}/{SNAPSHOT}: it is empty",
+            f"{{data}}/{SNAPSHOT}: the file is empty",
             id="snapshot-empty",
         ),
         pytest.param(
             copied("bootstrap.checkpoint", 83 + 253, to=SNAPSHOT),
-            f"{{data}}/{SNAPSHOT}: it was cut off: it does not end with the footer of a snapshot",
+            f"{{data}}/{SNAPSHOT}: the file was cut off: it does not end with the "
+            "footer of a snapshot",
             id="snapshot-cut-off",
         ),
         pytest.param(
             copied(f"{METADATA}/{0:020}.log", 91, to=SNAPSHOT),
-            f"{{data}}/{SNAPSHOT}: it does not begin with the header of a snapshot",
+            f"{{data}}/{SNAPSHOT}: the file does not begin with the header of a snapshot",
             id="snapshot-of-something-else",
         ),
         pytest.param(
             put(f"{METADATA}/quorum-state", b""),
-            f"{{data}}/{METADATA}/quorum-state: it is no quorum state: it is empty",
+            f"{{data}}/{METADATA}/quorum-state: not a valid quorum state: the file is empty",
             id="quorum-state-empty",
         ),
         pytest.param(
             put(f"{METADATA}/quorum-state", b"\xff"),
-            f"{{data}}/{METADATA}/quorum-state: it is no quorum state: not UTF-8 text",
+            f"{{data}}/{METADATA}/quorum-state: not a valid quorum state: the file is "
+            "not UTF-8 text",
             id="quorum-state-garbage",
         ),
         pytest.param(
@@ -266,7 +272,7 @@ BEFORE_THE_LOG = f"{METADATA}/{0:020}-{0:010}.checkpoint"
         ),
         pytest.param(
             put(f"{METADATA}/partition.metadata", b"version: 0\ntopic_id: rCUFuPcPiZICsNkzaIPKHA"),
-            f"{{data}}/{METADATA}/partition.metadata: the topic id is rCUFuPcPiZICsNkzaIPKHA, and "
+            f"{{data}}/{METADATA}/partition.metadata: the topic id is rCUFuPcPiZICsNkzaIPKHA, but "
             "that of the metadata log is AAAAAAAAAAAAAAAAAAAAAQ",
             id="metadata-topic-id-another",
         ),
@@ -278,13 +284,13 @@ BEFORE_THE_LOG = f"{METADATA}/{0:020}-{0:010}.checkpoint"
         ),
         pytest.param(
             a_directory("recovery-point-offset-checkpoint"),
-            NO_LOG_DIR + "'recovery-point-offset-checkpoint' in it is a directory, and should be a "
+            NO_LOG_DIR + "'recovery-point-offset-checkpoint' in it is a directory, but must be a "
             "file",
             id="checkpoint-directory",
         ),
         pytest.param(
             lambda data: (data / "holiday").mkdir(),
-            NO_LOG_DIR + "the directory 'holiday' in it is not a partition's",
+            NO_LOG_DIR + "'holiday' in it is not the directory of a partition",
             id="strange-directory",
         ),
     ],
@@ -327,18 +333,20 @@ def half_formatted(data: Path) -> None:
     ("make", "sentence"),
     [
         (a_file, "{data}: it is not a directory"),
-        (a_dangling_link, "{data}: it is a link to {folder}/gone, which is not there"),
-        (a_link_to_itself, "{data}: it is a link that leads back to itself"),
+        (a_dangling_link, "{data}: it is a link to {folder}/gone, which does not exist"),
+        (a_link_to_itself, "{data}: it is a link that leads to itself"),
         (a_link_to_a_file, "{data}: it is not a directory"),
         (
             a_home,
-            NO_LOG_DIR + "it is new, without a meta.properties, and should be empty, but holds "
+            NO_LOG_DIR + "it has no meta.properties, so it must be new and empty, but it contains "
             "'.bashrc', '.profile', '.ssh' and 1 more",
         ),
         (
             half_formatted,
-            NO_LOG_DIR + "it has no meta.properties, which says whose it is, but holds files of a "
-            "Kafka ('__cluster_metadata-0'): bring that file back, or name an empty directory",
+            NO_LOG_DIR
+            + "it has no meta.properties, which identifies its owner, but it contains Kafka's "
+            "files "
+            "('__cluster_metadata-0'). Restore that file, or choose an empty directory",
         ),
     ],
 )
@@ -354,8 +362,8 @@ async def test_what_is_wrong_on_the_way_to_a_directory(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("gone")
     for name, sentence in (
         ("file/data", "{data}: {folder} is not a directory"),
-        ("link/data", "{data}: {folder} is a link to gone, which is not there"),
-        ("x" * 300, "{data}: it cannot be made: File name too long"),
+        ("link/data", "{data}: {folder} is a link to gone, which does not exist"),
+        ("x" * 300, "{data}: it cannot be created: File name too long"),
     ):
         with pytest.raises(StartupError) as refused:
             await start(tmp_path / name)
@@ -381,38 +389,40 @@ def a_link_to_the_first(second: Path) -> None:
             lambda second: shutil.rmtree(second / METADATA),
             {"log.dirs": "{data},{folder}/second"},
             "{data} and {folder}/second have the same directory.id in their meta.properties: one "
-            "was copied from the other",
+            "is a copy of the other",
         ),
         (
             lambda second: shutil.rmtree(second / METADATA),
             {"log.dirs": "{folder}/second", "metadata.log.dir": "{data}"},
             "{data} and {folder}/second have the same directory.id in their meta.properties: one "
-            "was copied from the other",
+            "is a copy of the other",
         ),
         (
             another_clusters,
             {"log.dirs": "{data},{folder}/second"},
-            "{folder}/second cannot be a log directory: it belongs to cluster c, and this is "
+            "{folder}/second cannot be a log directory: it belongs to cluster c, but this is "
             "cluster {cluster}",
         ),
         (
             lambda second: None,
             {"log.dirs": "{data},{folder}/second"},
             "{folder}/second cannot be a log directory: it holds a metadata log, "
-            "__cluster_metadata-0, and that of this broker belongs in {data} (metadata.log.dir, or "
+            "__cluster_metadata-0, but the metadata log of this broker belongs in "
+            "{data} (set by metadata.log.dir, else "
             "the first of log.dirs)",
         ),
         (
             lambda second: shutil.rmtree(second / METADATA),
             {"log.dirs": "{folder}/second,{data}"},
-            "{data} cannot be a log directory: it holds a metadata log, __cluster_metadata-0, and "
-            "that of this broker belongs in {folder}/second (metadata.log.dir, or the first of "
+            "{data} cannot be a log directory: it holds a metadata log, __cluster_metadata-0, but "
+            "the metadata log of this broker belongs in {folder}/second (set by "
+            "metadata.log.dir, else the first of "
             "log.dirs)",
         ),
         (
             a_link_to_the_first,
             {"log.dirs": "{data},{folder}/second"},
-            "log.dirs={data},{folder}/second: a directory is there twice",
+            "log.dirs={data},{folder}/second: a directory is listed twice",
         ),
     ],
 )
@@ -436,9 +446,9 @@ async def test_a_directory_of_zookeepers_days_is_not_emptied_of_its_partitions(
     meta("broker.id=1\ncluster.id=c\nversion=0\n")(data)
     await assert_refused(
         data,
-        NO_LOG_DIR + "its meta.properties is of version 0, from a Kafka with ZooKeeper, and there "
-        "is no metadata log that knows its partitions (orders-3): Kafka 3.9 migrates such a "
-        "cluster to KRaft",
+        NO_LOG_DIR + "its meta.properties is of version 0, from a Kafka with ZooKeeper, and no "
+        "metadata log describes its partitions (orders-3); migrate the cluster to KRaft with Kafka "
+        "3.9 first",
     )
 
 

@@ -38,11 +38,7 @@ def main() -> int:
         traced = arguments.traced or folder / "traced"
         checkouts = [Checkout(_TOP, folder / str(n)) for n in range(arguments.workers)]
         if not (traced / "seconds.json").exists():
-            traced.mkdir(parents=True, exist_ok=True)
-            if not checkouts[0].trace(traced):
-                print("the tests fail without any mutant", file=sys.stderr)
-                return 2
-            (traced / "top").write_text(str(checkouts[0].top))
+            checkouts[0].trace(traced)
         selection = Selection(traced, Path((traced / "top").read_text()))
         left = [mutant for mutant in mutants if mutant.key not in known]
         known |= _run(left, checkouts, selection, arguments.json)

@@ -49,11 +49,18 @@ class Checkout:
             folder, quiet=2, invalidation_mode=py_compile.PycInvalidationMode.CHECKED_HASH
         )
 
-    def trace(self, out: Path) -> bool:
-        """Run all tests once and write what they cover into `out`. Whether they passed."""
+    def trace(self, out: Path) -> None:
+        """Run all tests once and write what they cover into `out`.
+
+        Those that the tracer makes fail are told, and left out. SystemExit if none could be run.
+        """
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "top").write_text(str(self.top))
         command = [sys.executable, "-m", "pytest", "-q", "-p", "tests.mutation.tracing"]
         environment = self._environment(KBROKER_MUTATION_OUT=str(out), KBROKER_TURNS="off")
-        return subprocess.run(command, cwd=self.top, env=environment).returncode == _ALL_PASSED
+        status = subprocess.run(command, cwd=self.top, env=environment).returncode
+        if status not in (_ALL_PASSED, _SOME_FAILED):
+            sys.exit(f"the tests cannot be run: pytest ended with status {status}")
 
     def run(self, tests: list[str], timeout_s: float) -> str:
         """Run `tests` in their order until one fails: "passed", or how the edit was noticed.
@@ -90,7 +97,7 @@ class Checkout:
 
     def _environment(self, **more: str) -> dict[str, str]:
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("KAFKA_", "PYTEST_"))}
-        return {**kept, "PYTHONPATH": str(self.top), "PYTHONDONTWRITEBYTECODE": "1", **more}
+        return {**kept, "PYTHONPATH": str(self.top), **more}
 
 
 def _files(tests: Iterable[str]) -> list[str]:

@@ -25,6 +25,7 @@ _coverage = coverage.Coverage(
     source=[str(_TOP / name) for name in ("storage", "controller", "kbroker")],
 )
 _seconds: dict[str, float] = {}
+_failed: set[str] = set()
 _coverage.start()
 
 
@@ -36,9 +37,13 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     _seconds[report.nodeid] = _seconds.get(report.nodeid, 0.0) + report.duration
+    if report.failed:
+        _failed.add(report.nodeid)
 
 
 def pytest_unconfigure() -> None:
+    """A test that fails under the tracer judges no mutant."""
     _coverage.stop()
     _coverage.save()
-    (_OUT / "seconds.json").write_text(json.dumps(_seconds))
+    passed = {test: seconds for test, seconds in _seconds.items() if test not in _failed}
+    (_OUT / "seconds.json").write_text(json.dumps(passed))

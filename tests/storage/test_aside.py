@@ -17,11 +17,13 @@ from kbroker.storage.checkpoints import (
     LEADER_EPOCH_CHECKPOINT,
     LOG_START_OFFSET_CHECKPOINT,
     PARTITION_METADATA,
+    RECOVERY_POINT_CHECKPOINT,
     MetaProperties,
     has_clean_shutdown,
 )
 from kbroker.storage.errors import DiskError, DiskFull, UnknownFormat
 from kbroker.storage.log_dir import open_log_dir
+from kbroker.storage.origin import Origin
 from tests.sim.disk import PowerLoss
 from tests.storage.logs import (
     DIRECTORY,
@@ -86,7 +88,7 @@ def test_a_torn_batch_is_kept(size: int, caplog: pytest.LogCaptureFixture) -> No
     kept = aside(names.file_name(0, names.LOG), position=ONE)
     assert put_aside(disk) == {kept.rpartition("/")[2]: torn}
     (warning,) = [record for record in caplog.records if record.levelno == logging.WARNING]
-    for part in (path(0, names.LOG), f"{len(torn)} bytes at {ONE}", "offset 1", kept):
+    for part in (path(0, names.LOG), f"{len(torn)} bytes from position {ONE} on", "offset 1", kept):
         assert part in warning.getMessage()
 
 
@@ -153,7 +155,7 @@ def test_zeros_are_not_kept(caplog: pytest.LogCaptureFixture) -> None:
     log = open_at(disk, PAIRS)
     assert (log.log_end_offset, log.size) == (1, ONE)
     assert put_aside(disk) == {}
-    assert "they are zeros" in caplog.text
+    assert "They are all zeros" in caplog.text
 
 
 def test_of_zeros_behind_a_torn_batch_a_page_is_kept() -> None:
@@ -213,7 +215,7 @@ def test_recoveries_without_end_keep_so_much_and_no_more(
     numbers = range(KEPT_RECOVERIES + 1, 2 * KEPT_RECOVERIES + 1)
     name = names.file_name(0, names.LOG)
     assert kept == {f"aside-{n}-{name}-{ONE}": b"torn %d" % n for n in numbers}
-    gone = [record.getMessage() for record in caplog.records if " goes: " in record.getMessage()]
+    gone = [record.getMessage() for record in caplog.records if "deleting " in record.getMessage()]
     assert len(gone) == KEPT_RECOVERIES
     assert f"aside-1-{name}-{ONE}" in gone[0]
 
@@ -263,6 +265,26 @@ def test_a_damaged_segment_without_its_index_takes_no_synced_one_away(
     assert len(put_aside(disk)) == 1
 
 
+@pytest.mark.parametrize("lost", [0, 2, 4])
+def test_a_copy_ends_where_offsets_are_missing(lost: int) -> None:
+    """It is to take the place of a log that has them: they are copied again."""
+    disk = new_disk()
+    log_dir = open_log_dir(disk, "/data", rng=Random(1), now_ms=NOW_MS)
+    log_dir.format(MetaProperties("cluster", 1, TOPIC_ID))
+    copy = log_dir.open_future("t", 0, PAIRS, now_ms=NOW_MS, topic_id=TOPIC_ID)
+    for offset in range(7):
+        batch = batch_of(base_offset=offset, leader_epoch=0)
+        copy.append(batch, leader_epoch=-1, now_ms=NOW_MS, origin=Origin.REPLICATION)
+    log_dir.close()
+    disk.unlink("/data/.kafka_cleanshutdown")
+    disk.write_file_atomic(f"/data/{RECOVERY_POINT_CHECKPOINT}", b"0\n0\n")
+    disk.open(f"{copy.directory}/{names.file_name(lost, names.LOG)}").truncate(0)
+    again = open_log_dir(disk, "/data", rng=Random(1), now_ms=NOW_MS)
+    found = again.open_future("t", 0, PAIRS, now_ms=NOW_MS, topic_id=TOPIC_ID)
+    assert found.log_end_offset == lost
+    assert [batch[7] for batch in found.batches(0)] == list(range(lost))
+
+
 # What is not known.
 
 
@@ -285,7 +307,7 @@ def test_a_later_format_is_left_as_it_is_after_a_crash(magic: int, base: int, ba
     disk = with_magic(magic, base, batch)
     before = files(disk)
     for recovery_point in (0, base):
-        with pytest.raises(UnknownFormat, match=f"format {magic}, which a newer software"):
+        with pytest.raises(UnknownFormat, match=f"format {magic}, written by newer software"):
             open_at(disk, PAIRS, recovery_point=recovery_point)
         assert unchanged(disk, before)
 

@@ -168,9 +168,9 @@ GOOD = bytes.fromhex("0c000000010100")  # null key, null value, no header
         (b"", 1, "ends before"),
         (b"\x0e" + GOOD[1:], 1, "left in its batch"),
         (b"\x0a" + GOOD[1:], 1, "its fields take"),
-        (b"\x01" + GOOD[1:], 1, "record of -1 bytes"),
+        (b"\x01" + GOOD[1:], 1, "record declares -1 bytes"),
         (b"\xff\xff\xff\xff\xff\x01" + GOOD, 1, "varint"),
-        (b"\xff\xff\xff\xff\x7f" + GOOD, 1, "record of -2147483648 bytes"),
+        (b"\xff\xff\xff\xff\x7f" + GOOD, 1, "record declares -2147483648 bytes"),
         (bytes.fromhex("2000ffffffffffffffffffff0100010100"), 1, "varint"),
         # A key, a value, headers that pass the end of their record or of the batch.
         (bytes.fromhex("0c0000007e0100"), 1, "ends before"),
@@ -180,8 +180,8 @@ GOOD = bytes.fromhex("0c000000010100")  # null key, null value, no header
         (bytes.fromhex("0c000000010102"), 1, "record headers: 1"),
         (bytes.fromhex("0c000000010180808080") + b"\x08", 1, "record headers"),
         (bytes.fromhex("100000000101020101"), 1, "header key size"),
-        (bytes.fromhex("100000000101020400") + GOOD, 2, "passes the end"),
-        (bytes.fromhex("100000000101020004") + GOOD, 2, "passes the end"),
+        (bytes.fromhex("100000000101020400") + GOOD, 2, "exceeds the end"),
+        (bytes.fromhex("100000000101020004") + GOOD, 2, "exceeds the end"),
     ],
 )
 @pytest.mark.parametrize("codec", [Codec.NONE, Codec.SNAPPY])

@@ -182,11 +182,11 @@ def test_java_properties_of_any_form_are_read(disk: SimDisk) -> None:
         (b"version=1\nnode.id=1\n", "cluster.id is missing"),
         (b"version=1\ncluster.id=c\n", "node.id is missing"),
         (b"version=1\ncluster.id=c\nnode.id=one\n", "not a number"),
-        (b"version=1\ncluster.id=c\nnode.id=1\ndirectory.id=no\n", "not a Uuid"),
-        (b"version=0\ndirectory.id=AAAAAAAAAAAAAAAAAAAAYw\n", "one that Kafka reserves"),
-        (b"", "it is empty"),
-        (b"# nothing\n", "none of its lines is one of Kafka's"),
-        (b"directory.id=LsWd_gPjWXDl3Pn7HgFj3Q\n", "none of its lines"),
+        (b"version=1\ncluster.id=c\nnode.id=1\ndirectory.id=no\n", "not a valid Uuid"),
+        (b"version=0\ndirectory.id=AAAAAAAAAAAAAAAAAAAAYw\n", "reserved by Kafka"),
+        (b"", "the file is empty"),
+        (b"# nothing\n", "no line in the file is known to Kafka"),
+        (b"directory.id=LsWd_gPjWXDl3Pn7HgFj3Q\n", "no line in the file"),
     ],
 )
 def test_corrupt_meta_properties_are_named(disk: SimDisk, content: bytes, reason: str) -> None:

@@ -78,10 +78,10 @@ def test_what_may_lie_there(
 @pytest.mark.parametrize(
     ("names", "reason"),
     [
-        (["a"], "should be empty, but holds 'a'$"),
-        (["a", "b", "c"], "holds 'a', 'b', 'c'$"),
-        (["a", "b", "c", "d", "e"], "holds 'a', 'b', 'c' and 2 more$"),
-        (["a", "b", "c", "t-0"], "has no meta.properties, which says whose it is, but .*Kafka"),
+        (["a"], "must be new and empty, but it contains 'a'$"),
+        (["a", "b", "c"], "contains 'a', 'b', 'c'$"),
+        (["a", "b", "c", "d", "e"], "contains 'a', 'b', 'c' and 2 more$"),
+        (["a", "b", "c", "t-0"], "has no meta.properties, which identifies its owner, but .*Kafka"),
     ],
 )
 def test_what_a_new_directory_holds_is_named(names: list[str], reason: str) -> None:

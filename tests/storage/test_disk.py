@@ -302,11 +302,11 @@ def test_a_directory_that_cannot_be_made_says_what_is_in_the_way(tmp_path: Path)
     for name, reason in (
         ("file", "it is not a directory"),
         ("file/a/b", f"{tmp_path}/file is not a directory"),
-        ("gone", "it is a link to nowhere, which is not there"),
-        ("gone/a", f"{tmp_path}/gone is a link to nowhere, which is not there"),
-        ("loop", "it is a link that leads back to itself"),
-        ("loop/a", f"{tmp_path}/loop is a link that leads back to itself"),
-        ("x" * 300, "it cannot be made: File name too long"),
+        ("gone", "it is a link to nowhere, which does not exist"),
+        ("gone/a", f"{tmp_path}/gone is a link to nowhere, which does not exist"),
+        ("loop", "it is a link that leads to itself"),
+        ("loop/a", f"{tmp_path}/loop is a link that leads to itself"),
+        ("x" * 300, "it cannot be created: File name too long"),
     ):
         with pytest.raises(DiskError) as caught:
             OsDisk().make_dir(f"{tmp_path}/{name}")
@@ -317,8 +317,8 @@ def test_a_directory_that_cannot_be_made_says_what_is_in_the_way(tmp_path: Path)
     ("error", "kind", "reason"),
     [
         (errno.EACCES, DiskError, "Permission denied"),
-        (errno.EROFS, DiskError, "it cannot be made: Read-only file system"),
-        (errno.ENOSPC, DiskFull, "it cannot be made: No space left on device"),
+        (errno.EROFS, DiskError, "it cannot be created: Read-only file system"),
+        (errno.ENOSPC, DiskFull, "it cannot be created: No space left on device"),
     ],
 )
 def test_what_a_system_says_that_makes_no_directory(

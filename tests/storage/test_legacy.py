@@ -178,11 +178,14 @@ ONE = OldRecord(0, 5, b"k", b"v")
         (old_message(1, OldRecord(0, 5, None, b"garbage"), Codec.GZIP), "failed to decompress"),
         (old_message(1, OldRecord(0, 5, None, b"x"), Codec.ZSTD), "with zstd"),
         (old_message(1, OldRecord(0, 5, None, b"x"), 5), "unknown compression type"),
-        (_wrapper(1, b""), "without a message"),
-        (_wrapper(1, old_message(1, ONE)[:-1]), "without a message"),
+        (_wrapper(1, b""), "contains no message"),
+        (_wrapper(1, old_message(1, ONE)[:-1]), "contains no message"),
         (_wrapper(1, struct.pack(">qi", 0, 13) + bytes(13)), "13 bytes"),
-        (_wrapper(1, struct.pack(">qiIbB", 0, 21, 0, 1, 0) + bytes(15)), "magic 1 of 21 bytes"),
-        (_wrapper(1, old_message(1, ONE, Codec.SNAPPY)), "a compressed message in"),
+        (
+            _wrapper(1, struct.pack(">qiIbB", 0, 21, 0, 1, 0) + bytes(15)),
+            "magic 1 has only 21 bytes",
+        ),
+        (_wrapper(1, old_message(1, ONE, Codec.SNAPPY)), "a compressed message is inside"),
         (_wrapper(1, old_message(2, ONE)), "magic 2"),
         (_wrapper(1, old_message(1, ONE, offset=10)), "offset 9"),
         (wrapped(1, Codec.LZ4, [ONE], lz4_header_is_wrong=True), "checksum of the frame"),
@@ -222,7 +225,7 @@ def test_a_message_of_format_0_within_format_1_has_no_timestamp() -> None:
 @pytest.mark.parametrize(("magic", "length"), [(0, 13), (1, 21)])
 def test_a_length_below_the_least_is_corrupt(magic: int, length: int) -> None:
     content = struct.pack(">qiIbB", 0, length, 0, magic, 0) + bytes(length - 6 + 20)
-    with pytest.raises(CorruptBatch, match=f"of {length} bytes"):
+    with pytest.raises(CorruptBatch, match=f"has {length} bytes"):
         list(formats.batches(memoryview(content)))
 
 

@@ -87,7 +87,7 @@ def test_the_upper_bound_lies_behind_what_is_read(position: int, offset: int | N
 
 @pytest.mark.parametrize(
     ("content", "reason"),
-    [(b"123", "not a multiple"), (struct.pack(">ii", -5, 0), "below its base")],
+    [(b"123", "not a multiple"), (struct.pack(">ii", -5, 0), "below the base")],
 )
 def test_a_damaged_file_is_seen(content: bytes, reason: str) -> None:
     disk = new_disk()

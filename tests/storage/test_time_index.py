@@ -60,8 +60,8 @@ def test_truncating_drops_the_entries_at_or_above(offset: int, kept: int) -> Non
     ("content", "reason"),
     [
         (b"1234", "not a multiple"),
-        (struct.pack(">qiqi", 9, 5, 8, 6), "below its first"),
-        (struct.pack(">qi", 9, -5), "below its base"),
+        (struct.pack(">qiqi", 9, 5, 8, 6), "below the first"),
+        (struct.pack(">qi", 9, -5), "below the base"),
     ],
 )
 def test_a_damaged_file_is_seen(content: bytes, reason: str) -> None:

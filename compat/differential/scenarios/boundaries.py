@@ -120,7 +120,7 @@ def filled(peer: Peer, struct: Struct, version: int) -> None:
             setattr(struct, field.name, sample(peer, field, version))
 
 
-def _whole(peer: Peer, key: int, version: int) -> Message:
+def whole(peer: Peer, key: int, version: int) -> Message:
     """A request with one element in each list, that does no harm."""
     request: Message = API_TABLE[key].request()
     filled(peer, request, version)
@@ -203,7 +203,7 @@ def one_field_at_a_time(peer: Peer) -> None:
     for key in BY_FIELD:
         api = API_TABLE[key].name
         for version in peer.versions.get(key, range(0)):
-            request = _whole(peer, key, version)
+            request = whole(peer, key, version)
             if not fields(request, version):
                 continue  # nothing to vary; frames.damaged sends bytes behind it
             peer.probe(f"{api} v{version} whole", request, version)

@@ -141,6 +141,16 @@ def described(peer: Peer) -> None:
         ):
             asked = describe(kind, name, synonyms=True)
             peer.probe(f"{v}resource {kind} {name!r}", asked, version)
+        peer.probe(v + "logger", describe(BROKER_LOGGER, broker, ["root"], synonyms=True), version)
+        if version >= 3:
+            for kind, name, keys in (
+                (BROKER_LOGGER, broker, ["root"]),
+                (BROKER, broker, ["log.retention.ms"]),
+                (GROUP, peer.name("group"), ["consumer.session.timeout.ms"]),
+                (CLIENT_METRICS, peer.name("metrics"), ["match"]),
+            ):
+                asked = describe(kind, name, keys, documentation=True)
+                peer.probe(f"{v}{kind} with documentation", asked, version)
         asked = describe(BROKER, broker, list(BROKER_KEYS), synonyms=True)
         peer.probe(v + "broker", asked, version)
         both = describe(TOPIC, topic, ["retention.ms"])

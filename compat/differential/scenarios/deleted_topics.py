@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from compat.differential.asking import (
@@ -29,6 +30,9 @@ from kbroker.wire.messages.produce import ProduceRequest
 
 if TYPE_CHECKING:
     from compat.differential.peer import Peer
+
+FETCH_WAIT_MS = 30_000
+SETTLED_S = 0.5  # by then a fetch that was sent waits, which cannot be asked
 
 
 def use(peer: Peer, when: str, topic: Topic, group: str) -> None:
@@ -79,3 +83,16 @@ def used(peer: Peer) -> None:
     other = usable(peer, topic.name, 1)
     use(peer, "made again, the old id", topic, group)
     use(peer, "made again, the new id", other, group)
+
+
+@scenario(DeleteTopicsRequest, FetchRequest)
+def under_a_fetch(peer: Peer) -> None:
+    """A fetch that waits for records, of a topic that goes meanwhile."""
+    for version in (4, 11, 12, 13, peer.last(FetchRequest)):
+        stays, goes = make_topic(peer, f"stays-{version}"), make_topic(peer, f"goes-{version}")
+        topics = [fetch_topic(goes, version, part()), fetch_topic(stays, version, part())]
+        request = fetch(*topics, max_wait_ms=FETCH_WAIT_MS, min_bytes=1 << 20)
+        pending = peer.send(f"v{version}", request, version, connection="poll")
+        time.sleep(SETTLED_S)
+        delete(peer, goes)
+        pending.outcome()

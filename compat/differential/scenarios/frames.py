@@ -203,7 +203,7 @@ def sizes(peer: Peer) -> None:
         peer.outcome(f"a frame of {size}", struct.pack(">i", size), "frames")
         peer.drop("frames")
     # What is to come is waited for: silence.
-    peer.outcome("a frame of 1", struct.pack(">i", 1), "frames", timeout_s=1)
+    peer.outcome("a frame of 1", struct.pack(">i", 1), "frames", silence_expected=True)
     peer.drop("frames")
     request = request_header(ApiKey.API_VERSIONS, 0, 5, None)
     peer.outcome("two frames at once", sized(request) * 2, "frames")

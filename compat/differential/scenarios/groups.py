@@ -15,6 +15,7 @@ from compat.differential.group_asking import (
     subscription,
     sync,
 )
+from compat.differential.peer import SILENCE_S
 from compat.differential.scenarios import scenario
 from kbroker.wire.errors import ErrorCode
 from kbroker.wire.messages.describe_groups import DescribeGroupsRequest
@@ -26,6 +27,19 @@ from kbroker.wire.messages.sync_group import SyncGroupRequest
 
 if TYPE_CHECKING:
     from compat.differential.peer import Peer
+
+# Subscriptions of the consumer protocol: a version, topics, user data.
+UNREADABLE = {
+    "empty": b"",
+    "a byte": b"\0",
+    "a negative version": b"\xff\xff",
+    "no user data": b"\0\0\0\0\0\0",
+    "a name that is not UTF-8": b"\0\0\0\0\0\1\0\2\xff\xfe\xff\xff\xff\xff",
+    "a newer version": b"\0\7" + subscription("t")[2:],
+    "garbage": b"garbage",
+    "too many topics": b"\0\0\x7f\0\0\0",
+    "a negative count": b"\0\0\xff\xff\xff\xff",
+}
 
 
 def describe(peer: Peer, step: str, *groups: str, version: int | None = None) -> None:
@@ -203,6 +217,22 @@ def rebalances(peer: Peer) -> None:
     two.beat("beats while the leader joins")
     two.joined(two.start_join("joins with the leader"))
     describe(peer, "at the end", group)
+
+
+@scenario(JoinGroupRequest)
+def unreadable(peer: Peer) -> None:
+    """Subscriptions that cannot be read. The last of them Apache Kafka 4.3 never answers."""
+    for step, metadata in UNREADABLE.items():
+        group = peer.name(step.replace(" ", "-"))
+        await_coordinator(peer, group)
+        join_at_last(peer, step, join(group, protocols={"range": metadata}))
+
+
+def join_at_last(peer: Peer, step: str, request: JoinGroupRequest) -> None:
+    """A new member's second join, which Apache Kafka may never answer."""
+    version = peer.last(JoinGroupRequest)
+    request.member_id = peer.quietly(request, version, JoinGroupResponse).member_id
+    peer.probe(step, request, version, timeout_s=SILENCE_S)
 
 
 @scenario(JoinGroupRequest, SyncGroupRequest)

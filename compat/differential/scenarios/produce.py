@@ -128,6 +128,8 @@ def no_acks(peer: Peer) -> None:
     for version in peer.shared(ProduceRequest):
         peer.unanswered(produce_request(topic, batch(peer, b"a"), version=version, acks=0), version)
         ends(peer, f"v{version} after one", topic)
+    one = produce_request(topic, batch(peer, b"a"), version=version, acks=0)
+    peer.probe("not answered", one, version, connection="silent", silence_expected=True)
     version = peer.last(ProduceRequest, below=NAMES_LAST + 1)
     bad = produce_request(topic, b"", version=version, acks=0)
     bad.topic_data[0].partition_data[0].index = 9

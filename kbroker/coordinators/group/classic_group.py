@@ -5,6 +5,7 @@ ClassicGroup).
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from enum import Enum
 from struct import Struct
 from struct import error as StructError
@@ -219,11 +220,12 @@ class ClassicGroup:
 
     def supports(self, protocol_type: str, protocols: Sequence[tuple[str, bytes]]) -> bool:
         """Whether a member with these protocols could talk to all others."""
+        names = _named_once(protocols)
         if self.state is GroupState.EMPTY:
-            return protocol_type != "" and len(protocols) > 0
+            return protocol_type != "" and len(names) > 0
         size = len(self.members)
         return self.protocol_type == protocol_type and any(
-            self._supported.get(name, 0) == size for name, _ in protocols
+            self._supported.get(name, 0) == size for name in names
         )
 
     # --- state
@@ -329,7 +331,7 @@ class ClassicGroup:
         for member in self.members.values():
             if member.awaiting_join is not None:
                 log.info(
-                    "group %s: leader %s did not rejoin in time, %s is the new one",
+                    "group %s: leader %s did not rejoin in time, the new leader is %s",
                     self.group_id,
                     self.leader_id,
                     member.member_id,
@@ -341,7 +343,7 @@ class ClassicGroup:
     # --- protocols
 
     def _count(self, member: Member, change: int) -> None:
-        for name in {name for name, _ in member.protocols}:
+        for name in _named_once(member.protocols):
             self._supported[name] = self._supported.get(name, 0) + change
             if self._supported[name] == 0:
                 del self._supported[name]
@@ -372,7 +374,7 @@ class ClassicGroup:
                 topics.update(subscription_topics(member.metadata(self.protocol_name)))
         except (StructError, ValueError) as error:
             log.warning(
-                "group %s: the subscriptions of protocol %s cannot be read: %s",
+                "group %s: cannot read the subscriptions of protocol %s: %s",
                 self.group_id,
                 self.protocol_name,
                 error,
@@ -394,6 +396,14 @@ class ClassicGroup:
         ]
 
 
+def _named_once(protocols: Sequence[tuple[str, bytes]]) -> set[str]:
+    """The protocols that a group may agree on. Kafka counts one that a member names twice for two
+    members, and so takes another; where there is none it never answers.
+    """
+    times = Counter(name for name, _ in protocols)
+    return {name for name, count in times.items() if count == 1}
+
+
 def subscription_topics(metadata: bytes) -> list[str]:
     """The topics of a ConsumerProtocolSubscription of any version: they are all newer ones'
     prefix too.
@@ -402,17 +412,20 @@ def subscription_topics(metadata: bytes) -> list[str]:
     """
     view = memoryview(metadata)
     if _INT16.unpack_from(view)[0] < 0:
-        raise ValueError("a negative subscription version")
+        raise ValueError("the version of the subscription is negative")
     (count,) = _INT32.unpack_from(view, 2)
     if not 0 <= count <= len(view):
-        raise ValueError(f"{count} topics in {len(view)} bytes")
+        raise ValueError(f"the subscription claims {count} topics in {len(view)} bytes")
     position = 6
     topics = []
     for _ in range(count):
         (size,) = _INT16.unpack_from(view, position)
         position += 2
         if size < 0 or position + size > len(view):
-            raise ValueError(f"a topic name of {size} bytes at {position} of {len(view)}")
+            raise ValueError(
+                f"the subscription has a topic name of {size} bytes at position {position} of "
+                f"{len(view)}"
+            )
         topics.append(str(view[position : position + size], "utf-8"))
         position += size
     return topics

@@ -208,7 +208,7 @@ class Joins:
                 result.records.append(group_record(group, assignment))
                 result.then = stored
             case GroupState.STABLE:
-                reason = f"static member {member_id} changes the protocol{join.reason}"
+                reason = f"static member {member_id} changed its protocols{join.reason}"
                 self._rebalances.prepare_or_complete(group, reason, result)
             case GroupState.COMPLETING_REBALANCE:
                 # The leader may be computing an assignment for the old id.
@@ -253,12 +253,15 @@ class Joins:
             case GroupState.COMPLETING_REBALANCE | GroupState.STABLE:
                 # A leader may join to make a rebalance: it may know of new partitions.
                 self._update(group, member, join)
-                reason = (
-                    f"{'leader' if is_leader else 'member'} {member_id} joins again{join.reason}"
-                )
+                reason = f"{'leader' if is_leader else 'member'} {member_id} rejoined{join.reason}"
                 self._rebalances.prepare_or_complete(group, reason, result)
             case _:
-                log.warning("group %s: %s joins while %s", group.group_id, member_id, group.state)
+                log.warning(
+                    "group %s: refusing a join of %s in state %s",
+                    group.group_id,
+                    member_id,
+                    group.state,
+                )
                 result.response = _refused(member_id, ErrorCode.UNKNOWN_MEMBER_ID)
 
     @staticmethod

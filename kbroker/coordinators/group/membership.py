@@ -72,7 +72,7 @@ class Memberships:
             assignment[member_id] = b""
         if missing:
             log.warning(
-                "group %s: leader %s gave no assignment to %s",
+                "group %s: leader %s assigned nothing to %s",
                 group.group_id,
                 request.member_id,
                 ", ".join(missing),

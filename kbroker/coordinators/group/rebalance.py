@@ -98,7 +98,7 @@ class Rebalances:
             self._timers.set(group.join_due, result.now.timer_ms + delay_ms)
         group.transition(GroupState.PREPARING_REBALANCE, result.now.wall_ms)
         log.info(
-            "group %s: rebalance after generation %d: %s",
+            "group %s: rebalancing after generation %d: %s",
             group.group_id,
             group.generation_id,
             reason,
@@ -143,7 +143,9 @@ class Rebalances:
             return
         group.next_generation(now.wall_ms)
         if group.state is GroupState.EMPTY:
-            log.info("group %s: empty with generation %d", group.group_id, group.generation_id)
+            log.info(
+                "group %s: became empty with generation %d", group.group_id, group.generation_id
+            )
             result.records.append(group_record(group, {}))
             return
         log.info(
@@ -208,7 +210,7 @@ class Rebalances:
         if not _still_completing(stored):
             return
         self._reset_assignment(stored.group, error, result)
-        reason = f"storing the assignment failed: {error.name}"
+        reason = f"the assignment could not be stored: {error.name}"
         self.prepare_or_complete(stored.group, reason, result)
 
     def _reset_assignment(self, group: ClassicGroup, error: ErrorCode, result: Result[Any]) -> None:
@@ -244,7 +246,7 @@ class Rebalances:
 
     def session_due(self, group: ClassicGroup, member_id: str, result: Result[Any]) -> None:
         if member_id in group.pending_joins:
-            log.info("group %s: %s never came back with its id", group.group_id, member_id)
+            log.info("group %s: %s did not come back with its member id", group.group_id, member_id)
             group.remove(member_id)
             if group.state is GroupState.PREPARING_REBALANCE and group.has_all_joined:
                 self.complete_join(group, result)
@@ -252,11 +254,11 @@ class Rebalances:
         member = group.members.get(member_id)
         if member is None or member.has_satisfied_heartbeat:
             return
-        log.info("group %s: session of %s has expired", group.group_id, member_id)
+        log.info("group %s: the session of %s has expired", group.group_id, member_id)
         self.answer_removed(group, member, result)
         group.remove(member_id)
         if group.state in (GroupState.STABLE, GroupState.COMPLETING_REBALANCE):
-            self.prepare_or_complete(group, f"session of {member_id} has expired", result)
+            self.prepare_or_complete(group, f"the session of {member_id} has expired", result)
         elif group.state is GroupState.PREPARING_REBALANCE and group.has_all_joined:
             self.complete_join(group, result)
 

@@ -111,7 +111,7 @@ def decode(key: bytes | memoryview, value: bytes | memoryview | None) -> Record:
     if record_type in (OFFSET_COMMIT, LEGACY_OFFSET_COMMIT):
         return _decode_offset(body, value)
     if record_type != GROUP_METADATA:
-        raise UnknownRecord(record_type, f"record type {record_type}")
+        raise UnknownRecord(record_type, f"unknown record type {record_type}")
     group_id = codec.decode(GroupMetadataKey, KEY_VERSION, body).group
     if value is None:
         return GroupRemoved(group_id)
@@ -120,7 +120,7 @@ def decode(key: bytes | memoryview, value: bytes | memoryview | None) -> Record:
     group = codec.decode(GroupMetadataValue, version, body)
     instance_ids = [m.group_instance_id for m in group.members if m.group_instance_id is not None]
     if len(set(instance_ids)) < len(instance_ids):
-        raise UnknownRecord(record_type, "a group with two members of one instance id")
+        raise UnknownRecord(record_type, "two members of a group have the same instance id")
     return GroupStored(group_id, group)
 
 
@@ -182,11 +182,11 @@ def _versioned(version: int, message: Message) -> bytes:
 
 def _split(data: bytes | memoryview) -> tuple[int, memoryview]:
     if len(data) < _INT16.size:
-        raise ProtocolError(f"{len(data)} bytes hold no type or version")
+        raise ProtocolError(f"{len(data)} bytes are too short for a type or version")
     view = memoryview(data)
     return _INT16.unpack_from(view)[0], view[_INT16.size :]
 
 
 def _check_version(cls: type[Message], version: int) -> None:
     if not cls.MIN_VERSION <= version <= cls.MAX_VERSION:
-        raise UnknownRecord(cls.API_KEY or 0, f"{cls.__name__} version {version}")
+        raise UnknownRecord(cls.API_KEY or 0, f"unknown version {version} of {cls.__name__}")

@@ -105,7 +105,7 @@ class GroupReplay:
         self, offset: int, key: bytes | None, value: bytes | None, producer_id: int
     ) -> None:
         if key is None:
-            self._skip("without a key")
+            self._skip("record without a key")
             return
         try:
             record = group_records.decode(key, value)

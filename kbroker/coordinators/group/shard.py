@@ -378,7 +378,9 @@ class GroupShard:
             for member in group.members.values():
                 self._rebalances.put_off_session(member, now)
             if len(group.members) > self._config.group_max_size:
-                self._rebalances.prepare(group, "more members than group.max.size", result)
+                self._rebalances.prepare(
+                    group, "the group has more members than group.max.size", result
+                )
         self._schedule_cleanup(now)
         return result
 

@@ -148,7 +148,7 @@ def test_of_a_feature_that_stands_there_twice_the_last_counts() -> None:
     ("current", "lowest"),
     [
         *((30, 30), (29, 23), (28, 23), (23, 23), (22, 17), (21, 17), (16, 15)),
-        *((14, 14), (13, 13), (12, 11), (10, 8), (8, 8), (7, 7)),
+        *((14, 14), (13, 13), (12, 11), (10, 8), (8, 8)),
     ],
 )
 def test_metadata_version_goes_down_as_far_as_no_record_says_less(

@@ -1,8 +1,8 @@
 """Runs command lines, each in a process of its own with the standard streams that it is to have.
 
 Reads cases from standard input and prints the statuses. The processes are forked from this one,
-which has the commands imported: hundreds of them take seconds. What the interpreter does with
-the streams when it starts is done again in each.
+which has the commands imported, and end without being taken apart: hundreds of them take seconds.
+What the interpreter does with the streams at its start and its end is done again in each.
 """
 
 from __future__ import annotations
@@ -12,13 +12,15 @@ import json
 import os
 import signal
 import sys
+import traceback
 from importlib import import_module
-from typing import TypedDict
+from typing import NoReturn, TypedDict
 
 from kbroker.cli import COMMANDS, main
 
 CLOSED, FULL, UNREAD = "closed", "full", "unread"  # else the name of a file
 NAMES = ("stdin", "stdout", "stderr")
+UNFLUSHED = 120  # what the interpreter ends with
 AT_ONCE = 4
 TIMEOUT_S = 60
 
@@ -47,7 +49,7 @@ def redirect(number: int, how: str) -> None:
     os.close(descriptor)
 
 
-def become(case: Case) -> int:
+def become(case: Case) -> NoReturn:
     """The rest of this process is the command."""
     for number, how in enumerate(case["streams"]):
         redirect(number, how)
@@ -55,7 +57,18 @@ def become(case: Case) -> int:
             setattr(sys, NAMES[number], None)
             setattr(sys, f"__{NAMES[number]}__", None)
     signal.alarm(TIMEOUT_S)
-    return main(case["words"])
+    try:
+        status = main(case["words"])
+    except BaseException:
+        traceback.print_exc()
+        status = 1
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except BaseException:
+            status = UNFLUSHED
+    os._exit(status)
 
 
 def fork_each(cases: list[Case]) -> Case | None:
@@ -88,4 +101,4 @@ if __name__ == "__main__":
     gc.freeze()
     mine = fork_each(json.load(sys.stdin))
     if mine is not None:
-        sys.exit(become(mine))
+        become(mine)

@@ -31,9 +31,9 @@ def test_topics(terminal: Terminal) -> None:
         "        1       1      0  1         1        0    0\n"
     )
     assert "already exists" in terminal.run("topics", "create", "new", status=1)
-    assert terminal.run("topics", "create", "new", "--if-not-exists") == "new exists already.\n"
+    assert terminal.run("topics", "create", "new", "--if-not-exists") == "new already exists.\n"
     assert terminal.run("topics", "alter", "new", "--partitions", "3") == (
-        "new has 3 partitions now, not 2.\n"
+        "new now has 3 partitions instead of 2.\n"
     )
     assert "INVALID_PARTITIONS" in terminal.run(
         "topics", "alter", "new", "--partitions", "2", status=1
@@ -46,14 +46,14 @@ def test_topics(terminal: Terminal) -> None:
 
 def test_a_topic_that_is_only_tried(terminal: Terminal) -> None:
     out = terminal.run("topics", "create", "tried:2", "--validate-only")
-    assert out == "Could create tried: 2 partitions, 1 replica each.\n"
+    assert out == "Can create tried: 2 partitions, 1 replica each.\n"
     assert "tried" not in terminal.run("topics", "list")
 
 
 def test_several_topics_of_which_some_cannot_be(terminal: Terminal) -> None:
     error = terminal.run("topics", "create", "good:1:retention.ms=7", "bad name", status=1)
     assert error.count("\n") == 1
-    assert "'bad name' is not created" in error
+    assert "'bad name' could not be created" in error
     (good,) = terminal.run_json("topics", "describe", "good")
     assert good["configs"] == {"retention.ms": "7"}
 
@@ -88,10 +88,7 @@ def test_topics_are_filtered(terminal: Terminal) -> None:
     assert "orders" in names
     for option in ("--under-replicated", "--under-min-isr", "--unavailable"):
         assert terminal.run_json("topics", "describe", option) == []
-    assert (
-        terminal.run("topics", "describe", "--unavailable-partitions")
-        == "There are no such topics.\n"
-    )
+    assert terminal.run("topics", "describe", "--unavailable-partitions") == "No topics match.\n"
     at_min = terminal.run_json("topics", "describe", "orders", "--at-min-isr")
     assert len(at_min[0]["partitions"]) == 3
     terminal.run("configs", "set", "--topic", "orders", "min.insync.replicas=2")
@@ -121,24 +118,26 @@ def test_offsets_and_records_that_go(terminal: Terminal, tmp_path: Path) -> None
     )
     delete = ("topics", "delete-records")
     assert terminal.run(*delete, "aged:0", "--before-offset", "1") == (
-        "aged-0 starts at offset 1 now.\n"
+        "aged-0 now starts at offset 1.\n"
     )
-    assert "starts at offset 2 now" in terminal.run(*delete, "aged:0", "--before", "15m")
+    assert "now starts at offset 2" in terminal.run(*delete, "aged:0", "--before", "15m")
     assert "OFFSET_OUT_OF_RANGE" in terminal.run(
         *delete, "aged:0", "--before-offset", "9", status=1
     )
     error = terminal.run(*delete, "aged:1,0", "--before-offset", "3", status=1)
-    assert "Partition aged-1 is not emptied: " in error
+    assert "Partition aged-1 could not be emptied: " in error
     assert error.count("\n") == 1
     assert offsets("earliest") == [3, 0]
     file = tmp_path / "offsets.json"
     entry = {"topic": "aged", "partition": 0, "offset": -1}
     file.write_text(json.dumps({"partitions": [entry], "version": 1}))
-    assert "starts at offset 3 now" in terminal.run(*delete, "--offset-json-file", str(file))
+    assert "now starts at offset 3" in terminal.run(*delete, "--offset-json-file", str(file))
     file.write_text("{}")
-    assert "it must be" in terminal.run(*delete, "--offset-json-file", str(file), status=1)
+    assert "expected {'partitions'" in terminal.run(
+        *delete, "--offset-json-file", str(file), status=1
+    )
     assert offsets("earliest") == [3, 0]
-    assert "There is no partition 2: aged has the partitions 0 to 1." in terminal.run(
+    assert "There is no partition 2. The partitions of aged are 0 to 1." in terminal.run(
         "topics", "offsets", "aged:1-2", status=1
     )
 
@@ -146,7 +145,7 @@ def test_offsets_and_records_that_go(terminal: Terminal, tmp_path: Path) -> None
 def test_a_group_that_takes_no_offsets_costs_the_others_nothing(terminal: Terminal) -> None:
     reset = ("groups", "reset-offsets", "x" * 40_000, "beside", "--topic", "orders")
     error = terminal.run(*reset, "--to-earliest", "--execute", status=1)
-    assert "request cannot hold this" in error
+    assert "request cannot be encoded" in error
     assert error.count("\n") == 1
     (group,) = terminal.run_json("groups", "describe", "beside")
     assert [p["committed_offset"] for p in group["partitions"]] == [0, 0, 0]
@@ -155,9 +154,9 @@ def test_a_group_that_takes_no_offsets_costs_the_others_nothing(terminal: Termin
 def test_configs_of_a_topic(terminal: Terminal) -> None:
     terminal.run("topics", "create", "configured:1")
     of = ("--topic", "configured")
-    assert "Nothing differs from the defaults" in terminal.run("configs", "describe", *of)
+    assert "No values differ from the defaults" in terminal.run("configs", "describe", *of)
     assert terminal.run("configs", "set", *of, "retention.ms=5", "cleanup.policy=compact") == (
-        "Topic 'configured' is changed.\n"
+        "Topic 'configured' has been changed.\n"
     )
     terminal.run("configs", "append", *of, "cleanup.policy=delete")
     assert terminal.run("configs", "describe", *of) == (
@@ -173,12 +172,12 @@ def test_configs_of_a_topic(terminal: Terminal) -> None:
     assert config["synonyms"][-1]["source"] == "DEFAULT_CONFIG"
     everything = terminal.run_json("configs", "describe", *of, "--all")
     assert len(everything) > 20
-    assert "could be changed" in terminal.run(
+    assert "can be changed" in terminal.run(
         "configs", "set", *of, "retention.ms=9", "--validate-only"
     )
     assert len(terminal.run_json("configs", "describe", *of)) == 1
     error = terminal.run("configs", "set", *of, "nope=1", status=1)
-    assert "Topic 'configured' is not changed: Unknown topic config name: nope" in error
+    assert "Topic 'configured' could not be changed: Unknown topic config name: nope" in error
     assert "There is no topic 'x'." in terminal.run("configs", "describe", "--topic", "x", status=1)
 
 
@@ -220,7 +219,7 @@ def test_offsets_are_reset_in_every_way(terminal: Terminal, tmp_path: Path) -> N
         "GROUP      TOPIC  PARTITION  COMMITTED  NEW\n"
         "resetting  reset          0  -            4\n"
         "resetting  reset          1  -            4\n"
-        "Nothing is changed yet: --execute does it.\n"
+        "Nothing has been changed yet. Use --execute to set these offsets.\n"
     )
     assert "resetting" not in terminal.run("groups", "list")
     terminal.run(*reset, "--topic", "reset:0", "--to-offset", "2", "--execute")
@@ -260,7 +259,7 @@ def test_offsets_are_reset_in_every_way(terminal: Terminal, tmp_path: Path) -> N
     assert committed(terminal, "resetting")["reset", 0] == 3
     assert committed(terminal, "other") == {("reset", 0): 1}
     error = terminal.run("groups", "reset-offsets", "third", "--from-file", str(file), status=1)
-    assert "it has nothing for group 'third'." in error
+    assert "the file contains no offsets for group 'third'." in error
     several = terminal.run(
         "groups", "reset-offsets", "--all-groups", "--topic", "reset:0", "--to-latest", "--export"
     )
@@ -268,9 +267,9 @@ def test_offsets_are_reset_in_every_way(terminal: Terminal, tmp_path: Path) -> N
     error = terminal.run(
         "groups", "reset-offsets", "other", "--topic", "reset:1", "--shift-by", "1", status=1
     )
-    assert "Partition reset-1 cannot be shifted: nothing is committed for it." in error
+    assert "Partition reset-1 cannot be shifted: the group has no committed offset for it." in error
     file.write_text("reset,x,1\n")
-    assert "line 1: 'x' is no partition or offset." in terminal.run(
+    assert "line 1: 'x' is not a valid partition or offset." in terminal.run(
         *reset, "--from-file", str(file), status=1
     )
 
@@ -284,7 +283,7 @@ def test_groups_and_their_offsets_are_deleted(terminal: Terminal) -> None:
     )
     assert committed(terminal, "doomed") == {("orders", 2): 0}
     error = terminal.run("groups", "delete-offsets", "doomed", "--topic", "orders:0", status=1)
-    assert "Group 'doomed' has committed nothing for 'orders' there." in error
+    assert "Group 'doomed' has no committed offsets for these partitions of 'orders'." in error
     terminal.run(
         "groups", "reset-offsets", "doomed2", "--topic", "orders", "--to-latest", "--execute"
     )
@@ -299,7 +298,7 @@ def test_groups_are_listed_and_summed_up(terminal: Terminal) -> None:
     terminal.run(*reset)
     listed = terminal.run_json("groups", "list", "--state", "empty", "--type", "classic")
     assert {"group": "listed", "state": "Empty", "type": "classic", "protocol": ""} in listed
-    assert terminal.run("groups", "list", "--state", "stable") == "There are no such groups.\n"
+    assert terminal.run("groups", "list", "--state", "stable") == "No groups match.\n"
     out = terminal.run("groups", "describe", "listed", "--state")
     assert out.splitlines()[1].split() == ["listed", "Empty", "classic", "1", "-", "0", "0"]
     everything = terminal.run_json("groups", "describe", "--all-groups")
@@ -317,7 +316,7 @@ def test_log_directories(terminal: Terminal, served: Kafka) -> None:
     out = terminal.run("log-dirs", "list", "--bytes", "--broker", "1")
     assert out.splitlines()[0].split()[:4] == ["BROKER", "DIRECTORY", "STATE", "REPLICAS"]
     assert "online" in out
-    assert terminal.run("log-dirs", "describe", "--future") == "Nothing is being moved.\n"
+    assert terminal.run("log-dirs", "describe", "--future") == "No replicas are being moved.\n"
     assert "There is no broker 7." in terminal.run("log-dirs", "list", "--broker", "7", status=1)
 
 
@@ -335,7 +334,7 @@ def test_the_cluster(terminal: Terminal) -> None:
     assert levels["metadata.version"] == 30
     versions = terminal.run_json("cluster", "api-versions", "--broker", "1")
     assert versions[0] == {"key": 0, "name": "Produce", "min_version": 0, "max_version": 13}
-    assert terminal.run("cluster", "reassignments") == "Nothing is being moved.\n"
+    assert terminal.run("cluster", "reassignments") == "No partitions are being reassigned.\n"
     elected = terminal.run_json("cluster", "elect-leaders", "orders:0", "--type", "preferred")
     assert elected[0]["result"] == "ELECTION_NOT_NEEDED"
     assert "There is no broker 4." in terminal.run(
@@ -355,7 +354,7 @@ def test_levels_of_features(terminal: Terminal, empty: Kafka) -> None:
     change = ("cluster", "features")
     before = level()
     assert terminal.run(*change, "disable", name, "--validate-only", *at) == (
-        f"{name} could be off now.\n"
+        f"{name} can be off now.\n"
     )
     assert level() == before == 1
     assert terminal.run(*change, "disable", name, *at) == f"{name} is off now.\n"
@@ -394,13 +393,13 @@ def test_a_release_has_levels_of_all_features(terminal: Terminal, empty: Kafka) 
     change = ("cluster", "features")
     could = terminal.run(*change, "upgrade", "--release-version", "4.3", "--dry-run", *at)
     assert could.splitlines() == [
-        "metadata.version could be at level 30 (4.3-IV0) now.",
-        "kraft.version could be at level 1 now.",
-        "group.version could be at level 1 now.",
-        "transaction.version could be at level 2 now.",
-        "eligible.leader.replicas.version could be at level 1 now.",
-        "share.version could be at level 1 now.",
-        "streams.version could be at level 1 now.",
+        "metadata.version can be at level 30 (4.3-IV0) now.",
+        "kraft.version can be at level 1 now.",
+        "group.version can be at level 1 now.",
+        "transaction.version can be at level 2 now.",
+        "eligible.leader.replicas.version can be at level 1 now.",
+        "share.version can be at level 1 now.",
+        "streams.version can be at level 1 now.",
     ]
     error = terminal.run(*change, "downgrade", "--release-version", "4.1", *at, status=1)
     assert "Unsupported metadata.version downgrade from 30 to 27." in error
@@ -411,17 +410,20 @@ def test_a_release_has_levels_of_all_features(terminal: Terminal, empty: Kafka) 
     [
         (
             ("upgrade", "metadata.version=4.9"),
-            "metadata.version=4.9: '4.9' is no release, nor the name of a level from 3.3-IV3 to "
+            "metadata.version=4.9: '4.9' is not a release or the name of a level from 3.3-IV3 to "
             "4.3-IV0.",
         ),
-        (("upgrade", "--release-version", "4"), "--release-version: '4' is no release"),
-        (("upgrade", "group.version=4.3"), "group.version=4.3: '4.3' is no level."),
-        (("upgrade", "group.version=32768"), "group.version=32768: '32768' is no level."),
-        (("upgrade", "group.version=1", "group.version=0"), "group.version is there twice."),
-        (("downgrade",), "downgrade takes either FEATURE=LEVEL or --release-version."),
+        (("upgrade", "--release-version", "4"), "--release-version: '4' is not a release"),
+        (("upgrade", "group.version=4.3"), "group.version=4.3: '4.3' is not a valid level."),
+        (("upgrade", "group.version=32768"), "group.version=32768: '32768' is not a valid level."),
+        (("upgrade", "group.version=1", "group.version=0"), "group.version is given twice."),
+        (
+            ("downgrade",),
+            "downgrade requires either FEATURE=LEVEL or --release-version, but not both.",
+        ),
         (
             ("upgrade", "group.version=1", "--release-version", "4.3"),
-            "upgrade takes either FEATURE=LEVEL or --release-version.",
+            "upgrade requires either FEATURE=LEVEL or --release-version, but not both.",
         ),
     ],
 )

@@ -123,10 +123,10 @@ def damaged(data: Path, into: Path, at: int, change: bytes) -> str:
     [
         (61, b"\x77", "batch", "record batch is corrupt (stored crc = "),
         (16, b"\x05", "damage", "invalid magic in a record batch: 5"),
-        (8, b"\x7f\xff\xff\xff", "damage", "a batch of 2147483659 bytes, of which "),
+        (8, b"\x7f\xff\xff\xff", "damage", "the batch has 2147483659 bytes, but only "),
         (8, b"\x00\x00\x00\x01", "damage", "record batch size 13 is smaller than"),
         # The base offset is outside of the CRC: what tells is that the next batch lies before it.
-        (0, b"\x00" * 7 + b"\x09", "batch", "the one before ends at 11"),
+        (0, b"\x00" * 7 + b"\x09", "batch", "the previous batch ends at offset 11"),
     ],
 )
 def test_damage_is_named(
@@ -145,7 +145,7 @@ def test_damage_is_named(
     assert main(["dump", "--verify", log]) == 1
     out = capfd.readouterr()
     assert sentence in out.out
-    assert "wrong in 1 file." in out.err
+    assert "problem in 1 file." in out.err
 
 
 def test_a_cut_off_tail_and_room_that_was_set_aside(
@@ -154,11 +154,11 @@ def test_a_cut_off_tail_and_room_that_was_set_aside(
     log = damaged(data, tmp_path, 0, b"")
     whole = (tmp_path / LOG).read_bytes()
     (tmp_path / LOG).write_bytes(whole[:-5])
-    assert rows(shell, log)[-1]["reason"].startswith("a batch of ")
+    assert rows(shell, log)[-1]["reason"].startswith("the batch has ")
     (tmp_path / LOG).write_bytes(whole + b"\1\2\3")
-    assert rows(shell, log)[-1]["reason"] == "3 bytes after the last batch"
+    assert rows(shell, log)[-1]["reason"] == "there are 3 extra bytes after the last batch"
     (tmp_path / LOG).write_bytes(whole + bytes(1000))
-    assert rows(shell, log)[-1]["reason"] == "1000 bytes of zeros"
+    assert rows(shell, log)[-1]["reason"] == "there are 1000 bytes of zeros"
     shell.run("dump", "--verify", log)  # which is nothing wrong
 
 
@@ -174,7 +174,7 @@ def test_an_index_that_points_elsewhere(
     content[7] ^= 1
     index.write_bytes(content)
     error = shell.run("dump", "--verify", str(index), status=1)
-    assert "wrong in 1 file." in error
+    assert "problem in 1 file." in error
     index.write_bytes(content[:-1])
     assert "bytes after the last entry" in shell.run("dump", str(index), status=1)
 
@@ -182,11 +182,11 @@ def test_an_index_that_points_elsewhere(
 def test_files_that_break_their_format(shell: Terminal, tmp_path: Path) -> None:
     for name, content, sentence in (
         ("leader-epoch-checkpoint", b"0\n2\n0 0\n", "expected 2 entries in a checkpoint, found 1"),
-        ("recovery-point-offset-checkpoint", b"7\n", "version 7 of a checkpoint"),
+        ("recovery-point-offset-checkpoint", b"7\n", "the checkpoint has version 7"),
         ("00000000000000000005.snapshot", b"\0\1", "a producer snapshot of 2 bytes is too short"),
-        ("00000000000000000005.txnindex", b"\0", "its size 1 is not a multiple of 34"),
-        ("quorum-state", b"{", "no JSON"),
-        ("meta.properties", b"\xff", "it is no text"),
+        ("00000000000000000005.txnindex", b"\0", "the size 1 is not a multiple of 34"),
+        ("quorum-state", b"{", "not JSON"),
+        ("meta.properties", b"\xff", "the file is not text"),
     ):
         file = tmp_path / name
         file.write_bytes(content)
@@ -197,8 +197,8 @@ def test_files_that_break_their_format(shell: Terminal, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("option", "sentence"),
     [
-        ("--records", "damaged/leader-epoch-checkpoint: not UTF-8 text."),
-        ("--verify", "1 thing wrong in 2 files."),
+        ("--records", "damaged/leader-epoch-checkpoint: the file is not UTF-8 text."),
+        ("--verify", "Found 1 problem in 2 files."),
     ],
 )
 def test_a_file_that_cannot_be_shown_costs_the_others_nothing(

@@ -61,7 +61,7 @@ def test_the_environment_is_over_the_file_and_under_the_options(
     out, errors = served(tmp_path, [f"--config={config}", f"--data={data}", *words], variables)
     assert out.startswith("ready: ")
     assert len(list(data.glob("t-*"))) == partitions
-    assert ("set by the environment: KAFKA_NUM_PARTITIONS" in errors) is (variable is not None)
+    assert ("keys set by the environment: KAFKA_NUM_PARTITIONS" in errors) is (variable is not None)
 
 
 def test_the_cluster_id_is_that_of_the_environment_while_the_directory_is_new(
@@ -72,7 +72,7 @@ def test_the_cluster_id_is_that_of_the_environment_while_the_directory_is_new(
     assert "cluster.id=4L6g3nShT-eMCtK--X86sw" in (data / "meta.properties").read_text()
     out, errors = served(tmp_path, [f"--data={data}"], {"CLUSTER_ID": "another"})
     assert out.startswith("ready: ")
-    assert f"{data} is of cluster 4L6g3nShT-eMCtK--X86sw, and not of another" in errors
+    assert f"{data} belongs to cluster 4L6g3nShT-eMCtK--X86sw, not to cluster another" in errors
 
 
 def test_what_is_set_without_effect_is_one_warning(tmp_path: Path) -> None:
@@ -81,10 +81,11 @@ def test_what_is_set_without_effect_is_one_warning(tmp_path: Path) -> None:
     assert out.startswith("ready: ")
     warnings = [line.partition("WARNING ")[2] for line in errors.splitlines() if "WARNING" in line]
     assert warnings == [
-        "kbroker: environment variables that name no key are ignored: KAFKA_BROKERS, "
+        "kbroker: ignoring environment variables that name no key: KAFKA_BROKERS, "
         "KAFKA_LISTENRS (did you mean KAFKA_LISTENERS?)",
-        "kbroker.broker: set without effect: keys that are not used here: num.io.threads; "
-        "keys of older Kafkas: zookeeper.connect; keys of plugins: super.users",
+        "kbroker.broker: these settings have no effect: keys that kbroker does not "
+        "use: num.io.threads; "
+        "keys of older Kafka releases: zookeeper.connect; keys of plugins: super.users",
     ]
 
 
@@ -169,14 +170,14 @@ def test_where_something_else_is_advertised_nothing_is_derived(tmp_path: Path, w
         (
             ["--set=num.partitons=3"],
             {},
-            "Invalid value 3 for configuration num.partitons: no Kafka knows this key; "
+            "Invalid value 3 for configuration num.partitons: no Kafka has this key; "
             "did you mean num.partitions?",
         ),
         (
             ["--set=group.id=g"],
             {},
-            "Invalid value g for configuration group.id: it is a key of clients, which no broker "
-            "reads",
+            "Invalid value g for configuration group.id: this key is for clients, and no broker "
+            "uses it",
         ),
         (
             [],

@@ -271,7 +271,7 @@ def test_help_that_cannot_be_written(leaf: str, table: Table) -> None:
 
 
 def test_produce_over_standard_input_that_gives_nothing(table: Table) -> None:
-    sent = "Sent before that: 0 records.\n"
+    sent = "Before that, 0 records were sent.\n"
     wanted = {
         CLOSED: Ended(ERROR, "", f"kbroker: Standard input: Bad file descriptor. {sent}"),
         # Zero bytes without an end.
@@ -316,7 +316,7 @@ def test_processes_of_their_own(
         f"{command} nope 2>/dev/full": "1",
         f"{command} nope >/dev/full 2>&1": "1",
         f"{command} produce orders <&-": (
-            "kbroker: Standard input: Bad file descriptor. Sent before that: 0 records.\n1"
+            "kbroker: Standard input: Bad file descriptor. Before that, 0 records were sent.\n1"
         ),
         f"{command} produce orders </dev/null >&- 2>&-": "0",
         # A command finds the streams as they were.
@@ -447,6 +447,6 @@ def test_a_broker_serves_whatever_its_streams_are(serving: list[Serving], tmp_pa
         if each.streams.stderr is None:
             err = each.err()
             assert (each.ready in err) == (each.streams.stdout is not None), each.streams
-            assert "SIGTERM: stopping" in err
+            assert "received SIGTERM, stopping" in err
             assert "Traceback" not in err
             assert "Logging error" not in err

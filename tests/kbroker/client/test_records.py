@@ -158,7 +158,7 @@ async def test_a_record_that_is_too_large_is_one_sentence() -> None:
         producer = Producer(cluster, "t", random.Random(1))
         await producer.start()
         producer.send(NOW_MS, None, bytes(2000))
-        with pytest.raises(BrokerError, match=r"Partition t-0 refuses the records: .*TOO_LARGE"):
+        with pytest.raises(BrokerError, match=r"Partition t-0 rejected the records: .*TOO_LARGE"):
             await producer.flush()
 
 

@@ -82,16 +82,17 @@ def test_settings_are_parsed() -> None:
         ({"log.roll.ms": "0"}, "log.roll.ms must be greater than or equal to 1"),
         (
             {"process.roles": "broker"},
-            "process.roles=broker is not supported yet: a node is broker and controller.",
+            "process.roles=broker is not supported yet: a node must be both broker and controller.",
         ),
         (
             {"controller.quorum.voters": "1@a:1,2@b:2"},
-            "controller.quorum.voters=1@a:1,2@b:2 is not supported yet: node 1 is a quorum of one.",
+            "controller.quorum.voters=1@a:1,2@b:2 is not supported yet: node 1 must be "
+            "the only voter.",
         ),
         (
             {"authorizer.class.name": "Foo"},
-            "authorizer.class.name=Foo is not supported yet: "
-            "without an authorizer everybody may do everything.",
+            "authorizer.class.name=Foo is not supported yet. "
+            "kbroker refuses to start rather than run without the security you asked for.",
         ),
         (
             {"replica.fetch.wait.max.ms": "40000"},
@@ -206,7 +207,7 @@ def test_an_invalid_dynamic_value_changes_nothing() -> None:
     [
         ({"max.connections.per.ip.overrides": "a"}, "contains invalid addresses : a"),
         ({"max.connections.per.ip.overrides": "a!:1"}, "contains invalid addresses : a!"),
-        ({"max.connections.per.ip.overrides": "a:b"}, "'b' of a is no number of connections"),
+        ({"max.connections.per.ip.overrides": "a:b"}, "'b' for a is not a number of connections"),
         ({"max.connections.per.ip": "0"}, "can be set to zero only if"),
         ({"queued.max.request.bytes": "1000"}, "must be larger or equal to"),
         ({"listener.name.x.max.connections": "many"}, "Not a number of type INT"),

@@ -101,10 +101,10 @@ def test_what_is_set_without_effect_is_told_once_a_key(caplog: pytest.LogCapture
     configs.apply(values)
     configs.apply(values)
     assert caplog.messages == [
-        "set without effect (first on topic old): delete.retention.ms",
-        "set without effect (first on topic t): min.compaction.lag.ms",
-        "set without effect (first on the cluster): num.io.threads, of.a.plugin",
-        "set without effect (first on group g): consumer.session.timeout.ms",
+        "these keys have no effect (first set on topic old): delete.retention.ms",
+        "these keys have no effect (first set on topic t): min.compaction.lag.ms",
+        "these keys have no effect (first set on all brokers): num.io.threads, of.a.plugin",
+        "these keys have no effect (first set on group g): consumer.session.timeout.ms",
     ]
 
 
@@ -112,7 +112,7 @@ def test_values_of_a_kind_that_nobody_knows_are_told(caplog: pytest.LogCaptureFi
     """As a newer Kafka may have written them."""
     DynamicConfigs(BrokerConfig(), {(64, "x"): {"delete.retention.ms": "5"}})
     assert caplog.messages == [
-        "set without effect (first on resource x of type 64): delete.retention.ms"
+        "these keys have no effect (first set on resource x of type 64): delete.retention.ms"
     ]
 
 

@@ -39,7 +39,7 @@ def test_client_listeners(settings: dict[str, str], endpoints: list[tuple[str, s
         ({"listeners": "PLAINTEXT://a"}, "Unable to parse PLAINTEXT://a to a broker endpoint"),
         ({"listeners": "a:9092"}, "Unable to parse a:9092 to a broker endpoint"),
         ({"listeners": "FOO://a:1"}, "No security protocol defined for listener FOO"),
-        ({"listeners": "SSL://a:1"}, "The listener SSL asks for SSL, which is not served yet"),
+        ({"listeners": "SSL://a:1"}, "Listener SSL uses SSL, which is not supported yet"),
         ({"listeners": "CONTROLLER://a:1"}, "There must be at least one broker advertised"),
         (
             {"listeners": "PLAINTEXT://a:1,PLAINTEXT://a:2"},
@@ -49,7 +49,10 @@ def test_client_listeners(settings: dict[str, str], endpoints: list[tuple[str, s
             {"listeners": "PLAINTEXT://a:1,CONTROLLER://a:1"},
             "Each listener must have a different port",
         ),
-        ({"listener.security.protocol.map": "PLAINTEXT"}, "is no listener:protocol pair"),
+        (
+            {"listener.security.protocol.map": "PLAINTEXT"},
+            "is not a pair of the form listener:protocol",
+        ),
     ],
 )
 def test_a_listener_that_cannot_be_is_one_sentence(settings: dict[str, str], sentence: str) -> None:

@@ -68,20 +68,22 @@ broker.id.generation.enable=true
         (
             OF_4,
             1,
-            "set without effect: keys that are not used here: controller.quorum.bootstrap.servers, "
+            "these settings have no effect: keys that kbroker does not use: "
+            "controller.quorum.bootstrap.servers, "
             "num.recovery.threads.per.data.dir, "
             "share.coordinator.state.topic.min.isr, "
             "share.coordinator.state.topic.replication.factor, transaction.state.log.min.isr, "
-            "transaction.state.log.replication.factor; listeners that are not opened, for the "
+            "transaction.state.log.replication.factor; listeners that are not opened, because the "
             "controller is in this process: CONTROLLER://:9093",
         ),
         (OF_3_KRAFT, 1, "CONTROLLER://:9093"),
         (
             OF_3_ZOOKEEPER,
             0,
-            "set without effect: keys that are not used here: num.recovery.threads.per.data.dir, "
+            "these settings have no effect: keys that kbroker does not use: "
+            "num.recovery.threads.per.data.dir, "
             "transaction.state.log.min.isr, transaction.state.log.replication.factor; keys of "
-            "older Kafkas: broker.id.generation.enable, control.plane.listener.name, "
+            "older Kafka releases: broker.id.generation.enable, control.plane.listener.name, "
             "inter.broker.protocol.version, log.message.format.version, zookeeper.connect, "
             "zookeeper.connection.timeout.ms",
         ),
@@ -104,37 +106,37 @@ def test_the_files_of_other_releases_start(
     [
         (
             {"num.partitons": "3"},
-            "Invalid value 3 for configuration num.partitons: no Kafka knows this key; "
+            "Invalid value 3 for configuration num.partitons: no Kafka has this key; "
             "did you mean num.partitions?",
         ),
         (
             {"zookeeper.conect": "a"},
-            "Invalid value a for configuration zookeeper.conect: no Kafka knows this key; "
+            "Invalid value a for configuration zookeeper.conect: no Kafka has this key; "
             "did you mean zookeeper.connect?",
         ),
         (
             {"ssl.key.pasword": "s3cret"},
-            "Invalid value [hidden] for configuration ssl.key.pasword: no Kafka knows this key; "
+            "Invalid value [hidden] for configuration ssl.key.pasword: no Kafka has this key; "
             "did you mean ssl.key.password?",
         ),
         (
             {"log.retention": "168"},
-            "Invalid value 168 for configuration log.retention: no Kafka knows this key; did you "
+            "Invalid value 168 for configuration log.retention: no Kafka has this key; did you "
             "mean log.retention.bytes, log.retention.hours, log.retention.minutes or "
             "log.retention.ms?",
         ),
         (
             {"bootstrap.servers": "a:1"},
-            "Invalid value a:1 for configuration bootstrap.servers: it is a key of clients, which "
-            "no broker reads",
+            "Invalid value a:1 for configuration bootstrap.servers: this key is for clients, and "
+            "no broker uses it",
         ),
         (
             {"my.setting": "x"},
-            "Invalid value x for configuration my.setting: no Kafka knows this key",
+            "Invalid value x for configuration my.setting: no Kafka has this key",
         ),
         (
             {"metric.reporters": "com.acme.Reporter", "log.retention.mss": "5"},
-            "Invalid value 5 for configuration log.retention.mss: no Kafka knows this key; "
+            "Invalid value 5 for configuration log.retention.mss: no Kafka has this key; "
             "did you mean log.retention.ms?",
         ),
     ],

@@ -554,7 +554,7 @@ async def test_records_of_other_groups_do_not_disturb_loading(
     coordinator = await desk.restart(nursery)
     assert await committed(coordinator) == 6
     (warning,) = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
-    assert warning.startswith("__consumer_offsets: 7 records are not served and stay as they are: ")
+    assert warning.startswith("__consumer_offsets: 7 records are kept but not used: ")
     assert "record type 3 (3)" in warning
     assert "record type 15 (1)" in warning
     for index, one in desk.partitions.items():
@@ -573,7 +573,7 @@ async def test_a_load_names_some_of_the_reasons_to_skip_records(
     desk.partition_of().append_local(bytearray(build_batch([*kinds, kinds[1]])), 0)
     await desk.restart(nursery)
     (warning,) = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
-    assert ": 201 records are not served" in warning
+    assert ": 201 records are kept but not used" in warning
     assert "record type 257 (2)" in warning
     assert warning.endswith(", others (168)")
 

@@ -6,6 +6,7 @@ import pytest
 
 from kbroker.coordinators.group.join import PENDING_JOINS_MAX
 from kbroker.wire.errors import ErrorCode
+from kbroker.wire.messages.join_group import JoinGroupRequest, JoinGroupRequestProtocol
 from kbroker.wire.messages.leave_group import MemberIdentity
 
 from .rig import GROUP, ShardRig, join_request, subscription, sync_request
@@ -206,6 +207,64 @@ def test_members_vote_for_the_protocol(preferences: list[list[str]], selected: s
     ]
     rig.advance(500)
     assert {answered(join.response).protocol_name for join in joins} == {selected}
+
+
+@pytest.mark.parametrize(
+    ("names", "selected"),
+    [
+        (["range", "sticky", "range"], "sticky"),
+        (["sticky", "range", "range"], "sticky"),
+        (["range", "range"], None),
+        (["range", "range", "sticky", "sticky"], None),
+    ],
+)
+def test_nobody_can_agree_on_a_protocol_that_a_member_names_twice(
+    names: list[str], selected: str | None
+) -> None:
+    rig = ShardRig()
+    if selected is None:
+        response = answered(rig.join(naming(*names)).response)
+        assert response.error_code == ErrorCode.INCONSISTENT_GROUP_PROTOCOL
+    else:
+        joining = rig.join_dynamic(naming(*names))
+        rig.advance(0)
+        response = answered(joining.response)
+        assert (response.error_code, response.protocol_name) == (0, selected)
+
+
+def test_a_protocol_that_a_member_names_twice_is_not_shared() -> None:
+    rig = ShardRig()
+    (leader,) = rig.stable()
+    for member_id in ("", leader):
+        response = answered(rig.join(naming("range", "range", member_id=member_id)).response)
+        assert response.error_code == ErrorCode.INCONSISTENT_GROUP_PROTOCOL
+    assert rig.state == "Stable"
+
+
+def naming(*names: str, member_id: str = "") -> JoinGroupRequest:
+    request = join_request(member_id)
+    request.protocols = [
+        JoinGroupRequestProtocol(name=name, metadata=subscription("t")) for name in names
+    ]
+    return request
+
+
+@pytest.mark.parametrize("metadata", [b"", b"\0", b"garbage", b"\0\0\xff\xff\xff\xff"])
+@pytest.mark.parametrize("api_version", [3, 9])
+def test_a_subscription_that_cannot_be_read_is_no_reason_to_refuse(
+    metadata: bytes, api_version: int
+) -> None:
+    rig = ShardRig()
+    request = join_request(protocols={"range": metadata})
+    joining = rig.join(request, api_version=api_version)
+    if joining.response is not None:
+        assert joining.response.error_code == ErrorCode.MEMBER_ID_REQUIRED
+        request.member_id = joining.response.member_id
+        joining = rig.join(request, api_version=api_version)
+    rig.advance(0)
+    answer = answered(joining.response)
+    assert (answer.error_code, answer.protocol_name) == (0, "range")
+    assert [member.metadata for member in answer.members] == [metadata]
 
 
 # --- members that come back

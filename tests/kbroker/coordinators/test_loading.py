@@ -605,7 +605,7 @@ async def test_a_corrupt_batch_is_left_out_alone(
     assert isinstance(given, OffsetFetchResponseGroup)
     assert given.topics[0].partitions[0].committed_offset == 7
     (error,) = [r.getMessage() for r in caplog.records if r.levelno == logging.ERROR]
-    assert error.startswith("__consumer_offsets-0: the batch at 1 is left out: ")
+    assert error.startswith("__consumer_offsets-0: skipping the batch at offset 1: ")
     nursery.cancel_scope.cancel()
 
 
@@ -622,9 +622,9 @@ async def test_an_unreadable_value_leaves_the_one_before_in_force(
     await desk.coordinator.wait_loaded()
     assert committed(desk.coordinator) == 5
     (warning,) = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
-    assert ": 2 records are not served and stay as they are: " in warning
-    assert "OffsetCommitValue version 99 (1)" in warning
-    assert "record type 32512 (1)" in warning
+    assert ": 2 records are kept but not used: " in warning
+    assert "unknown version 99 of OffsetCommitValue (1)" in warning
+    assert "unknown record type 32512 (1)" in warning
     nursery.cancel_scope.cancel()
 
 

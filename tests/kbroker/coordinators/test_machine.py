@@ -8,12 +8,19 @@ says what the live shard says.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from kbroker.coordinators.group.classic_group import GroupState
 from kbroker.wire.errors import ErrorCode
@@ -58,6 +65,8 @@ class Consumer:
 
 
 class GroupMachine(RuleBasedStateMachine):
+    seen: ClassVar[Counter[str]] = Counter()  # what the invariants were held to, in all runs
+
     def __init__(self) -> None:
         super().__init__()
         self.rig = ShardRig(
@@ -231,6 +240,7 @@ class GroupMachine(RuleBasedStateMachine):
         if response.error_code == ErrorCode.NONE:
             given = self.given.get(consumer.syncing_generation, {})
             assert response.assignment in (*given.values(), b"")
+            self.seen["assignments"] += response.assignment != b""
             if consumer.instance_id is None and consumer.member_id in given:
                 assert response.assignment == given[consumer.member_id]
         elif response.error_code in (
@@ -293,15 +303,19 @@ class GroupMachine(RuleBasedStateMachine):
         """replay(all records) is the live state, in what is stored and not held back."""
         live, replayed = self.rig.shard, self.rig.reload()
         assert set(live.groups) == set(replayed.groups)
-        assert list(live.offsets.of_group(GROUP)) == list(replayed.offsets.of_group(GROUP))
+        offsets = list(live.offsets.of_group(GROUP))
+        assert offsets == list(replayed.offsets.of_group(GROUP))
+        self.seen["offsets"] += len(offsets)
         if self.rig.held or self.rig.is_behind:
             return
         group = live.groups.get(GROUP)
         if group is not None and group.state is GroupState.STABLE:
             assert stored_view(live) == stored_view(replayed)
+            self.seen["stable groups"] += 1
         if group is not None and group.state is GroupState.EMPTY:
             assert replayed.groups[GROUP].generation_id == group.generation_id
             assert replayed.groups[GROUP].members == {}
+            self.seen["empty groups"] += 1
 
 
 def stored_view(shard: GroupShard) -> object:
@@ -328,10 +342,16 @@ def stored_view(shard: GroupShard) -> object:
     )
 
 
-TestGroupMachine = GroupMachine.TestCase
-TestGroupMachine.settings = settings(
-    max_examples=120,
-    stateful_step_count=60,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
-)
+def test_whatever_clients_do_a_group_stays_sound() -> None:
+    GroupMachine.seen.clear()
+    run_state_machine_as_test(
+        GroupMachine,
+        settings=settings(
+            max_examples=120,
+            stateful_step_count=60,
+            deadline=None,
+            suppress_health_check=[HealthCheck.too_slow],
+        ),
+    )
+    for what in ("offsets", "stable groups", "empty groups", "assignments"):
+        assert GroupMachine.seen[what] > 0, what

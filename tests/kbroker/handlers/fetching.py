@@ -78,8 +78,10 @@ def send(path: DataPath, wanted: FetchRequest, version: int = LATEST) -> FetchRe
     return result
 
 
-def waiting(path: DataPath, wanted: FetchRequest) -> Coroutine[object, object, FetchResponse]:
-    result = fetch.handle(wanted, path.context(1, LATEST))
+def waiting(
+    path: DataPath, wanted: FetchRequest, version: int = LATEST
+) -> Coroutine[object, object, FetchResponse]:
+    result = fetch.handle(wanted, path.context(1, version))
     assert inspect.iscoroutine(result)
     return cast("Coroutine[object, object, FetchResponse]", result)
 

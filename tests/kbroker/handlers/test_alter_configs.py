@@ -69,6 +69,26 @@ async def test_a_resource_that_is_named_twice() -> None:
         assert (GROUP, "g") not in broker.image.configs
 
 
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (["1", "2"], "Error due to duplicate config keys"),
+        ([None], "Null value not supported for : log.cleaner.threads"),
+    ],
+)
+@pytest.mark.parametrize("node", ["1", "7", "x", ""])
+async def test_keys_are_looked_at_before_whose_they_are(
+    node: str, values: list[str | None], message: str
+) -> None:
+    asked = AlterConfigsResource(
+        resource_type=BROKER,
+        resource_name=node,
+        configs=[AlterableConfig(name="log.cleaner.threads", value=value) for value in values],
+    )
+    async with admin() as broker:
+        assert await alter(broker, asked) == [(INVALID, message)]
+
+
 @pytest.mark.parametrize("validate_only", [False, True])
 async def test_values_replace_what_was_there(validate_only: bool) -> None:
     async with admin() as broker:

@@ -173,6 +173,14 @@ def test_loggers_have_kafkas_levels() -> None:
     assert (entry.value, entry.config_source, entry.read_only) == ("WARN", 6, False)
 
 
+@pytest.mark.parametrize("documentation", [False, True])
+def test_loggers_have_empty_documentation_asked_for_or_not(documentation: bool) -> None:
+    (root,) = ask(ClusterRig(), LOGGER, "1", keys=["root"], documentation=documentation).configs
+    (key,) = ask(ClusterRig(), BROKER, "1", keys=["node.id"], documentation=documentation).configs
+    assert root.documentation == ""
+    assert (key.documentation is not None) == documentation
+
+
 def test_groups_and_client_metrics() -> None:
     rig = ClusterRig()
     rig.set_config(GROUP, "g", "consumer.session.timeout.ms", "50000")

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from kbroker.partitions.partition import Partition
 
+MISSING = ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
+
 
 @pytest.fixture
 def path(tmp_path: Path) -> DataPath:
@@ -154,6 +156,43 @@ def test_an_unknown_partition_completes_the_fetch_at_once(
     path.add("t")
     answer = only(send(path, request(wanted(index=index), topic=topic, wait_ms=60_000), version))
     assert answer.error_code == code
+
+
+@pytest.mark.parametrize("version", [12, LATEST])
+@pytest.mark.parametrize("session", [(0, -1), (0, 0)])
+def test_what_is_unknown_comes_behind_what_was_read(
+    path: DataPath, version: int, session: tuple[int, int]
+) -> None:
+    """Ids that nobody knows before partitions that are not there."""
+    for name in "tu":
+        fill(path.add(name), 1)
+    asked = request(session=session)
+    for name, *parts in (
+        ("u", wanted(index=7), wanted()),
+        ("none", wanted(index=1), wanted()),
+        ("t", wanted(index=9), wanted(99)),
+        ("nor", wanted()),
+    ):
+        asked.topics += request(*parts, topic=name).topics
+    response = send(path, asked, version)
+    unknown = ErrorCode.UNKNOWN_TOPIC_ID if version == LATEST else MISSING
+    missing = [("u", 7, MISSING)]
+    ids = [("none", 1, unknown), ("none", 0, unknown)]
+    rest = [("t", 9, MISSING)]
+    nor = [("nor", 0, unknown)]
+    assert [
+        (topic.topic or name_of(topic.topic_id), part.partition_index, part.error_code)
+        for topic in response.responses
+        for part in topic.partitions
+    ] == [
+        ("u", 0, 0),
+        ("t", 0, ErrorCode.OFFSET_OUT_OF_RANGE),
+        *([*ids, *nor, *missing, *rest] if version == LATEST else [*missing, *ids, *rest, *nor]),
+    ]
+
+
+def name_of(known: bytes) -> str:
+    return known.strip(b"\1").decode()
 
 
 def test_a_topic_made_again_under_its_name_is_told_by_its_id(path: DataPath) -> None:

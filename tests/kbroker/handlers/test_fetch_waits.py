@@ -154,10 +154,15 @@ async def test_a_long_poll_ends_with_what_there_is(
     assert offsets(only(response)) == [(0, 0)]
 
 
+@pytest.mark.parametrize("version", [4, 12, LATEST])
 async def test_a_long_poll_ends_when_its_partition_goes(
-    path: DataPath, autojump_clock: trio.testing.MockClock
+    path: DataPath, autojump_clock: trio.testing.MockClock, version: int
 ) -> None:
+    """It was found, so it is answered where it was asked for, and not as one that never was."""
     partition = path.add("t")
+    path.add("u")
+    asked = request(wanted(), wait_ms=60_000)
+    asked.topics += request(wanted(), topic="u").topics
 
     async def delete_later() -> None:
         await trio.sleep(1)
@@ -167,11 +172,13 @@ async def test_a_long_poll_ends_when_its_partition_goes(
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(delete_later)
-        response = await waiting(path, request(wanted(), wait_ms=60_000))
-    assert only(response).error_code in (
-        ErrorCode.UNKNOWN_TOPIC_ID,
+        response = await waiting(path, asked, version)
+    gone, stays = (part for topic in response.responses for part in topic.partitions)
+    assert (gone.error_code, gone.aborted_transactions) == (
         ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
+        None,
     )
+    assert stays.error_code == 0
 
 
 async def test_a_stopping_broker_does_not_let_wait(path: DataPath) -> None:

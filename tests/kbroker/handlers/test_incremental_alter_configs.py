@@ -125,6 +125,31 @@ async def test_loggers_are_this_brokers_own(
     assert logger.level == logging.NOTSET
 
 
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (["INFO", "INFO"], "Error due to duplicate config keys"),
+        (["INFO", None], "Error due to duplicate config keys"),
+        ([None], f"Null value not supported for : {LOGGER_NAME}"),
+    ],
+)
+@pytest.mark.parametrize("node", ["1", "7", "x", ""])
+@pytest.mark.parametrize("kind", [LOGGER, BROKER])
+async def test_keys_are_looked_at_before_whose_they_are(
+    logger: logging.Logger, kind: int, node: str, values: list[str | None], message: str
+) -> None:
+    asked = AlterConfigsResource(
+        resource_type=kind,
+        resource_name=node,
+        configs=[
+            AlterableConfig(name=LOGGER_NAME, config_operation=SET, value=value) for value in values
+        ],
+    )
+    async with admin() as broker:
+        assert await alter(broker, asked) == [(ErrorCode.INVALID_REQUEST, message)]
+    assert logger.level == logging.NOTSET
+
+
 async def test_a_level_is_taken_back_and_validation_sets_none(logger: logging.Logger) -> None:
     async with admin() as broker:
         asked = resource(LOGGER, "1", LOGGER_NAME, SET, "ERROR")

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 LATEST = 11
+TWICE = ErrorCode.INVALID_REQUEST
 
 
 @pytest.fixture
@@ -113,6 +114,38 @@ def test_a_timestamp_that_is_not_special_is_refused(path: DataPath) -> None:
 
 def test_a_partition_asked_for_twice_is_answered_once_with_an_error(path: DataPath) -> None:
     assert [a.error_code for a in ask(path, -1, -2)] == [ErrorCode.INVALID_REQUEST]
+
+
+@pytest.mark.parametrize(
+    ("asked", "answered"),
+    [
+        ([("t", 0), ("t", 0)], {"t": [(0, TWICE)]}),
+        ([("t", 0), ("t", 1)], {"t": [(0, 0), (1, 0)]}),
+        ([("t", 0), ("u", 0), ("t", 1)], {"t": [(0, 0), (1, 0)], "u": [(0, 0)]}),
+        ([("t", 0), ("t", 1), ("t", 0)], {"t": [(0, TWICE), (1, 0)]}),
+        ([("no", 0), ("t", 1), ("no", 0)], {"no": [(0, TWICE)], "t": [(1, 0)]}),
+    ],
+)
+def test_a_topic_asked_for_twice_is_answered_once(
+    path: DataPath, asked: list[tuple[str, int]], answered: dict[str, list[tuple[int, int]]]
+) -> None:
+    path.add("t", 1)
+    path.add("u")
+    request = ListOffsetsRequest(
+        replica_id=-1,
+        topics=[
+            ListOffsetsTopic(
+                name=name, partitions=[ListOffsetsPartition(partition_index=index, timestamp=-1)]
+            )
+            for name, index in asked
+        ],
+    )
+    topics = list_offsets.handle(request, path.context(2, LATEST)).topics
+    assert [topic.name for topic in topics] == list(answered)
+    assert {
+        topic.name: [(p.partition_index, p.error_code) for p in topic.partitions]
+        for topic in topics
+    } == answered
 
 
 @pytest.mark.parametrize(

@@ -114,10 +114,24 @@ async def test_topics_by_id() -> None:
             MetadataRequestTopic(topic_id=unknown, name=None),
         ]
     )
-    found, missing = (await ask(rig, request)).topics
+    missing, found = (await ask(rig, request)).topics
     assert (found.error_code, found.name) == (0, "a")
     assert missing.error_code == ErrorCode.UNKNOWN_TOPIC_ID
     assert (missing.name, missing.topic_id, missing.partitions) == (None, unknown, [])
+
+
+async def test_ids_that_nobody_knows_come_first_and_names_last() -> None:
+    rig = ClusterRig()
+    rig.add_topic("a")
+    rig.add_topic("b")
+    ids = [topic_id("b"), b"u" * 16, topic_id("a"), b"v" * 16]
+    request = MetadataRequest(topics=[MetadataRequestTopic(topic_id=i, name=None) for i in ids])
+    answer = await ask(rig, request)
+    assert [t.topic_id for t in answer.topics] == [ids[1], ids[3], ids[0], ids[2]]
+    request = named("x", "b", "no name", "a")
+    request.allow_auto_topic_creation = False
+    answer = await ask(rig, request)
+    assert [t.name for t in answer.topics] == ["b", "a", "x", "no name"]
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,21 @@ async def test_what_does_not_exist_is_named_and_the_rest_is_committed(
     nursery.cancel_scope.cancel()
 
 
+@pytest.mark.parametrize("version", [2, 9, 10])
+async def test_what_does_not_exist_is_answered_in_one_topic(version: int) -> None:
+    """And so often as it was asked for (OffsetCommitResponse.Builder)."""
+    request = commit_request({77: 5}, topic_id=T_ID)
+    request.topics[:0] = [with_unknown(version), with_unknown(version, "nor")]
+    request.topics[1].topic_id = b"!" * 16 if version >= 10 else bytes(16)
+    request.topics += [with_unknown(version), *commit_request({78: 1, 77: 1}, topic_id=T_ID).topics]
+    response = await GroupRig().ask(request, OffsetCommitResponse, version)
+    assert [[p.partition_index for p in topic.partitions] for topic in response.topics] == [
+        [0, 0],
+        [0],
+        [77, 78, 77],
+    ]
+
+
 async def test_if_nothing_exists_the_group_is_not_asked() -> None:
     request = commit_request({0: 5}, topic="nosuch", member_id="who", generation_id=9)
     assert await GroupRig().commit(request) == [ErrorCode.UNKNOWN_TOPIC_OR_PARTITION]

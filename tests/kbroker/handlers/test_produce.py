@@ -176,6 +176,48 @@ def test_of_a_partition_that_is_there_twice_the_last_counts(path: DataPath) -> N
     assert partition.log.size == len(batch(b"b"))
 
 
+@pytest.mark.parametrize("version", [12, LATEST])
+@pytest.mark.parametrize(
+    ("asked", "answers", "appended"),
+    [
+        ([("t", 0, b"a"), ("t", 0, b"last")], {"t": {0: 0}}, {("t", 0): b"last"}),
+        ([("t", 0, b"a"), ("t", 1, b"bb")], {"t": {0: 0, 1: 0}}, {("t", 0): b"a", ("t", 1): b"bb"}),
+        (
+            [("t", 0, b"a"), ("u", 0, b"bb"), ("t", 0, b"last")],
+            {"t": {0: 0}, "u": {0: 0}},
+            {("t", 0): b"last", ("u", 0): b"bb"},
+        ),
+        (
+            [("t", 7, b"a"), ("t", 0, b"bb"), ("t", 7, b"a")],
+            {"t": {7: -1, 0: 0}},
+            {("t", 0): b"bb"},
+        ),
+    ],
+    ids=["a partition", "two partitions", "around another topic", "a missing partition"],
+)
+def test_a_topic_that_is_there_twice_is_one(
+    path: DataPath,
+    version: int,
+    asked: list[tuple[str, int, bytes]],
+    answers: dict[str, dict[int, int]],
+    appended: dict[tuple[str, int], bytes],
+) -> None:
+    partitions = {(name, index): path.add(name, index) for name in "tu" for index in (0, 1)}
+    whole = ProduceRequest(acks=1, timeout_ms=1000)
+    for name, index, value in asked:
+        whole.topic_data += request(batch(value), topic=name, index=index).topic_data
+    result = produce.handle(whole, path.context(0, version))
+    assert isinstance(result, ProduceResponse)
+    assert len(result.responses) == len(answers)
+    for topic in result.responses:
+        found = {p.index: p.base_offset for p in topic.partition_responses}
+        assert found == answers[topic.name]
+        assert len(topic.partition_responses) == len(found)
+    for key, partition in partitions.items():
+        size = len(batch(appended[key])) if key in appended else 0
+        assert (key, partition.log.size) == (key, size)
+
+
 def test_a_topic_without_partitions_is_not_answered(path: DataPath) -> None:
     path.add("t")
     wanted = request(None)

@@ -149,5 +149,6 @@ async def test_a_cluster_of_a_later_kafka_does_not_start() -> None:
         async with machine.broker():
             pass
     assert str(refusal.value) == (
-        "metadata.version is at level 31, of a later Kafka, and this software supports 7 to 30."
+        "metadata.version is at level 31, from a later Kafka, but this version of "
+        "kbroker supports 7 to 30."
     )

@@ -89,7 +89,7 @@ def test_the_older_of_two_brokers_may_end_first(
     [
         ({"num.partitions": "x"}, (), "Invalid value x for configuration num.partitions"),
         ({}, ("t:1:nope=1",), "Unknown topic config name: nope"),
-        ({}, ("t:x",), "t:x: 'x' is no number of partitions"),
+        ({}, ("t:x",), "t:x: 'x' is not a valid number of partitions"),
         ({"log.dirs": "/dev/null/no"}, (), "/dev/null/no"),
     ],
 )
@@ -237,7 +237,7 @@ def test_a_broker_that_hangs_does_not_hang_the_test(monkeypatch: pytest.MonkeyPa
     running.__enter__()
     (pid,) = brokers_of(os.getpid())
     os.kill(pid, signal.SIGSTOP)
-    with pytest.raises(BrokerFailed, match="does not answer"):
+    with pytest.raises(BrokerFailed, match="does not respond"):
         running.__exit__(None, None, None)
     os.kill(pid, signal.SIGCONT)
     wait_for(pid)
@@ -253,7 +253,7 @@ def test_a_start_that_hangs_is_ended_and_says_where_it_was(
         "config.providers": "file",
         "config.providers.file.class": f"{PROVIDERS}.FileConfigProvider",
     }
-    with pytest.raises(BrokerFailed, match="not started") as raised, broker(settings=settings):
+    with pytest.raises(BrokerFailed, match="did not start") as raised, broker(settings=settings):
         raise AssertionError("it has started")
     assert "load_properties" in raised.value.__notes__[0]
     assert list(temporary.iterdir()) == []
@@ -277,8 +277,8 @@ def test_the_template_may_be_killed(temporary: Path) -> None:
 @pytest.mark.parametrize(
     ("executable", "home", "sentence", "note"),
     [
-        (sys.executable, "/nowhere", "ended without a word", "Python"),
-        ("/bin/false", "", "ended without a word", ""),
+        (sys.executable, "/nowhere", "ended without an error message", "Python"),
+        ("/bin/false", "", "ended without an error message", ""),
         ("/no/such/python", "", "cannot start: /no/such/python: No such file", ""),
     ],
 )
