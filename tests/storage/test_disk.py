@@ -98,6 +98,13 @@ def test_a_file_that_cannot_be_mapped_has_its_old_size(tmp_path: Path, size: int
         assert bytes(view[:3]) == b"abc"
 
 
+def test_the_time_of_the_last_write_is_told_in_milliseconds(tmp_path: Path) -> None:
+    path = tmp_path / "f"
+    path.write_bytes(b"x")
+    os.utime(path, ns=(0, 1_700_000_000_123_999_900))
+    assert OsDisk().modified_ms(str(path)) == 1_700_000_000_123
+
+
 def test_missing_files_are_file_not_found(place: tuple[Disk, str]) -> None:
     disk, directory = place
     for call in (disk.open, disk.read_file, disk.size, disk.list_dir, disk.fsync_dir):

@@ -17,6 +17,7 @@ from kbroker.storage.checkpoints import (
     CLEAN_SHUTDOWN,
     LOG_START_OFFSET_CHECKPOINT,
     META_PROPERTIES,
+    PARTITION_METADATA,
     RECOVERY_POINT_CHECKPOINT,
     REPLICATION_OFFSET_CHECKPOINT,
     MetaProperties,
@@ -296,6 +297,40 @@ def test_a_copy_for_another_topic_id_goes_at_once_and_a_new_one_begins() -> None
         remove()
     left = [name for name in disk.list_dir("/data") if name.startswith("t-0")]
     assert [f"/data/{name}" for name in left] == [future.directory]
+
+
+def test_a_copy_enters_itself_for_the_checkpoints() -> None:
+    disk = new_disk()
+    log_dir = start(disk)
+    future = log_dir.open_future("t", 0, PAIRS, now_ms=NOW_MS, topic_id=ID)
+    log_dir.write_offset_checkpoints()
+    fill(future, 6)
+    future.increment_log_start_offset(5)
+    future.flush()
+    log_dir.write_offset_checkpoints()
+    assert read_offsets(disk, f"/data/{LOG_START_OFFSET_CHECKPOINT}") == {("t", 0): 5}
+    assert read_offsets(disk, f"/data/{RECOVERY_POINT_CHECKPOINT}")["t", 0] > 0
+
+
+@pytest.mark.parametrize("is_clean", [True, False])
+def test_a_topic_id_that_makes_no_sense_is_damage_unless_a_crash_may_have_done_it(
+    is_clean: bool,
+) -> None:
+    disk = new_disk()
+    log_dir = start(disk)
+    append(log_dir.open_log("t", 0, PAIRS, now_ms=NOW_MS, topic_id=ID))
+    log_dir.close()
+    disk.write_file_atomic(f"/data/t-0/{PARTITION_METADATA}", b"version: 0")
+    if not is_clean:
+        disk.unlink(f"/data/{CLEAN_SHUTDOWN}")
+    log_dir = start(disk)
+    if is_clean:
+        with pytest.raises(CorruptFile):
+            log_dir.stored_topic_id("t", 0)
+    else:
+        assert log_dir.stored_topic_id("t", 0) is None
+        log = log_dir.open_log("t", 0, PAIRS, now_ms=NOW_MS, topic_id=ID)
+        assert (log.log_end_offset, log.topic_id) == (1, ID)
 
 
 def test_a_copy_goes_on_where_it_was() -> None:

@@ -429,6 +429,18 @@ def test_truncation_forgets_the_transactions_behind(state: ProducerState) -> Non
     assert (state.first_unstable_offset, state.first_undecided_offset) == (None, None)
 
 
+def test_the_first_of_those_decided_in_any_order_is_unstable(state: ProducerState) -> None:
+    append(state, data_batch(0, transactional=True))
+    append(state, data_batch(0, producer_id=8, transactional=True))
+    append(state, marker(producer_id=8))
+    append(state, marker())
+    assert state.first_unstable_offset == 0
+    state.on_high_watermark(3)
+    assert state.first_unstable_offset == 0
+    state.on_high_watermark(4)
+    assert state.first_unstable_offset is None
+
+
 def test_starting_anew_forgets_every_transaction(state: ProducerState) -> None:
     append(state, data_batch(0, transactional=True))
     append(state, data_batch(0, producer_id=8, transactional=True))

@@ -9,6 +9,7 @@ import pytest
 from kbroker import descriptors
 from kbroker.storage import names
 from kbroker.storage.disk import OsDisk
+from kbroker.storage.errors import DiskError
 from tests.storage.logs import (
     DIRECTORY,
     NOW_MS,
@@ -146,6 +147,16 @@ def test_a_look_at_an_idle_log_leaves_no_file_open() -> None:
     assert not any(segment.is_open for segment in log.segments)
     assert log.delete_old_segments(NOW_MS + 1001) == 3
     assert base_offsets(log) == [5]
+
+
+def test_a_failing_disk_takes_the_log_offline() -> None:
+    disk = new_disk()
+    log = open_at(disk, replace(PAIRS, retention_ms=1000))
+    fill(log, 5)
+    disk.fail_next("rename")
+    with pytest.raises(DiskError):
+        log.delete_old_segments(NOW_MS + 1001)
+    assert log.is_offline
 
 
 def test_a_look_at_idle_logs_leaves_no_index_mapped(tmp_path: Path) -> None:

@@ -143,6 +143,16 @@ def test_the_largest_timestamp_survives_a_clean_end() -> None:
     assert disk.size(again.path(names.TIME_INDEX)) == 12
 
 
+def test_a_timestamp_of_0_is_one() -> None:
+    disk = new_disk()
+    segment = new_segment(disk)
+    put(segment, 100, timestamp=0)
+    segment.deactivate()
+    segment.release()
+    assert reopened(disk).max_timestamp_and_offset() == (0, 100)
+    assert reopened(disk).largest_timestamp() == 0
+
+
 def test_without_timestamps_the_file_time_counts() -> None:
     disk = new_disk()
     segment = new_segment(disk)

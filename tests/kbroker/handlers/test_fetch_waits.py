@@ -181,6 +181,24 @@ async def test_a_long_poll_ends_when_its_partition_goes(
     assert stays.error_code == 0
 
 
+async def test_a_long_poll_that_is_woken_answers_with_what_there_is(
+    path: DataPath, autojump_clock: trio.testing.MockClock
+) -> None:
+    partition = path.add("t")
+    fill(partition, 1)
+    started = trio.current_time()
+
+    async def wake_later() -> None:
+        await trio.sleep(1)
+        partition.wake()
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(wake_later)
+        response = await waiting(path, request(wanted(), wait_ms=60_000, min_bytes=10_000))
+        assert trio.current_time() - started == pytest.approx(1)
+    assert offsets(only(response)) == [(0, 0)]
+
+
 async def test_a_stopping_broker_does_not_let_wait(path: DataPath) -> None:
     path.add("t")
     path.services.stopping.set()

@@ -195,3 +195,13 @@ def test_where_an_epoch_ends(path: DataPath, epoch: int, found: int, end_offset:
     response = offset_for_leader_epoch.handle(request, path.context(23, 4))
     answer = response.topics[0].partitions[0]
     assert (answer.error_code, answer.leader_epoch, answer.end_offset) == (0, found, end_offset)
+
+
+def test_what_comes_behind_what_is_not_answered_is_answered(path: DataPath) -> None:
+    path.add("t", 1)
+    asked = [ListOffsetsPartition(partition_index=index, timestamp=-1) for index in (0, 0, 1)]
+    topics = [ListOffsetsTopic(name="none"), ListOffsetsTopic(name="t", partitions=asked)]
+    request = ListOffsetsRequest(replica_id=-1, topics=topics)
+    (answered,) = list_offsets.handle(request, path.context(2, LATEST)).topics
+    codes = {part.partition_index: part.error_code for part in answered.partitions}
+    assert codes == {0: ErrorCode.INVALID_REQUEST, 1: 0}

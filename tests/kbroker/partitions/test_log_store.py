@@ -12,8 +12,9 @@ from kbroker.controller.model import UNASSIGNED_DIRECTORY
 from kbroker.partitions.log_store import LOGS_A_THREAD, RELIEVED_LOGS_MAX, LogStore
 from kbroker.storage.checkpoints import MetaProperties, has_clean_shutdown
 from kbroker.storage.errors import DiskError, OutOfDescriptors
+from kbroker.storage.log_config import LogConfig
 from kbroker.storage.log_dir import open_log_dir
-from tests.kbroker.broker_parts import NOW_MS, WallClock
+from tests.kbroker.broker_parts import NOW_MS, WallClock, new_directory
 from tests.kbroker.handlers.data_path import batch
 from tests.sim.disk import SimDisk
 
@@ -107,3 +108,16 @@ async def test_a_log_is_opened_with_what_others_give_back() -> None:
     with pytest.raises(OutOfDescriptors):
         store.open("u", 0, b"u" * 16, rig.configs, UNASSIGNED_DIRECTORY)
     assert store.open("u", 0, b"u" * 16, rig.configs, UNASSIGNED_DIRECTORY).log_end_offset == 0
+
+
+async def test_so_many_changes_are_taken_up_of_all_directories_together() -> None:
+    disk = SimDisk(random.Random(1))
+    directories = []
+    for path in ("/data", "/other"):
+        disk.make_dir(path)
+        directories.append(new_directory(disk, path))
+    store = LogStore(directories, WallClock())
+    for directory in directories:
+        for index in range(3):
+            directory.open_log(f"t{directory.path[1:]}", index, LogConfig(), now_ms=NOW_MS)
+    assert [store.note_offsets(4) for _ in range(3)] == [4, 2, 0]

@@ -14,6 +14,8 @@ from kbroker.config import BrokerConfig
 from kbroker.partitions.maintenance import Maintenance
 from kbroker.partitions.publisher import PARTITIONS_A_TURN
 from kbroker.storage.checkpoints import read_offsets
+from kbroker.storage.origin import Origin
+from tests.kbroker.handlers.data_path import batch
 
 from .rig import Rig, new_rig, until
 
@@ -199,3 +201,58 @@ async def test_what_found_no_room_is_opened_when_there_is_some(
     await rig.publisher.open_cramped(rig.cluster.image)
     assert len(rig.table) == 100
     assert some < (rig.disk.calls - calls) / 3  # it was soon clear that there was none
+
+
+async def test_retention_comes_again(
+    autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
+) -> None:
+    rig = await new_rig({**SMALL_SEGMENTS, "retention.ms": str(HOUR_MS)})
+    await nursery.start(rig.maintenance.run)
+    await trio.sleep(60)
+    rig.append(10)
+    rig.clock.now_ms += 2 * HOUR_MS
+    assert len(rig.files(".log")) == 5
+    await trio.sleep(rig.config.log_retention_check_interval_ms / 1000)
+    assert len(rig.files(".log")) == 1
+
+
+async def test_producers_that_are_silent_are_forgotten(
+    autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
+) -> None:
+    rig = await new_rig({})
+    await nursery.start(rig.maintenance.run)
+    now_ms = rig.clock.now_ms
+    rig.partition.append(batch(b"x", producer=(7, 0, 0)), now_ms, Origin.CLIENT)
+    rig.clock.now_ms += rig.config.producer_id_expiration_ms - 1000
+    await trio.sleep(rig.config.producer_id_expiration_check_interval_ms / 1000 + 1)
+    assert list(rig.partition.log.producers.producers) == [7]
+    rig.clock.now_ms += 2000
+    await trio.sleep(rig.config.producer_id_expiration_check_interval_ms / 1000 + 1)
+    assert list(rig.partition.log.producers.producers) == []
+
+
+@pytest.mark.parametrize(
+    ("error", "suspects"), [(errno.EIO, True), (errno.ENOSPC, False)], ids=["broken", "full"]
+)
+async def test_a_checkpoint_that_cannot_be_written_puts_the_directory_under_suspicion(
+    autojump_clock: trio.testing.MockClock, nursery: trio.Nursery, error: int, suspects: bool
+) -> None:
+    rig = await new_rig({})
+    suspected: list[str] = []
+    rig.store.suspect = suspected.append
+    rig.disk.fail_next("append", error, "replication-offset-checkpoint")
+    rig.append(1)
+    await nursery.start(rig.maintenance.run)
+    path = "/data/replication-offset-checkpoint"
+    await until(lambda: read_offsets(rig.disk, path) == {("t", 0): 1})
+    assert bool(suspected) == suspects
+    assert all(each.startswith("/data") for each in suspected)
+
+
+async def test_a_high_watermark_that_moved_is_in_the_next_checkpoint() -> None:
+    rig = await new_rig({})
+    rig.append(3)
+    for write in rig.store.high_watermark_checkpoints():
+        write()
+    assert read_offsets(rig.disk, "/data/replication-offset-checkpoint") == {("t", 0): 3}
+    assert rig.store.high_watermark_checkpoints() == []
