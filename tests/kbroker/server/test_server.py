@@ -442,3 +442,13 @@ async def test_a_storm_of_connections_leaves_others_their_turn(
         for _ in range(60):
             await service.connect()
         assert await service.served(known) == 1
+
+
+async def test_who_waits_for_the_rate_is_let_go_when_the_broker_stops(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    service = Service(max_connection_creation_rate=2)
+    async with service.running():
+        streams = [await service.connect() for _ in range(21)]
+        assert await service.served(*streams) == 20
+    assert [await is_open(each) for each in streams] == [False] * 21

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import socket
-from contextlib import closing
+from contextlib import closing, suppress
+from ipaddress import IPv6Address
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -63,3 +65,22 @@ async def test_a_port_that_is_taken_at_one_address_is_not_taken_at_another(
             SocketNetwork().bind("several", port)
         with socket.create_server((HERE, port)):
             pass  # given back
+
+
+def link_local() -> str:
+    """An address of this machine that means nothing without its interface."""
+    with suppress(FileNotFoundError):
+        for line in Path("/proc/net/if_inet6").read_text().splitlines():
+            digits, _, _, scope, _, interface = line.split()
+            if scope == "20":
+                return f"{IPv6Address(bytes.fromhex(digits))}%{interface}"
+    pytest.skip("no interface here has a link-local address")
+
+
+async def test_an_address_of_one_interface_is_listened_on_there() -> None:
+    (listener,) = SocketNetwork().bind(link_local(), 0)
+    with closing(listener):
+        listener.start(1)
+        host, port = listener.address
+        assert host.startswith("fe80::")
+        assert port > 0
