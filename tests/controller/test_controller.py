@@ -138,6 +138,18 @@ async def test_requests_that_come_together_share_a_sync() -> None:
         assert len(syncs) <= 3
 
 
+async def test_a_node_that_has_nothing_to_write_leaves_the_disk_alone(
+    mock_clock: trio.testing.MockClock,
+) -> None:
+    machine = Machine()
+    async with machine.running() as controller:
+        await create(controller, "t")
+        await pass_time(mock_clock, 1)
+        machine.disk.trace.clear()
+        await pass_time(mock_clock, 5)
+        assert machine.disk.trace == []
+
+
 async def test_a_failed_sync_stops_the_node_and_answers_nobody() -> None:
     machine = Machine()
     controller = machine.open()
@@ -159,6 +171,43 @@ async def test_a_failed_sync_stops_the_node_and_answers_nobody() -> None:
         await run()
     assert stopped.group_contains(DiskError)
     assert not answered
+
+
+async def test_a_failed_write_stops_the_node() -> None:
+    machine = Machine()
+    controller = machine.open()
+    refused: list[DiskError] = []
+
+    async def ask() -> None:
+        with pytest.raises(DiskError) as failure:
+            await create(controller, "t")
+        refused.append(failure.value)
+
+    async def run() -> None:
+        with trio.fail_after(10):
+            async with trio.open_nursery() as nursery:
+                await nursery.start(controller.run)
+                await machine.join(controller)
+                machine.disk.fail_next("append", path_part="__cluster_metadata")
+                nursery.start_soon(ask)
+
+    with pytest.raises(ExceptionGroup) as stopped:
+        await run()
+    assert stopped.group_contains(DiskError)
+    assert len(refused) == 1
+
+
+async def test_a_start_is_over_when_the_first_records_of_its_epoch_are_applied() -> None:
+    machine = Machine()
+    incarnations = []
+    for _ in range(2):
+        controller = machine.open()
+        async with trio.open_nursery() as nursery:
+            await nursery.start(controller.run)
+            incarnations.append(controller.image.controllers[1].incarnation_id)
+            nursery.cancel_scope.cancel()
+        machine.directory.close()
+    assert incarnations[0] != incarnations[1]
 
 
 async def test_an_exception_in_a_listener_stops_the_node() -> None:
