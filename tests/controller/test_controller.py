@@ -71,6 +71,7 @@ async def test_everything_is_there_again_after_a_restart_in_a_higher_epoch() -> 
         await controller.channel.send(DeleteTopicsRequest(topic_names=["a"], timeout_ms=1_000))
         ids = controller.image.topics["b"].topic_id
         epoch, offset = controller.epoch, controller.image.offset
+        assert controller.applied_offset == offset
     async with machine.running() as controller:
         assert list(controller.image.topics) == ["b"]
         assert controller.image.topics["b"].topic_id == ids
