@@ -139,16 +139,24 @@ async def test_requests_that_come_together_share_a_sync() -> None:
         assert len(syncs) <= 3
 
 
-async def test_a_node_that_has_nothing_to_write_leaves_the_disk_alone(
-    mock_clock: trio.testing.MockClock,
-) -> None:
+class Steps(trio.abc.Instrument):
+    """How often any task has gone on."""
+
+    count = 0
+
+    def before_task_step(self, task: trio.lowlevel.Task) -> None:
+        self.count += 1
+
+
+async def test_a_node_that_has_nothing_to_write_sleeps() -> None:
     machine = Machine()
     async with machine.running() as controller:
         await create(controller, "t")
-        await pass_time(mock_clock, 1)
-        machine.disk.trace.clear()
-        await pass_time(mock_clock, 5)
-        assert machine.disk.trace == []
+        steps = Steps()
+        trio.lowlevel.add_instrument(steps)
+        await trio.sleep(0.1)
+        trio.lowlevel.remove_instrument(steps)
+        assert steps.count < 20
 
 
 async def test_a_failed_sync_stops_the_node_and_answers_nobody() -> None:
@@ -181,14 +189,13 @@ async def test_a_failed_write_stops_the_node() -> None:
 
     async def ask() -> None:
         with pytest.raises(DiskError) as failure:
-            await create(controller, "t")
+            await machine.join(controller)
         refused.append(failure.value)
 
     async def run() -> None:
         with trio.fail_after(10):
             async with trio.open_nursery() as nursery:
                 await nursery.start(controller.run)
-                await machine.join(controller)
                 machine.disk.fail_next("append", path_part="__cluster_metadata")
                 nursery.start_soon(ask)
 
@@ -233,11 +240,14 @@ async def test_more_than_a_batch_can_hold_is_refused_or_split() -> None:
         assert "large" not in controller.image.topics
         for number in range(10):
             await create(controller, f"t{number}", partitions=10)
-        epoch = controller.image.brokers[1].epoch
+        epoch, offset = controller.image.brokers[1].epoch, controller.image.offset
         await controller.channel.send(
             BrokerHeartbeatRequest(broker_id=1, broker_epoch=epoch, want_shut_down=True)
         )
         assert len(controller.image.leaderless) == 100
+        written = list(machine.log.read(offset + 1, controller.image.offset + 1))
+        assert sum(len(batch.values) for batch in written) >= 100
+        assert 1 < len(written) < 10
 
 
 async def test_before_it_leads_a_node_refuses_requests() -> None:
