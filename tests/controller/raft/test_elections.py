@@ -344,3 +344,20 @@ def test_a_restarted_follower_asks_its_leader_for_records_once_its_own_are_safe(
     assert asked.to == 2
     assert isinstance(asked.message, Fetch)
     assert (asked.message.epoch, asked.message.offset, asked.message.last_epoch) == (4, 7, 4)
+
+
+def test_a_leader_tells_of_itself_until_each_voter_knows() -> None:
+    stands = node()
+    stands.start(0)
+    stands.step(Tick(), stands.deadline_ms)
+    for epoch, pre_vote in ((0, True), (1, False)):
+        granted = VoteReply(epoch=epoch, leader_id=None, granted=True, pre_vote=pre_vote)
+        effects = stands.step(Receive(TWO, granted), LONG_MS)
+
+    def told() -> list[int]:
+        return [each.to for each in effects.send if isinstance(each.message, BeginQuorumEpoch)]
+
+    assert told() == [2, 3]
+    stands.step(Receive(TWO, BeginQuorumEpochReply(epoch=1, leader_id=1)), LONG_MS + 1)
+    effects = stands.step(Tick(), stands.deadline_ms)
+    assert told() == [3]
