@@ -437,6 +437,15 @@ async def test_half_received_requests_are_bounded(autojump_clock: trio.testing.M
             await stream.send_all(request[1000:])
         await trio.sleep(0.1)
         assert service.harness.seen == ["", name, name, name, name]
+        for stream in (second, third, whole):  # as the first three did, by those who had room once
+            await stream.send_all(request[:1000])
+            await trio.sleep(0.1)
+        await whole.send_all(request[1000:])
+        await trio.sleep(0.1)
+        assert service.harness.seen == ["", *[name] * 4]
+        await second.send_all(request[1000:])
+        await trio.sleep(0.1)
+        assert service.harness.seen == ["", *[name] * 6]
 
 
 async def test_a_storm_of_connections_leaves_others_their_turn(
