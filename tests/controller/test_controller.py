@@ -59,6 +59,7 @@ async def test_an_empty_directory_becomes_a_fresh_cluster() -> None:
         assert controller.image.features == FRESH
         assert controller.image.configs == {(4, ""): {"min.insync.replicas": "1"}}
         assert list(controller.image.controllers) == [1]
+        assert not controller.image.controllers[1].zk_migration_ready
         assert controller.image.is_active(1)
     assert machine.disk.exists(f"{DATA}/bootstrap.checkpoint")
     assert machine.disk.exists(f"{DATA}/meta.properties")

@@ -12,7 +12,7 @@ import pytest
 from kbroker.wire.errors import ErrorCode
 from kbroker.wire.messages.leave_group import MemberIdentity
 
-from .rig import GROUP, ShardRig, join_request, sync_request
+from .rig import GROUP, ShardRig, join_request, subscription, sync_request
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -130,6 +130,16 @@ def test_a_session_is_as_long_as_its_member_said(session_timeout_ms: int) -> Non
     assert rig.state == "Empty"
 
 
+def test_a_session_is_as_long_as_its_member_says_now() -> None:
+    rig = ShardRig()
+    (leader,) = rig.stable()
+    rig.join(join_request(leader, session_timeout_ms=20_000))
+    rig.advance(19_999)
+    assert members(rig) == {leader}
+    rig.advance(1)
+    assert members(rig) == set()
+
+
 def test_a_session_begins_when_the_member_is_told_its_generation() -> None:
     rig = ShardRig()
     leader, follower = rig.stable(2)
@@ -220,6 +230,21 @@ def test_a_static_member_whose_successor_is_not_stored_has_a_new_session() -> No
     assert rig.state == "Stable"
     rig.advance(1)
     assert rig.state == "Empty"
+
+
+def test_a_rebalance_takes_as_long_as_its_members_say_now() -> None:
+    rig = ShardRig()
+    leader, follower = rig.stable(2)
+    for member_id in (leader, follower):
+        rig.join(join_request(member_id, rebalance_timeout_ms=20_000))
+    changed = {"range": subscription("u")}
+    waiting = rig.join(join_request(leader, protocols=changed, rebalance_timeout_ms=20_000))
+    send_heartbeats(rig, [follower], 15_000)
+    rig.advance(4_999)
+    assert waiting.response is None
+    rig.advance(1)
+    assert waiting.response is not None
+    assert [each.member_id for each in waiting.response.members] == [leader]
 
 
 # --- who is gone
