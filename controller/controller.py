@@ -276,7 +276,6 @@ class Controller:
             logger.info("no longer the active controller")
             self._active = None
             self._ready = trio.Event()
-        self._maybe_activate()
         if self._active is not None and self._driver.can_append:
             deadline_ms = self._active.on_turn(now_ms)
         if now_ms >= self._snapshot_due_ms:

@@ -63,6 +63,7 @@ class Server:
         *,
         grace_s: float,
         queued_request_bytes_max: int = -1,
+        heap: HeapTrimmer | None = None,
     ) -> None:
         self._network = network
         self._dispatcher = dispatcher
@@ -73,7 +74,7 @@ class Server:
         self._disk_threads = trio.CapacityLimiter(DISK_THREADS_MAX)
         self._listeners: list[tuple[ListenerSettings, Listener]] = []
         self._connections: set[Connection] = set()
-        self._heap = HeapTrimmer()
+        self._heap = heap or HeapTrimmer()
         self._stopping = trio.Event()
         self._accepted = 0
 

@@ -59,6 +59,7 @@ async def test_an_empty_directory_becomes_a_fresh_cluster() -> None:
         assert controller.image.features == FRESH
         assert controller.image.configs == {(4, ""): {"min.insync.replicas": "1"}}
         assert list(controller.image.controllers) == [1]
+        assert not controller.image.controllers[1].zk_migration_ready
         assert controller.image.is_active(1)
     assert machine.disk.exists(f"{DATA}/bootstrap.checkpoint")
     assert machine.disk.exists(f"{DATA}/meta.properties")
@@ -71,6 +72,7 @@ async def test_everything_is_there_again_after_a_restart_in_a_higher_epoch() -> 
         await controller.channel.send(DeleteTopicsRequest(topic_names=["a"], timeout_ms=1_000))
         ids = controller.image.topics["b"].topic_id
         epoch, offset = controller.epoch, controller.image.offset
+        assert controller.applied_offset == offset
     async with machine.running() as controller:
         assert list(controller.image.topics) == ["b"]
         assert controller.image.topics["b"].topic_id == ids
@@ -138,6 +140,26 @@ async def test_requests_that_come_together_share_a_sync() -> None:
         assert len(syncs) <= 3
 
 
+class Steps(trio.abc.Instrument):
+    """How often any task has gone on."""
+
+    count = 0
+
+    def before_task_step(self, task: trio.lowlevel.Task) -> None:
+        self.count += 1
+
+
+async def test_a_node_that_has_nothing_to_write_sleeps() -> None:
+    machine = Machine()
+    async with machine.running() as controller:
+        await create(controller, "t")
+        steps = Steps()
+        trio.lowlevel.add_instrument(steps)
+        await trio.sleep(0.1)
+        trio.lowlevel.remove_instrument(steps)
+        assert steps.count < 20
+
+
 async def test_a_failed_sync_stops_the_node_and_answers_nobody() -> None:
     machine = Machine()
     controller = machine.open()
@@ -159,6 +181,42 @@ async def test_a_failed_sync_stops_the_node_and_answers_nobody() -> None:
         await run()
     assert stopped.group_contains(DiskError)
     assert not answered
+
+
+async def test_a_failed_write_stops_the_node() -> None:
+    machine = Machine()
+    controller = machine.open()
+    refused: list[DiskError] = []
+
+    async def ask() -> None:
+        with pytest.raises(DiskError) as failure:
+            await machine.join(controller)
+        refused.append(failure.value)
+
+    async def run() -> None:
+        with trio.fail_after(10):
+            async with trio.open_nursery() as nursery:
+                await nursery.start(controller.run)
+                machine.disk.fail_next("append", path_part="__cluster_metadata")
+                nursery.start_soon(ask)
+
+    with pytest.raises(ExceptionGroup) as stopped:
+        await run()
+    assert stopped.group_contains(DiskError)
+    assert len(refused) == 1
+
+
+async def test_a_start_is_over_when_the_first_records_of_its_epoch_are_applied() -> None:
+    machine = Machine()
+    incarnations = []
+    for _ in range(2):
+        controller = machine.open()
+        async with trio.open_nursery() as nursery:
+            await nursery.start(controller.run)
+            incarnations.append(controller.image.controllers[1].incarnation_id)
+            nursery.cancel_scope.cancel()
+        machine.directory.close()
+    assert incarnations[0] != incarnations[1]
 
 
 async def test_an_exception_in_a_listener_stops_the_node() -> None:
@@ -183,11 +241,14 @@ async def test_more_than_a_batch_can_hold_is_refused_or_split() -> None:
         assert "large" not in controller.image.topics
         for number in range(10):
             await create(controller, f"t{number}", partitions=10)
-        epoch = controller.image.brokers[1].epoch
+        epoch, offset = controller.image.brokers[1].epoch, controller.image.offset
         await controller.channel.send(
             BrokerHeartbeatRequest(broker_id=1, broker_epoch=epoch, want_shut_down=True)
         )
         assert len(controller.image.leaderless) == 100
+        written = list(machine.log.read(offset + 1, controller.image.offset + 1))
+        assert sum(len(batch.values) for batch in written) >= 100
+        assert 1 < len(written) < 10
 
 
 async def test_before_it_leads_a_node_refuses_requests() -> None:

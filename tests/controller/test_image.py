@@ -224,7 +224,7 @@ def test_a_broker_is_fenced_and_unfenced_by_the_records_of_the_oldest_level() ->
 
 def test_a_copy_goes_its_own_way() -> None:
     cluster = Cluster(brokers=3)
-    cluster.create(topic("t", 4, 3))
+    cluster.create(topic("t", 4, 3), topic("a.b"))
     twin = cluster.image.copy()
     assert twin == cluster.image
     before = cluster.image.copy()
@@ -233,9 +233,31 @@ def test_a_copy_goes_its_own_way() -> None:
         [
             PartitionChangeRecord(topic_id=topic_id, partition_id=0, isr=[2], leader=2),
             RemoveTopicRecord(topic_id=topic_id),
+            RemoveTopicRecord(topic_id=twin.topics["a.b"].topic_id),
         ],
         twin.offset + 1,
         1,
     )
     cluster_image = cluster.image
     assert cluster_image == before
+    assert cluster_image.collisions == {"a_b": {"a.b"}}
+
+
+def test_a_snapshot_keeps_who_may_lead_a_partition() -> None:
+    cluster = Cluster(brokers=3)
+    cluster.create(topic("t", 1, 3), topic("u", 1, 3))
+    change = PartitionChangeRecord(
+        topic_id=cluster.image.topics["t"].topic_id,
+        partition_id=0,
+        isr=[1],
+        eligible_leader_replicas=[2],
+        last_known_elr=[3],
+    )
+    cluster.commit([change])
+    again = MetadataImage()
+    for record in snapshot_records(cluster.image):
+        again.replay(record, cluster.image.offset)
+    partition = again.topics["t"].partitions[0]
+    assert (partition.elr, partition.last_known_elr) == ([2], [3])
+    again.offset, again.epoch = cluster.image.offset, cluster.image.epoch
+    assert again == cluster.image

@@ -110,3 +110,10 @@ def test_damaged_records_are_refused_or_read_as_others(
     damaged[at] = data.draw(st.integers(0, 255))
     with suppress(ProtocolError):
         decode_record(bytes(damaged[: data.draw(st.integers(0, len(damaged)))]))
+
+
+def test_numbers_of_a_header_may_be_longer_than_they_need_be() -> None:
+    (_, value) = next(iter(kafka_values()))
+    frame_version, key, version = value[:3]
+    longer = bytes((frame_version | 0x80, 0, key | 0x80, 0x80, 0, version | 0x80, 0)) + value[3:]
+    assert decode_record(longer) == decode_record(value)

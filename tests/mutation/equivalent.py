@@ -64,4 +64,117 @@ EQUIVALENT: dict[str, str] = {
     "kbroker/handlers/list_offsets.py::: NEVER = 1 << 15 -> NEVER = 1 << 14": (
         "No version that is served is as large as either."
     ),
+    # controller
+    (
+        "controller/controller.py::Controller.__init__: *, -> //,"
+    ): "The edited line is no Python: nothing runs it.",
+    (
+        "controller/loader.py::load: loaded.image.epoch = snapshot.epoch -> pass"
+    ): "A snapshot has records, and to apply them has set the epoch.",
+    (
+        "controller/model.py::: "
+        "@dataclass(slots=True, kw_only=True)"
+        " -> @dataclass(slots=False, kw_only=True)"
+    ): "Slots are memory alone.",
+    (
+        "controller/raft/control.py::quorum_batch: "
+        "def quorum_batch(voters: VoterSet, kraft_version: int, *, base_offset: int, "
+        "epoch: int) -> NewBatch:"
+        " -> def quorum_batch(voters: VoterSet, kraft_version: int, //, base_offset: "
+        "int, epoch: int) -> NewBatch:"
+    ): "The edited line is no Python: nothing runs it.",
+    (
+        "controller/replay.py::broker_registration_change: "
+        "changed.fenced = record.fenced > 0"
+        " -> changed.fenced = record.fenced > -1"
+    ): "Of a fence there are three: 1, -1, and 0, which is asked about before.",
+    (
+        "controller/state/brokers.py::_check_features: "
+        "low, high = ranges.get(name, (0, 0))"
+        " -> low, high = ranges.get(name, ( -1, 0))"
+    ): "No level below 1 stands in the image.",
+    (
+        "controller/state/create_partitions.py::decide_create_partitions: "
+        "image: MetadataImage, request: CreatePartitionsRequest, *, rng: Random"
+        " -> image: MetadataImage, request: CreatePartitionsRequest, //, rng: Random"
+    ): "The edited line is no Python: nothing runs it.",
+    (
+        "controller/state/elections.py::_Decision._last_known_leader: "
+        "return last[0] if self._accepts(last[0]) else None"
+        " -> return last[ -1] if self._accepts(last[0]) else None"
+    ): "It has one element, as the lines before say.",
+    (
+        "controller/voter_changes.py::refuse_remove: "
+        "def refuse_remove(node: RaftNode, request: RemoveRaftVoterRequest, *, "
+        "cluster_id: str) -> NoReturn:"
+        " -> def refuse_remove(node: RaftNode, request: RemoveRaftVoterRequest, //, "
+        "cluster_id: str) -> NoReturn:"
+    ): "The edited line is no Python: nothing runs it.",
+    # kbroker/coordinators
+    (
+        "kbroker/coordinators/group/classic_group.py::ClassicGroup.select_protocol: "
+        "if len(votes) <= 1:"
+        " -> if len(votes) <= 0:"
+    ): "The way for several finds the only one too.",
+    (
+        "kbroker/coordinators/group/join.py::: "
+        "PENDING_JOINS_MAX: Final = 10_000"
+        " -> PENDING_JOINS_MAX: Final = 9999"
+    ): "How many ids may wait is a bound of ours, which nothing promises exactly.",
+    (
+        "kbroker/coordinators/group/rebalance.py::Rebalances.join_due: "
+        "if group.new_member_added and remaining_ms != 0:"
+        " -> if group.new_member_added and remaining_ms != -1:"
+    ): "A further delay of nothing is over at once.",
+    (
+        "kbroker/coordinators/group/result.py::: "
+        "@dataclass(frozen=True, slots=True)"
+        " -> @dataclass(frozen=False, slots=True)"
+    ): "Nothing sets its fields.",
+    (
+        "kbroker/coordinators/group/timers.py::: NEVER: Final = 1 << 62 -> NEVER: Final = 1 << 63"
+    ): "One number that no time reaches is as good as another.",
+    (
+        "kbroker/coordinators/group_coordinator.py::: "
+        "FIND_TIMEOUT_S: Final = 10.0 # a client asks again"
+        " -> FIND_TIMEOUT_S: Final = 11.0 # a client asks again"
+    ): "How long a search takes at the most is tuning.",
+    (
+        "kbroker/coordinators/group_coordinator.py::GroupCoordinator.__init__: *, -> //,"
+    ): "The edited line is no Python: nothing runs it.",
+    (
+        "kbroker/coordinators/group_coordinator.py::GroupCoordinator.join_group: "
+        'member_uuid = "" if request.member_id else '
+        "_uuid_text(self._rng.getrandbits(128))"
+        ' -> member_uuid = "" if request.member_id else '
+        "_uuid_text(self._rng.getrandbits( 127))"
+    ): "An id of 127 random bits is as good.",
+    (
+        "kbroker/coordinators/runtime.py::GroupRuntime._fire: "
+        "if slot is None or slot.shard is not deadline.owner:"
+        " -> if slot is None and slot.shard is not deadline.owner:"
+    ): "The deadlines of a shard that is given up are cancelled with it.",
+    # kbroker/server
+    (
+        "kbroker/server/connection.py::Connection._take_frames: "
+        "if not 0 <= size <= request_bytes_max:"
+        " -> if not -1 <= size <= request_bytes_max:"
+    ): "An empty request is refused as one of a negative size is.",
+    (
+        "kbroker/server/heap.py::HeapTrimmer.__init__: self._count = 0 -> self._count = 1"
+    ): "It is counted before it is read.",
+    (
+        "kbroker/server/limits.py::: IDLE_POLL_S_MAX = 3600.0 -> IDLE_POLL_S_MAX = 3599.0"
+    ): "How long it sleeps at the most is tuning.",
+    (
+        "kbroker/server/server.py::: "
+        "@dataclass(frozen=True, slots=True)"
+        " -> @dataclass(frozen=False, slots=True)"
+    ): "Nothing sets its fields.",
+    (
+        "kbroker/server/server.py::: DISK_THREADS_MAX = 8 -> DISK_THREADS_MAX = 7"
+    ): "How many threads read at once is tuning.",
+    (
+        "kbroker/server/server.py::Server._accept: in_a_row = 0 -> in_a_row = 1"
+    ): "How many are accepted in a row is tuning.",
 }

@@ -155,10 +155,10 @@ class ClassicGroup:
         state_timestamp_ms: int,
         join_due: Deadline,
         sync_due: Deadline,
-        generation_id: int = 0,
-        protocol_type: str | None = None,
-        protocol_name: str | None = None,
-        leader_id: str | None = None,
+        generation_id: int,
+        protocol_type: str | None,
+        protocol_name: str | None,
+        leader_id: str | None,
     ) -> None:
         self.group_id = group_id
         self.state = state

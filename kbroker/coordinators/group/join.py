@@ -73,7 +73,7 @@ class Joins:
             group = self._rebalances.new_group(request.group_id, GroupState.EMPTY, now.wall_ms)
             self._groups[request.group_id] = group
         if not self._accepts(group, request.member_id):
-            group.remove(request.member_id)
+            self._rebalances.remove(group, request.member_id)
             result.response = _refused(UNKNOWN_MEMBER, ErrorCode.GROUP_MAX_SIZE_REACHED)
         else:
             protocols = [(protocol.name, protocol.metadata) for protocol in request.protocols]

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from .classic_group import ClassicGroup
     from .rebalance import Rebalances
     from .result import Now, Parked
-    from .timers import Timers
 
 log = logging.getLogger("kbroker.groups")
 
@@ -30,12 +29,9 @@ log = logging.getLogger("kbroker.groups")
 class Memberships:
     """What members do between joins, over the groups of one shard."""
 
-    def __init__(
-        self, groups: dict[str, ClassicGroup], rebalances: Rebalances, timers: Timers
-    ) -> None:
+    def __init__(self, groups: dict[str, ClassicGroup], rebalances: Rebalances) -> None:
         self._groups = groups
         self._rebalances = rebalances
-        self._timers = timers
 
     # --- SyncGroup
 
@@ -147,8 +143,7 @@ class Memberships:
                 return ErrorCode.UNKNOWN_MEMBER_ID
             member_id = current
         elif member_id in group.pending_joins:
-            self._timers.cancel(group.pending_joins[member_id])
-            group.remove(member_id)
+            self._rebalances.remove(group, member_id)
             return ErrorCode.NONE
         else:
             error = group.validate_member(member_id, identity.group_instance_id)
@@ -161,9 +156,8 @@ class Memberships:
             member_id,
             identity.reason or "no reason given",
         )
-        self._timers.cancel(member.session)
         self._rebalances.answer_removed(group, member, result)
-        group.remove(member_id)
+        self._rebalances.remove(group, member_id)
         return ErrorCode.NONE
 
 

@@ -73,6 +73,16 @@ class Rebalances:
         """A member was heard of."""
         self._timers.set(member.session, now.timer_ms + member.session_timeout_ms)
 
+    def remove(self, group: ClassicGroup, member_id: str) -> Member | None:
+        """Forget a member, or one that was to become a member: nothing is awaited of it."""
+        pending = group.pending_joins.get(member_id)
+        if pending is not None:
+            self._timers.cancel(pending)
+        member = group.remove(member_id)
+        if member is not None:
+            self._timers.cancel(member.session)
+        return member
+
     # --- the join phase
 
     def prepare_or_complete(self, group: ClassicGroup, reason: str, result: Result[Any]) -> None:
@@ -130,8 +140,7 @@ class Rebalances:
             if member.awaiting_join is None and member.instance_id is None
         ]
         for member in missing:
-            group.remove(member.member_id)
-            self._timers.cancel(member.session)
+            self.remove(group, member.member_id)
         if missing:
             names = ", ".join(member.member_id for member in missing)
             log.info("group %s: removed members who did not rejoin: %s", group.group_id, names)
@@ -247,7 +256,7 @@ class Rebalances:
     def session_due(self, group: ClassicGroup, member_id: str, result: Result[Any]) -> None:
         if member_id in group.pending_joins:
             log.info("group %s: %s did not come back with its member id", group.group_id, member_id)
-            group.remove(member_id)
+            self.remove(group, member_id)
             if group.state is GroupState.PREPARING_REBALANCE and group.has_all_joined:
                 self.complete_join(group, result)
             return
@@ -256,7 +265,7 @@ class Rebalances:
             return
         log.info("group %s: the session of %s has expired", group.group_id, member_id)
         self.answer_removed(group, member, result)
-        group.remove(member_id)
+        self.remove(group, member_id)
         if group.state in (GroupState.STABLE, GroupState.COMPLETING_REBALANCE):
             self.prepare_or_complete(group, f"the session of {member_id} has expired", result)
         elif group.state is GroupState.PREPARING_REBALANCE and group.has_all_joined:
@@ -283,9 +292,7 @@ class Rebalances:
             return
         late = sorted(group.pending_syncs)
         for member_id in late:
-            member = group.remove(member_id)
-            if member is not None:
-                self._timers.cancel(member.session)
+            self.remove(group, member_id)
         self.prepare(group, f"no SyncGroup from {', '.join(late)}", result)
 
 

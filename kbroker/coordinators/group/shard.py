@@ -66,7 +66,7 @@ class GroupShard:
         self._timers = timers
         self._rebalances = Rebalances(self, config, timers)
         self._joins = Joins(self.groups, self._rebalances, config, timers)
-        self._memberships = Memberships(self.groups, self._rebalances, timers)
+        self._memberships = Memberships(self.groups, self._rebalances)
         self._cleanup = Deadline(self, CleanupDue())
 
     # --- members

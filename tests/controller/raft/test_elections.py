@@ -13,7 +13,14 @@ from kbroker.controller.raft.effects import Append, Flushed, Receive, Tick
 from kbroker.controller.raft.election import ElectionState
 from kbroker.controller.raft.leading import Leading
 from kbroker.controller.raft.log import EpochLog, LogPosition
-from kbroker.controller.raft.messages import Refusal, Vote, VoteReply
+from kbroker.controller.raft.messages import (
+    BeginQuorumEpoch,
+    BeginQuorumEpochReply,
+    Fetch,
+    Refusal,
+    Vote,
+    VoteReply,
+)
 from kbroker.controller.raft.node import RaftConfig, RaftNode
 from kbroker.controller.raft.roles import Candidate, Follower, Leader, Prospective, Unattached
 from kbroker.controller.raft.voters import ReplicaKey, VoterSet
@@ -296,3 +303,61 @@ def test_no_log_is_newer_than_the_epoch_that_its_owner_asks_votes_in(
     reply = voter.step(Receive(TWO, vote), 1).send[0].message
     assert isinstance(reply, VoteReply)
     assert (reply.refusal, reply.granted) == (refusal, refusal is Refusal.NONE)
+
+
+@pytest.mark.parametrize(
+    ("voter", "refusal"),
+    [
+        (ReplicaKey(1, b"new directory id"), Refusal.NONE),
+        (ReplicaKey(1), Refusal.NONE),  # old versions do not name the directory
+        (ReplicaKey(1, b"old directory id"), Refusal.INVALID_VOTER_KEY),
+        (TWO, Refusal.INVALID_VOTER_KEY),
+    ],
+)
+def test_a_new_leader_is_followed_whoever_it_took_us_for(
+    voter: ReplicaKey, refusal: Refusal
+) -> None:
+    local = ReplicaKey(1, b"new directory id")
+    told = node(key=local)
+    told.start(0)
+    message = BeginQuorumEpoch(epoch=3, leader_id=2, voter=voter)
+    effects = told.step(Receive(TWO, message), 1)
+    (reply,) = (each.message for each in effects.send if not isinstance(each.message, Fetch))
+    assert reply == BeginQuorumEpochReply(epoch=3, leader_id=2, refusal=refusal)
+    assert isinstance(told.role, Follower)
+    assert (told.epoch, told.leader_id) == (3, 2)
+
+
+@pytest.mark.parametrize("is_flushed", [True, False])
+def test_a_restarted_follower_asks_its_leader_for_records_once_its_own_are_safe(
+    is_flushed: bool,
+) -> None:
+    log = log_of(4, 7)
+    log.flushed_offset = 7 if is_flushed else 0
+    again = node(stored=ElectionState(epoch=4, leader_id=2), log=log)
+    effects = again.start(0)
+    assert effects.flush is not is_flushed
+    if not is_flushed:
+        assert effects.send == []
+        effects = again.step(Flushed(7), 1)
+    (asked,) = effects.send
+    assert asked.to == 2
+    assert isinstance(asked.message, Fetch)
+    assert (asked.message.epoch, asked.message.offset, asked.message.last_epoch) == (4, 7, 4)
+
+
+def test_a_leader_tells_of_itself_until_each_voter_knows() -> None:
+    stands = node()
+    stands.start(0)
+    stands.step(Tick(), stands.deadline_ms)
+    for epoch, pre_vote in ((0, True), (1, False)):
+        granted = VoteReply(epoch=epoch, leader_id=None, granted=True, pre_vote=pre_vote)
+        effects = stands.step(Receive(TWO, granted), LONG_MS)
+
+    def told() -> list[int]:
+        return [each.to for each in effects.send if isinstance(each.message, BeginQuorumEpoch)]
+
+    assert told() == [2, 3]
+    stands.step(Receive(TWO, BeginQuorumEpochReply(epoch=1, leader_id=1)), LONG_MS + 1)
+    effects = stands.step(Tick(), stands.deadline_ms)
+    assert told() == [3]

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from kbroker.controller.raft.log import EpochLog, LogPosition
-from kbroker.controller.raft.quorum import Tracker, is_lost, is_won, majority, replicated_offset
+from kbroker.controller.raft.quorum import (
+    OBSERVER_SESSION_TIMEOUT_MS,
+    Tracker,
+    is_lost,
+    is_won,
+    majority,
+    replicated_offset,
+)
 from kbroker.controller.raft.voters import ReplicaKey, VoterSet
 
 
@@ -132,6 +140,39 @@ def test_observers_do_not_count_and_are_forgotten_when_silent() -> None:
     assert tracker.replicated_offset() == 9
     assert tracker.quorum_deadline_ms is None
     assert tracker.follows_others
-    tracker.forget_silent_observers(400_000)
+    tracker.forget_silent_observers(100 + OBSERVER_SESSION_TIMEOUT_MS - 1)
+    assert [each.key for each in tracker.replicas()[1]] == [ReplicaKey(7)]
+    tracker.forget_silent_observers(100 + OBSERVER_SESSION_TIMEOUT_MS)
     assert tracker.replicas()[1] == []
     assert not tracker.follows_others
+
+
+def test_of_a_voter_that_never_fetched_no_time_is_known() -> None:
+    keys = [ReplicaKey(i) for i in (1, 2, 3)]
+    tracker = Tracker(keys[0], VoterSet.of(*keys), 0, 300)
+    tracker.note_fetch(keys[1], 0, 9, 0)
+    seen = [(p.last_fetch_ms, p.last_caught_up_ms) for p in tracker.replicas()[0]]
+    assert seen == [(-1, -1), (0, -1), (-1, -1)]
+
+
+@pytest.mark.parametrize(
+    ("fetches", "caught_up_ms"),
+    [
+        ([(9, 9, 100)], 100),  # (asks for, the leader's end, when)
+        ([(8, 9, 100)], -1),
+        ([(8, 9, 100), (9, 12, 200)], 100),  # by 200 it has what there was at 100
+        ([(8, 9, 100), (8, 12, 200)], -1),
+        ([(8, 9, 100), (10, 12, 200), (12, 12, 300), (12, 15, 400)], 300),
+        ([(9, 9, 100), (5, 9, 200)], 100),
+    ],
+)
+def test_a_replica_has_caught_up_with_what_there_was_when_it_asked(
+    fetches: list[tuple[int, int, int]], caught_up_ms: int
+) -> None:
+    keys = [ReplicaKey(i) for i in (1, 2, 3)]
+    tracker = Tracker(keys[0], VoterSet.of(*keys), 0, 300)
+    for offset, leader_end, now_ms in fetches:
+        tracker.note_fetch(keys[1], offset, leader_end, now_ms)
+    progress = tracker.replicas()[0][1]
+    assert progress.last_caught_up_ms == caught_up_ms
+    assert (progress.match_offset, progress.last_fetch_ms) == (fetches[-1][0], fetches[-1][2])

@@ -140,8 +140,14 @@ def test_new_partitions_have_as_many_replicas_as_the_first() -> None:
     ]
 
 
-def test_a_request_without_time_is_over_before_it_begins(cluster: Cluster) -> None:
-    request = CreatePartitionsRequest(topics=[more("t", 5)], timeout_ms=0)
+@pytest.mark.parametrize(
+    ("timeout_ms", "code"),
+    [(-1, ErrorCode.REQUEST_TIMED_OUT), (0, ErrorCode.REQUEST_TIMED_OUT), (1, ErrorCode.NONE)],
+)
+def test_a_request_without_time_is_over_before_it_begins(
+    cluster: Cluster, timeout_ms: int, code: ErrorCode
+) -> None:
+    request = CreatePartitionsRequest(topics=[more("t", 5)], timeout_ms=timeout_ms)
     result = decide_create_partitions(cluster.image, request, rng=cluster.rng)
-    assert result.records == ()
-    assert [each.error_code for each in result.response.results] == [ErrorCode.REQUEST_TIMED_OUT]
+    assert (result.records == ()) == (code != ErrorCode.NONE)
+    assert [each.error_code for each in result.response.results] == [code]

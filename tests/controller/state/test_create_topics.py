@@ -262,13 +262,19 @@ def test_legal_names() -> None:
     assert all(invalid_topic_name(name) is None for name in ("a", "A-z_0.9", "...", "x" * 249))
 
 
-def test_a_request_without_time_is_over_before_it_begins(cluster: Cluster) -> None:
+@pytest.mark.parametrize(
+    ("timeout_ms", "code"),
+    [(-1, ErrorCode.REQUEST_TIMED_OUT), (0, ErrorCode.REQUEST_TIMED_OUT), (1, ErrorCode.NONE)],
+)
+def test_a_request_without_time_is_over_before_it_begins(
+    cluster: Cluster, timeout_ms: int, code: ErrorCode
+) -> None:
     result = decide_create_topics(
         cluster.image,
-        CreateTopicsRequest(topics=[topic("t")], timeout_ms=0),
+        CreateTopicsRequest(topics=[topic("t")], timeout_ms=timeout_ms),
         settings=SETTINGS,
         schema=SCHEMA,
         rng=cluster.rng,
     )
-    assert result.records == ()
-    assert [each.error_code for each in result.response.topics] == [ErrorCode.REQUEST_TIMED_OUT]
+    assert (result.records == ()) == (code != ErrorCode.NONE)
+    assert [each.error_code for each in result.response.topics] == [code]

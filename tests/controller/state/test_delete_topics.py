@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from kbroker.controller.state.delete_topics import decide_delete_topics
@@ -107,7 +109,26 @@ def test_a_deleted_name_is_free_at_once(cluster: Cluster) -> None:
     assert result.topic_id != old
 
 
-def test_a_request_without_time_is_over_before_it_begins(cluster: Cluster) -> None:
-    request = DeleteTopicsRequest(topic_names=["t0"], timeout_ms=0)
-    assert [code for _, _, code, _ in delete(cluster, request)] == [ErrorCode.REQUEST_TIMED_OUT]
-    assert "t0" in cluster.image.topics
+@pytest.mark.parametrize(
+    ("timeout_ms", "told"),
+    [(-1, ErrorCode.REQUEST_TIMED_OUT), (0, ErrorCode.REQUEST_TIMED_OUT), (1, ErrorCode.NONE)],
+)
+def test_a_request_without_time_is_over_before_it_begins(
+    cluster: Cluster, timeout_ms: int, told: ErrorCode
+) -> None:
+    request = DeleteTopicsRequest(topic_names=["t0"], timeout_ms=timeout_ms)
+    assert [code for _, _, code, _ in delete(cluster, request)] == [told]
+    assert ("t0" in cluster.image.topics) == (told != ErrorCode.NONE)
+
+
+def test_the_order_of_answers_does_not_tell_the_absent_from_the_others(cluster: Cluster) -> None:
+    names = ["t0", "absent", "t1", "absent too", "t2"]
+    request = DeleteTopicsRequest(topic_names=names, timeout_ms=1_000)
+    orders = set()
+    for seed in range(10):
+        result = decide_delete_topics(
+            cluster.image, request, settings=SETTINGS, rng=random.Random(seed)
+        )
+        orders.add(tuple(each.name or "" for each in result.response.responses))
+    assert {tuple(sorted(order)) for order in orders} == {tuple(sorted(names))}
+    assert len(orders) > 5

@@ -140,3 +140,13 @@ def test_without_any_time_there_is_no_election(cluster: Cluster, timeout_ms: int
         (0, ErrorCode.REQUEST_TIMED_OUT, None),
         (9, ErrorCode.REQUEST_TIMED_OUT, None),
     ]
+
+
+def test_a_millisecond_is_time_enough(cluster: Cluster) -> None:
+    request = ElectLeadersRequest(
+        topic_partitions=[TopicPartitions(topic="t", partitions=[9])], timeout_ms=1
+    )
+    result = decide_elect_leaders(cluster.image, request, schema=SCHEMA)
+    assert result.response.error_code == ErrorCode.NONE
+    (answer,) = result.response.replica_election_results[0].partition_result
+    assert answer.error_code == ErrorCode.UNKNOWN_TOPIC_OR_PARTITION

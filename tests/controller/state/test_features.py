@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kbroker.controller.features import FRESH, loses_metadata
+from kbroker.controller.features import FRESH, METADATA_VERSION, SUPPORTED, loses_metadata
 from kbroker.controller.image import ControllerImage
 from kbroker.controller.image_records import controller_record
 from kbroker.wire.errors import ErrorCode
@@ -244,3 +244,10 @@ def test_the_quorum_has_its_own_records_of_its_level() -> None:
     )
     assert cluster.kraft_version == 1
     assert cluster.image.features == FRESH
+
+
+def test_every_feature_but_metadata_version_may_be_off() -> None:
+    lowest = {name: low for name, (low, _) in SUPPORTED.items()}
+    assert lowest.pop(METADATA_VERSION) > 0
+    assert len(lowest) > 1
+    assert set(lowest.values()) == {0}

@@ -236,3 +236,13 @@ def test_without_any_time_nothing_moves(cluster: Cluster, timeout_ms: int) -> No
     assert result.response.error_code == ErrorCode.REQUEST_TIMED_OUT
     answer = result.response.responses[0].partitions[0]
     assert (answer.error_code, answer.error_message) == (ErrorCode.REQUEST_TIMED_OUT, None)
+
+
+def test_a_millisecond_is_time_enough(cluster: Cluster) -> None:
+    target = ReassignablePartition(partition_index=0, replicas=[2])
+    request = AlterPartitionReassignmentsRequest(
+        timeout_ms=1, topics=[ReassignableTopic(name="t", partitions=[target])]
+    )
+    result = decide_alter_partition_reassignments(cluster.image, request, schema=SCHEMA)
+    assert result.response.error_code == ErrorCode.NONE
+    assert len(result.records) == 1

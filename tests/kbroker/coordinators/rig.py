@@ -11,10 +11,18 @@ import trio
 
 from kbroker.config import BrokerConfig
 from kbroker.controller.image import MetadataImage
+from kbroker.coordinators.group.classic_group import GroupState
 from kbroker.coordinators.group.records import GroupStored, Record, decode, encode
 from kbroker.coordinators.group.result import Client, Committed, Now, Parked, Result
 from kbroker.coordinators.group.shard import GroupShard
-from kbroker.coordinators.group.timers import Timers
+from kbroker.coordinators.group.timers import (
+    CleanupDue,
+    JoinDue,
+    SessionDue,
+    SyncDue,
+    TimerEvent,
+    Timers,
+)
 from kbroker.coordinators.group_coordinator import GroupCoordinator
 from kbroker.coordinators.internal_topics import CONSUMER_OFFSETS, consumer_offsets_topic
 from kbroker.storage import batch as record_batch
@@ -246,8 +254,24 @@ class ShardRig:
         while self.timers.next_ms() <= end_ms:
             self.time_ms = max(self.time_ms, self.timers.next_ms())
             for deadline in self.timers.expired(self.time_ms):
+                assert self.is_awaited(deadline.event), f"{deadline.event} was not cancelled"
                 self.apply(self.shard.on_timer(deadline.event, self.now))
         self.time_ms = end_ms
+
+    def is_awaited(self, event: TimerEvent) -> bool:
+        """Whether what a deadline was set for is still to come."""
+        if isinstance(event, CleanupDue):
+            return True
+        group = self.shard.groups.get(event.group_id)
+        match event:
+            case _ if group is None:
+                return False
+            case SessionDue(_, member_id):
+                return member_id in group.members or member_id in group.pending_joins
+            case JoinDue():
+                return group.state is GroupState.PREPARING_REBALANCE
+            case SyncDue(_, generation_id):
+                return generation_id == group.generation_id and bool(group.pending_syncs)
 
     def reload(self, other: ShardRig | None = None) -> GroupShard:
         """Another shard made of the log alone, with the configuration and the timers of `other`."""

@@ -163,6 +163,8 @@ async def test_groups_stay_where_they_are_when_partitions_are_added(
     names = [f"group{number}" for number in range(50)]
     before = [desk.coordinator.partition_for(name) for name in names]
     desk.add_partitions(b"offsets".ljust(16), range(4, 9))
+    for deleted in ("a topic before it", "a", "zzz"):
+        desk.coordinator.on_topics_deleted([(deleted, TOPIC_ID)])
     assert [desk.coordinator.partition_for(name) for name in names] == before
     assert set(before) == {0, 1, 2, 3}
 

@@ -320,7 +320,10 @@ def test_new_metadata_while_completing_starts_over() -> None:
     rig.join(join_request(leader))
     rig.join(join_request(follower))
     waiting = rig.sync(sync_request(follower, 3))
+    described = rig.shard.describe(GROUP, 6).members
+    assert [m.member_assignment for m in described] == [leader.encode(), follower.encode()]
     rig.join(join_request(leader, protocols={"range": subscription("u")}))
+    assert [m.member_assignment for m in rig.shard.describe(GROUP, 6).members] == [b"", b""]
     assert waiting.response is not None
     assert waiting.response.error_code == ErrorCode.REBALANCE_IN_PROGRESS
     assert rig.state == "PreparingRebalance"

@@ -17,6 +17,7 @@ from kbroker.coordinators.group.records import CommittedOffset, OffsetStored, en
 from kbroker.coordinators.group.result import Client
 from kbroker.coordinators.loading import LARGE_BATCH_BYTES, STEP_RECORDS, TURN_S
 from kbroker.coordinators.runtime import RETRY_S, SMALL_LOAD_BYTES
+from kbroker.storage.batch import ControlType, control_key
 from kbroker.storage.builder import NewRecord, build_batch
 from kbroker.storage.compression import Codec
 from kbroker.wire.errors import ErrorCode
@@ -625,6 +626,38 @@ async def test_an_unreadable_value_leaves_the_one_before_in_force(
     assert ": 2 records are kept but not used: " in warning
     assert "unknown version 99 of OffsetCommitValue (1)" in warning
     assert "unknown record type 32512 (1)" in warning
+    nursery.cancel_scope.cancel()
+
+
+async def test_a_load_that_begins_anew_keeps_nothing_of_the_first_attempt(
+    nursery: trio.Nursery, autojump_clock: object
+) -> None:
+    """An open transaction is not committed by the marker of the one before."""
+    desk = new_desk()
+    partition = desk.partitions[0]
+    key, _ = encode(OffsetStored(GROUP, "t", 1, CommittedOffset(5, 1, "", WALL_MS)))
+    marker = NewRecord(0, control_key(ControlType.COMMIT), bytes(6))
+    for records, is_control in (
+        ([stored(5)], False),
+        ([marker], True),
+        ([stored(9, index=2)], False),
+    ):
+        batch = build_batch(
+            records,
+            producer_id=7,
+            producer_epoch=0,
+            base_sequence=-1 if is_control else 0,
+            is_control=is_control,
+            is_transactional=True,
+        )
+        partition.append_local(bytearray(batch), WALL_MS)
+    write(partition, NewRecord(0, key, b"\x00\x63newer"))
+    await nursery.start(desk.run)
+    elect(desk)
+    await desk.coordinator.wait_loaded()
+    given = desk.coordinator.fetch_offsets(fetch_request(0, 2), 9, require_stable=False)
+    assert isinstance(given, OffsetFetchResponseGroup)
+    assert [each.committed_offset for each in given.topics[0].partitions] == [5, -1]
     nursery.cancel_scope.cancel()
 
 

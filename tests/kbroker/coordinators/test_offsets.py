@@ -440,3 +440,19 @@ def test_topics_are_read_from_any_version_of_a_subscription() -> None:
     rig.join(join_request(protocols={"range": metadata}), api_version=3)
     rig.advance(0)
     assert rig.shard.groups[GROUP].subscribed_topics == {"t", "u"}
+
+
+def test_a_failure_within_one_partition_leaves_the_others_alone() -> None:
+    rig = ShardRig()
+    request = commit_request({0: 5, 1: 6, 2: 7})
+    request.topics[0].partitions[1].committed_metadata = 1  # type: ignore[assignment]
+    result = rig.shard.decide_commit(request, 9, rig.now)
+    assert not isinstance(result, ErrorCode)
+    rig.apply(result)
+    assert result.response is not None
+    assert [each.error_code for each in result.response.topics[0].partitions] == [
+        ErrorCode.NONE,
+        ErrorCode.UNKNOWN_SERVER_ERROR,
+        ErrorCode.NONE,
+    ]
+    assert [rig.committed(index) for index in range(3)] == [5, None, 7]

@@ -88,3 +88,14 @@ def test_deadlines_come_as_a_plain_list_of_times_would_say() -> None:
                 assert set(timers.expired(now_ms)) == expected
                 for each in expected:
                     del due[each]
+
+
+def test_deadlines_that_come_ever_nearer_do_not_pile_up() -> None:
+    timers = Timers()
+    deadline, other = (Deadline(OWNER, CleanupDue()) for _ in range(2))
+    for step in range(2_000):
+        timers.set(deadline, 1_000_000 - step)
+    timers.set(other, 500)
+    timers.cancel(other)
+    assert len(timers) < 10
+    assert list(timers.expired(1_000_000)) == [deadline]

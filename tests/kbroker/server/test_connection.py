@@ -43,6 +43,7 @@ from kbroker.wire.messages.produce import (
     TopicProduceData,
 )
 from tests.sim.disk import SimDisk, SimFile
+from tests.sim.network import WINDOW_BYTES
 
 from .harness import REQUEST_BYTES_MAX, Harness, framed, produce
 
@@ -499,3 +500,17 @@ async def test_a_packet_of_many_requests_lets_others_run(
     assert len(harness.seen) == 1001
     assert turns >= 1000 // REQUESTS_A_TURN_MAX - 1
     nursery.cancel_scope.cancel()
+
+
+async def test_an_answer_that_finds_no_room_at_all_waits_for_some(harness: Harness) -> None:
+    harness.produced_topic = "x" * 30_000
+    await harness.send(produce(), 9, 0)
+    missing = WINDOW_BYTES // 2 - 4 - len(await harness.receive())
+    harness.produced_topic += "x" * missing
+    for correlation_id in (1, 2, 3):  # two fill the window to the last byte
+        await harness.send(produce(), 9, correlation_id)
+        await trio.testing.wait_all_tasks_blocked()
+    for correlation_id in (1, 2, 3):
+        answer = await harness.receive()
+        assert len(answer) == WINDOW_BYTES // 2 - 4
+        assert int.from_bytes(answer[:4], "big") == correlation_id

@@ -14,6 +14,7 @@ import pytest
 import trio
 
 from kbroker.config import BrokerConfig
+from kbroker.server.heap import CALM_S, FEWER_MIN, HeapTrimmer
 from kbroker.server.limits import ConnectionLimits
 from kbroker.server.server import ListenerSettings, Server
 from kbroker.wire.messages.heartbeat import HeartbeatRequest
@@ -38,17 +39,23 @@ class Service:
         self.network = MemoryNetwork()
         self.harness = Harness()
         self.config = BrokerConfig(names)
+        self.trims = 0
         self.server = Server(
             self.network,
             self.harness.dispatcher,
             ConnectionLimits(self.config, self.network.look_up),
             grace_s=1.0,
             queued_request_bytes_max=self.config.queued_max_request_bytes,
+            heap=HeapTrimmer(self._trim),
         )
         self.addresses = {
             name: self.server.bind(ListenerSettings(name, "broker", 0, None))
             for name in listeners or ("PLAINTEXT",)
         }
+
+    async def _trim(self) -> None:
+        await trio.lowlevel.checkpoint()
+        self.trims += 1
 
     def change(self, **settings: object) -> None:
         """Dynamic values for the whole cluster, in place of earlier ones."""
@@ -434,6 +441,15 @@ async def test_half_received_requests_are_bounded(autojump_clock: trio.testing.M
             await stream.send_all(request[1000:])
         await trio.sleep(0.1)
         assert service.harness.seen == ["", name, name, name, name]
+        for stream in (second, third, whole):  # as the first three did, by those who had room once
+            await stream.send_all(request[:1000])
+            await trio.sleep(0.1)
+        await whole.send_all(request[1000:])
+        await trio.sleep(0.1)
+        assert service.harness.seen == ["", *[name] * 4]
+        await second.send_all(request[1000:])
+        await trio.sleep(0.1)
+        assert service.harness.seen == ["", *[name] * 6]
 
 
 async def test_a_storm_of_connections_leaves_others_their_turn(
@@ -446,3 +462,29 @@ async def test_a_storm_of_connections_leaves_others_their_turn(
         for _ in range(60):
             await service.connect()
         assert await service.served(known) == 1
+
+
+async def test_who_waits_for_the_rate_is_let_go_when_the_broker_stops(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    service = Service(max_connection_creation_rate=2)
+    async with service.running():
+        streams = [await service.connect() for _ in range(21)]
+        assert await service.served(*streams) == 20
+    assert [await is_open(each) for each in streams] == [False] * 21
+
+
+async def test_memory_goes_back_when_many_connections_have_gone(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    service = Service()
+    async with service.running():
+        streams = [await service.connect() for _ in range(FEWER_MIN)]
+        assert await service.served(*streams) == FEWER_MIN
+        for each in streams[1:]:
+            await each.aclose()
+        await trio.sleep(3 * CALM_S)
+        assert service.trims == 0
+        await streams[0].aclose()
+        await trio.sleep(3 * CALM_S)
+        assert service.trims == 1

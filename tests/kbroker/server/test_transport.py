@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import errno
 import socket
-from contextlib import closing
-from typing import TYPE_CHECKING
+from contextlib import closing, suppress
+from ipaddress import IPv6Address
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
 
-from kbroker.server.transport import SocketNetwork
+from kbroker.server.transport import PORT_ATTEMPTS, SocketNetwork
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 HERE, HERE_TOO = "127.0.0.1", "127.0.0.2"
 ELSEWHERE = "192.0.2.1"  # a network of documentation, which no machine has
@@ -63,3 +65,112 @@ async def test_a_port_that_is_taken_at_one_address_is_not_taken_at_another(
             SocketNetwork().bind("several", port)
         with socket.create_server((HERE, port)):
             pass  # given back
+
+
+def link_local() -> str:
+    """An address of this machine that means nothing without its interface."""
+    with suppress(FileNotFoundError):
+        for line in Path("/proc/net/if_inet6").read_text().splitlines():
+            digits, _, _, scope, _, interface = line.split()
+            if scope == "20":
+                return f"{IPv6Address(bytes.fromhex(digits))}%{interface}"
+    pytest.skip("no interface here has a link-local address")
+
+
+async def test_an_address_of_one_interface_is_listened_on_there() -> None:
+    (listener,) = SocketNetwork().bind(link_local(), 0)
+    with closing(listener):
+        listener.start(1)
+        host, port = listener.address
+        assert host.startswith("fe80::")
+        assert port > 0
+
+
+@pytest.fixture
+def races(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[socket.socket]]:
+    """Sockets that, each before a bind to HERE_TOO, listen on the port that is to be taken there;
+    a test appends those that are to do so.
+    """
+    genuine = socket.socket
+    waiting: list[socket.socket] = []
+    listening: list[socket.socket] = []
+
+    class Raced(genuine):  # type: ignore[valid-type, misc]
+        def bind(self, address: tuple[str, int]) -> None:
+            if address[0] == HERE_TOO and waiting:
+                other = waiting.pop()
+                listening.append(other)
+                other.bind(address)
+                other.listen()
+            super().bind(address)
+
+    monkeypatch.setattr(socket, "socket", Raced)
+    yield waiting
+    for each in (*waiting, *listening):
+        each.close()
+
+
+@pytest.mark.parametrize("times", [1, PORT_ATTEMPTS - 1, PORT_ATTEMPTS])
+async def test_a_port_that_another_takes_at_the_second_address_is_given_up_for_the_next(
+    means: Callable[..., None], races: list[socket.socket], times: int
+) -> None:
+    means(HERE, HERE_TOO)
+    genuine = socket.socket.__mro__[1]
+    races += [genuine(socket.AF_INET, socket.SOCK_STREAM) for _ in range(times)]
+    if times == PORT_ATTEMPTS:
+        with pytest.raises(OSError, match="in use"):
+            SocketNetwork().bind("several", 0)
+    else:
+        listeners = SocketNetwork().bind("several", 0)
+        assert [listener.address[0] for listener in listeners] == [HERE, HERE_TOO]
+        assert listeners[0].address[1] == listeners[1].address[1]
+        for listener in listeners:
+            listener.close()
+    assert races == []
+
+
+async def test_where_there_is_no_ipv6_all_addresses_are_those_of_ipv4(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    genuine = socket.getaddrinfo
+
+    def look_up(host: str | None, port: int, **hints: Any) -> list[Any]:
+        return genuine(host, port, family=socket.AF_INET, **hints)
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    (listener,) = SocketNetwork().bind("", 0)
+    with closing(listener):
+        assert listener.address[0] == "0.0.0.0"
+
+
+SMALL = 1  # of which the system makes the least that it knows
+SENT_BYTES_MAX = 4 << 20
+
+
+async def taken_bytes(network: SocketNetwork, *, by_client: bool) -> int:
+    """What one side sends before it has to wait for the other, which reads nothing."""
+    (listener,) = network.bind(HERE, 0)
+    with closing(listener), socket.socket() as client:
+        listener.start(1)
+        option = socket.SO_SNDBUF if by_client else socket.SO_RCVBUF
+        client.setsockopt(socket.SOL_SOCKET, option, SMALL)
+        client.connect(listener.address)
+        client.setblocking(False)
+        with closing(await listener.accept()) as transport:
+            total = 0
+            with suppress(BlockingIOError):
+                while total < SENT_BYTES_MAX:
+                    if by_client:
+                        total += client.send(bytes(4096))
+                    else:
+                        total += transport.send_nowait(bytes(4096), False)
+            return total
+
+
+@pytest.mark.parametrize("name", ["send_buffer", "receive_buffer"])
+async def test_buffers_are_as_large_as_is_asked_or_as_the_system_has_them(name: str) -> None:
+    by_client = name == "receive_buffer"
+    theirs = await taken_bytes(SocketNetwork(), by_client=by_client)
+    least = await taken_bytes(SocketNetwork(**{name: SMALL}), by_client=by_client)
+    assert 0 < least < 16_384
+    assert 4 * least < theirs
