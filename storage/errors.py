@@ -74,11 +74,6 @@ class OffsetsOutOfOrder(StorageError):
 class UnexpectedAppendOffset(StorageError):
     """A follower was sent offsets below its log end offset."""
 
-    def __init__(self, message: str, first_offset: int, last_offset: int) -> None:
-        super().__init__(message)
-        self.first_offset = first_offset
-        self.last_offset = last_offset
-
 
 # Appends: the producer is refused.
 

@@ -59,8 +59,6 @@ def check_given(
     begins_at = first_offset(batch, header)
     if begins_at < log_end_offset:
         raise UnexpectedAppendOffset(
-            f"offset {begins_at} in an append to a log that ends at {log_end_offset}",
-            begins_at,
-            end_offset - 1,
+            f"offset {begins_at} in an append to a log that ends at {log_end_offset}"
         )
     return GivenBatches(found, begins_at, end_offset, max_timestamp, offset_of_max_timestamp, size)

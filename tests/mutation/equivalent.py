@@ -47,7 +47,45 @@ EQUIVALENT: dict[str, str] = {
     "storage/walk.py::batches: if at + size > len(chunk): -> if at + size >= len(chunk):": (
         "A batch that is in the buffer is read once more: that takes longer."
     ),
+    "storage/compression.py::: _SNAPPY_CHUNK_BYTES = 32 * 1024 -> "
+    "_SNAPPY_CHUNK_BYTES = 32 * 1025": "A chunk may have any size.",
+    "storage/disk.py::: _PROBE_BYTES = 128 * 1024 "
+    "# what the kernel reads ahead, so what is there or not as a whole -> "
+    "_PROBE_BYTES = 128 * 1023 "
+    "# what the kernel reads ahead, so what is there or not as a whole": (
+        "How densely one looks at the page cache is a tuning value."
+    ),
+    "storage/disk.py::Disk.open: "
+    "def open(self, path: str, *, create: bool = False) -> File: -> "
+    "def open(self, path: str, *, create: bool = True) -> File:": (
+        "A protocol's method is never called: each disk has its own default."
+    ),
+    "storage/lz4_frame.py::blocks: if position > len(view): -> if position == len(view):": (
+        "The end mark is missing then, or the checksum is wrong: the same error."
+    ),
+    "storage/producer_replay.py::replay_producers: break -> continue": (
+        "What lies behind the end is looked at and left out: that takes longer."
+    ),
     # kbroker/partitions
+    "kbroker/partitions/fetch_sessions.py::FetchSessionCache.create: "
+    "max(1, number * IDS_A_SHARD), (number + 1) * IDS_A_SHARD -> "
+    "max( 2, number * IDS_A_SHARD), (number + 1) * IDS_A_SHARD": (
+        "Ids are drawn at random, and nothing promises that any of them comes."
+    ),
+    "kbroker/partitions/fetch_sessions.py::FetchSessionCache._shard_of: "
+    "return self._shards[max(session_id, 0) // IDS_A_SHARD % SHARDS] -> "
+    "return self._shards[max(session_id, 1) // IDS_A_SHARD % SHARDS]": (
+        "Both are ids of the first shard."
+    ),
+    "kbroker/partitions/maintenance.py::: NEVER_S = 10.0 * 365 * 86_400 "
+    "# an interval longer than this is never reached -> NEVER_S = 11.0 * 365 * 86_400 "
+    "# an interval longer than this is never reached": "Neither is reached.",
+    "kbroker/partitions/moves.py::Moves._keep_the_rate: "
+    "self._owed_bytes = 0.0 -> self._owed_bytes = -1.0": "What is owed is never below 0.",
+    "kbroker/partitions/partition.py::Partition._advance: "
+    "if appended > 0 and self._waiters: -> if appended > -1 and self._waiters:": (
+        "Whoever is woken for nothing looks, and waits on."
+    ),
     "kbroker/partitions/moves.py::Moves._exchange: copied_bytes = 0 -> copied_bytes = -1": (
         "How much is copied in one step is a matter of taste, and a byte is not much."
     ),

@@ -7,6 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kbroker.storage.batch import (
+    DELETE_HORIZON_MASK,
+    HEADER,
     BatchHeader,
     ControlType,
     TimestampType,
@@ -17,12 +19,12 @@ from kbroker.storage.batch import (
     records,
     verify_crc,
 )
-from kbroker.storage.builder import BatchBuilder, NewRecord, build_batch
+from kbroker.storage.builder import BatchBuilder, NewRecord, build_batch, encode_batch
 from kbroker.storage.compression import Codec
 from kbroker.storage.varint import append_varint, read_varint, varint_size
 
 from .golden import BASE_OFFSET, BATCHES, RECORDS
-from .logs import as_read
+from .logs import NOW_MS, as_read
 
 
 def build_golden(codec: Codec) -> bytes:
@@ -138,3 +140,32 @@ def test_bits_beyond_those_of_the_type_count_for_nothing(
 ) -> None:
     """As in Java's ByteUtils, so that a batch that Apache Kafka takes is taken here."""
     assert read_varint(written, 0, bytes_max) == (value, bytes_max)
+
+
+@pytest.mark.parametrize(("horizon_ms", "is_time"), [(NOW_MS, True), (0, True), (-1, False)])
+def test_a_delete_horizon_is_a_time(horizon_ms: int, is_time: bool) -> None:
+    built = build_batch([NewRecord(NOW_MS, None, b"v")])
+    header = BatchHeader(built)
+
+    def with_horizon() -> bytearray:
+        return encode_batch(
+            built[HEADER:],
+            base_offset=0,
+            leader_epoch=0,
+            attributes=DELETE_HORIZON_MASK,
+            codec=Codec.NONE,
+            level=None,
+            last_offset_delta=0,
+            base_timestamp=horizon_ms,
+            max_timestamp=NOW_MS,
+            producer_id=-1,
+            producer_epoch=-1,
+            base_sequence=-1,
+            record_count=header.record_count,
+        )
+
+    if is_time:
+        assert BatchHeader(with_horizon()).base_timestamp == horizon_ms
+    else:
+        with pytest.raises(ValueError, match="delete horizon"):
+            with_horizon()

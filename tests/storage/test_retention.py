@@ -153,7 +153,7 @@ def test_a_failing_disk_takes_the_log_offline() -> None:
     disk = new_disk()
     log = open_at(disk, replace(PAIRS, retention_ms=1000))
     fill(log, 5)
-    disk.fail_next("rename")
+    disk.fail_next("rename", path_part=names.LOG)
     with pytest.raises(DiskError):
         log.delete_old_segments(NOW_MS + 1001)
     assert log.is_offline

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kbroker.storage import names
-from kbroker.storage.batch import MAGIC, MAGIC_AT, BatchHeader, set_base_offset
+from kbroker.storage.batch import MAGIC_AT, BatchHeader, set_base_offset
 from kbroker.storage.errors import CorruptBatch, UnknownFormat
 from kbroker.storage.log_config import LogConfig
 from kbroker.storage.segment import LogSegment
@@ -103,23 +103,26 @@ def test_a_batch_that_goes_on_behind_the_given_end_is_told_apart(rest: int) -> N
 
 
 @pytest.mark.parametrize(
-    ("offset", "error"),
+    ("offset", "magic", "error"),
     [
-        (99, CorruptBatch),
-        (100, UnknownFormat),
-        (100 + 2**31 - 1, UnknownFormat),
-        (100 + 2**31, CorruptBatch),
+        (99, 3, CorruptBatch),
+        (100, 3, UnknownFormat),
+        (100, 127, UnknownFormat),
+        (100, 128, CorruptBatch),
+        (100, 255, CorruptBatch),
+        (100 + 2**31 - 1, 3, UnknownFormat),
+        (100 + 2**31, 3, CorruptBatch),
     ],
 )
 def test_a_later_format_is_known_by_an_offset_that_fits(
-    offset: int, error: type[Exception]
+    offset: int, magic: int, error: type[Exception]
 ) -> None:
     disk = new_disk()
     segment = new_segment(disk)
     put(segment, 100)
     batch = batch_of()
     set_base_offset(batch, offset)
-    batch[MAGIC_AT] = MAGIC + 1
+    batch[MAGIC_AT] = magic
     disk.open(segment.path(names.LOG)).append(batch)
     segment = reopened(disk)
     for walk in (segment.batches(0), segment.headers()):

@@ -99,6 +99,13 @@ def test_a_cut_off_batch_is_none(size: int) -> None:
         accept(BASE[:size])
 
 
+@pytest.mark.parametrize("origin", [Origin.CLIENT, Origin.COORDINATOR])
+def test_a_batch_of_no_records_is_refused(origin: Origin) -> None:
+    empty = patch(patch(BASE, LAST_OFFSET_DELTA_AT, -1, 4), RECORD_COUNT_AT, 0, 4)
+    with pytest.raises(InvalidRecord):
+        prepare(memoryview(bytearray(empty)), CONFIG, NOW_MS, origin=origin)
+
+
 @pytest.mark.parametrize("tail", [b"x", bytes(11), BASE[:12], BASE[:60], BASE[:-1]])
 def test_an_incomplete_second_batch_is_left_out(tail: bytes) -> None:
     assert accept(BASE + tail).batch == BASE
