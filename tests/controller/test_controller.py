@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -347,6 +348,24 @@ async def test_a_snapshot_is_written_when_the_last_one_is_old(
             await trio.to_thread.run_sync(int)
         end = int(snapshots(machine)[0].partition("-")[0])
         assert end <= controller.image.offset + 1
+
+
+async def test_the_time_of_a_snapshot_runs_from_the_first_record_after_the_last(
+    mock_clock: trio.testing.MockClock,
+) -> None:
+    machine = Machine()
+    machine.settings = {"metadata_log_max_snapshot_interval_ms": 500}
+    async with machine.running() as controller:
+        for number in range(3):
+            before = snapshots(machine)
+            await create(controller, f"t{number}")
+            await trio.testing.wait_all_tasks_blocked()
+            mock_clock.jump(0.5)
+            for _ in range(400):  # what a thread does takes no time of this clock
+                if snapshots(machine) != before:
+                    break
+                await trio.to_thread.run_sync(time.sleep, 0.005)
+            assert snapshots(machine) != before
 
 
 async def test_old_snapshots_and_the_log_before_them_are_dropped() -> None:

@@ -73,7 +73,7 @@ class Rebalances:
         """A member was heard of."""
         self._timers.set(member.session, now.timer_ms + member.session_timeout_ms)
 
-    def remove(self, group: ClassicGroup, member_id: str) -> Member | None:
+    def remove(self, group: ClassicGroup, member_id: str) -> None:
         """Forget a member, or one that was to become a member: nothing is awaited of it."""
         pending = group.pending_joins.get(member_id)
         if pending is not None:
@@ -81,7 +81,6 @@ class Rebalances:
         member = group.remove(member_id)
         if member is not None:
             self._timers.cancel(member.session)
-        return member
 
     # --- the join phase
 

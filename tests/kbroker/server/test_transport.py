@@ -87,46 +87,53 @@ async def test_an_address_of_one_interface_is_listened_on_there() -> None:
 
 
 @pytest.fixture
-def races(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[socket.socket]]:
-    """Sockets that, each before a bind to HERE_TOO, listen on the port that is to be taken there;
-    a test appends those that are to do so.
-    """
+def racing(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], None]]:
+    """`racing(times)`: so often another takes the port at HERE_TOO just before we would."""
     genuine = socket.socket
-    waiting: list[socket.socket] = []
-    listening: list[socket.socket] = []
+    times_left = 0
+    others: list[socket.socket] = []
 
     class Raced(genuine):  # type: ignore[valid-type, misc]
         def bind(self, address: tuple[str, int]) -> None:
-            if address[0] == HERE_TOO and waiting:
-                other = waiting.pop()
-                listening.append(other)
-                other.bind(address)
-                other.listen()
+            nonlocal times_left
+            if address[0] == HERE_TOO and times_left:
+                times_left -= 1
+                others.append(genuine(socket.AF_INET, socket.SOCK_STREAM))
+                others[-1].bind(address)
+                others[-1].listen()
             super().bind(address)
 
+    def race(times: int) -> None:
+        nonlocal times_left
+        times_left = times
+
     monkeypatch.setattr(socket, "socket", Raced)
-    yield waiting
-    for each in (*waiting, *listening):
+    yield race
+    assert times_left == 0
+    for each in others:
         each.close()
 
 
-@pytest.mark.parametrize("times", [1, PORT_ATTEMPTS - 1, PORT_ATTEMPTS])
+@pytest.mark.parametrize("times", [1, PORT_ATTEMPTS - 1])
 async def test_a_port_that_another_takes_at_the_second_address_is_given_up_for_the_next(
-    means: Callable[..., None], races: list[socket.socket], times: int
+    means: Callable[..., None], racing: Callable[[int], None], times: int
 ) -> None:
     means(HERE, HERE_TOO)
-    genuine = socket.socket.__mro__[1]
-    races += [genuine(socket.AF_INET, socket.SOCK_STREAM) for _ in range(times)]
-    if times == PORT_ATTEMPTS:
-        with pytest.raises(OSError, match="in use"):
-            SocketNetwork().bind("several", 0)
-    else:
-        listeners = SocketNetwork().bind("several", 0)
-        assert [listener.address[0] for listener in listeners] == [HERE, HERE_TOO]
-        assert listeners[0].address[1] == listeners[1].address[1]
-        for listener in listeners:
-            listener.close()
-    assert races == []
+    racing(times)
+    listeners = SocketNetwork().bind("several", 0)
+    assert [listener.address[0] for listener in listeners] == [HERE, HERE_TOO]
+    assert listeners[0].address[1] == listeners[1].address[1]
+    for listener in listeners:
+        listener.close()
+
+
+async def test_after_some_such_ports_it_gives_up(
+    means: Callable[..., None], racing: Callable[[int], None]
+) -> None:
+    means(HERE, HERE_TOO)
+    racing(PORT_ATTEMPTS)
+    with pytest.raises(OSError, match="in use"):
+        SocketNetwork().bind("several", 0)
 
 
 async def test_where_there_is_no_ipv6_all_addresses_are_those_of_ipv4(
