@@ -104,9 +104,6 @@ EQUIVALENT: dict[str, str] = {
     ),
     # controller
     (
-        "controller/controller.py::Controller.__init__: *, -> //,"
-    ): "The edited line is no Python: nothing runs it.",
-    (
         "controller/loader.py::load: loaded.image.epoch = snapshot.epoch -> pass"
     ): "A snapshot has records, and to apply them has set the epoch.",
     (
@@ -114,13 +111,6 @@ EQUIVALENT: dict[str, str] = {
         "@dataclass(slots=True, kw_only=True)"
         " -> @dataclass(slots=False, kw_only=True)"
     ): "Slots are memory alone.",
-    (
-        "controller/raft/control.py::quorum_batch: "
-        "def quorum_batch(voters: VoterSet, kraft_version: int, *, base_offset: int, "
-        "epoch: int) -> NewBatch:"
-        " -> def quorum_batch(voters: VoterSet, kraft_version: int, //, base_offset: "
-        "int, epoch: int) -> NewBatch:"
-    ): "The edited line is no Python: nothing runs it.",
     (
         "controller/replay.py::broker_registration_change: "
         "changed.fenced = record.fenced > 0"
@@ -132,22 +122,10 @@ EQUIVALENT: dict[str, str] = {
         " -> low, high = ranges.get(name, ( -1, 0))"
     ): "No level below 1 stands in the image.",
     (
-        "controller/state/create_partitions.py::decide_create_partitions: "
-        "image: MetadataImage, request: CreatePartitionsRequest, *, rng: Random"
-        " -> image: MetadataImage, request: CreatePartitionsRequest, //, rng: Random"
-    ): "The edited line is no Python: nothing runs it.",
-    (
         "controller/state/elections.py::_Decision._last_known_leader: "
         "return last[0] if self._accepts(last[0]) else None"
         " -> return last[ -1] if self._accepts(last[0]) else None"
     ): "It has one element, as the lines before say.",
-    (
-        "controller/voter_changes.py::refuse_remove: "
-        "def refuse_remove(node: RaftNode, request: RemoveRaftVoterRequest, *, "
-        "cluster_id: str) -> NoReturn:"
-        " -> def refuse_remove(node: RaftNode, request: RemoveRaftVoterRequest, //, "
-        "cluster_id: str) -> NoReturn:"
-    ): "The edited line is no Python: nothing runs it.",
     # kbroker/coordinators
     (
         "kbroker/coordinators/group/classic_group.py::ClassicGroup.select_protocol: "
@@ -177,9 +155,6 @@ EQUIVALENT: dict[str, str] = {
         "FIND_TIMEOUT_S: Final = 10.0 # a client asks again"
         " -> FIND_TIMEOUT_S: Final = 11.0 # a client asks again"
     ): "How long a search takes at the most is tuning.",
-    (
-        "kbroker/coordinators/group_coordinator.py::GroupCoordinator.__init__: *, -> //,"
-    ): "The edited line is no Python: nothing runs it.",
     (
         "kbroker/coordinators/group_coordinator.py::GroupCoordinator.join_group: "
         'member_uuid = "" if request.member_id else '

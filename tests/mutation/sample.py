@@ -80,12 +80,24 @@ def sample(top: Path, scope: Iterable[str], count: int, seed: int) -> list[Mutan
         for position, operator, occurrence, where in _edits(path.read_text()):
             places[path, position].append((operator, occurrence, where))
     dice = random.Random(seed)
-    chosen = dice.sample(sorted(places), min(count, len(places)))
-    mutants = []
-    for path, position in chosen:
+    shuffled = dice.sample(sorted(places), len(places))
+    mutants: list[Mutant] = []
+    for path, position in shuffled:
+        if len(mutants) == count:
+            break
         operator, occurrence, where = dice.choice(places[path, position])
-        mutants.append(_mutant(top, path, position, operator, occurrence, where))
+        if _is_python(mutated(path.read_text(), operator, occurrence)):
+            mutants.append(_mutant(top, path, position, operator, occurrence, where))
     return mutants
+
+
+def _is_python(source: str) -> bool:
+    """The bare `*` of a signature is no multiplication, and cannot become a division."""
+    try:
+        compile(source, "mutant", "exec", dont_inherit=True)
+    except SyntaxError:
+        return False
+    return True
 
 
 def _mutant(
