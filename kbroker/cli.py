@@ -99,10 +99,12 @@ def _without_command(words: list[str]) -> int:
         print("\nRun kbroker COMMAND --help for the options of a command.")
         return 0
     if words and words[0] == "--version":
-        from importlib.metadata import PackageNotFoundError, version
+        from importlib.metadata import PackageNotFoundError
+
+        import kbroker
 
         try:
-            print("kbroker " + version("kbroker"))
+            print("kbroker " + kbroker.__version__)
         except PackageNotFoundError:
             print("kbroker (not installed, running from a checkout)")
         return 0
