@@ -44,6 +44,8 @@ Listener: TypeAlias = "Callable[[ImageDelta, int, int], Awaitable[None] | None]"
 EVENTS_MAX: Final = 1024
 # Committed batches that one delta may tell of; more are handed on in turns.
 BATCHES_A_DELTA_MAX: Final = 1000
+# How long a flush waits that found no room on the disk.
+FLUSH_RETRY_S: Final = 1.0
 
 
 class _Waiter:
@@ -235,15 +237,28 @@ class Driver:
         self._send_event.send_nowait(event)
 
     async def _flush(self) -> None:
+        is_short = False  # of room on the disk, or of file descriptors
         while True:
             await self._flush_wanted.wait()
             self._flush_wanted = trio.Event()
             flush = self._log.begin_flush()
             try:
                 await trio.to_thread.run_sync(flush.run, limiter=self._limiter)
+            except NoRoom as error:
+                flush.abandon()
+                if not is_short:
+                    logger.error("the metadata log cannot be synced now: %s", error)
+                is_short = True
+                self._flush_wanted.set()
+                await trio.sleep(FLUSH_RETRY_S)
+                continue
+            except trio.Cancelled:
+                flush.abandon()
+                raise
             except Exception as error:
                 flush.fail(error)
                 raise
+            is_short = False
             self._post(Flushed(flush.finish()))
 
     async def _apply(self) -> None:

@@ -463,7 +463,10 @@ class MetadataFlush:
         self._plan = log.begin_flush()
 
     def run(self) -> None:
-        self._plan.run()
+        _with_room(self._plan.run)
+
+    def abandon(self) -> None:
+        self._log.abandon_flush(self._plan)
 
     def finish(self) -> int:
         self._log.finish_flush(self._plan)

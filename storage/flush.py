@@ -26,6 +26,11 @@ if TYPE_CHECKING:
     from .segments import Segments
 
 
+def failed_sync(error: DiskFull) -> DiskError:
+    """No room for what was written before: unlike a refused write it may have lost that."""
+    return DiskError(error.log_dir, error.reason)
+
+
 class FlushPlan:
     """What to sync so that all offsets below `end_offset` survive a power loss."""
 
@@ -56,13 +61,25 @@ class FlushPlan:
         self.is_done = False
 
     def run(self) -> None:
-        """Sync. After a DiskError the log must be told (`Log.fail`) and the plan not be run again,
-        unless it is OutOfDescriptors.
+        """Sync. DiskError.
+
+        After DiskFull (OutOfDescriptors is one) no sync has failed: `Log.abandon_flush`, and flush
+        again later. After any other the log must be told (`Log.fail`).
         """
         try:
             if self.write_epochs is not None:
                 with suppress(FileNotFoundError):
                     self.write_epochs()
+            self._sync()
+        except DiskFull:
+            raise  # the file of epochs is as it was
+        except DiskError as error:
+            self.error = error
+            raise
+        self.is_done = True
+
+    def _sync(self) -> None:
+        try:
             for file in self.files:
                 file.fsync()
             for path in self.paths:
@@ -72,11 +89,9 @@ class FlushPlan:
                 with suppress(FileNotFoundError):
                     self._disk.fsync_dir(path)
         except OutOfDescriptors:
-            raise  # no sync has failed
-        except DiskError as error:
-            self.error = error
-            raise
-        self.is_done = True
+            raise  # a file could not be opened
+        except DiskFull as error:
+            raise failed_sync(error) from error
 
 
 class Durability:
@@ -147,9 +162,10 @@ class Durability:
                 for path in segment.index_paths():
                     with suppress(FileNotFoundError):
                         self._disk.open(path).fsync()
+            except OutOfDescriptors:
+                raise
             except DiskFull as error:
-                # Of a sync that says nothing about what is on the disk now.
-                raise DiskError(error.log_dir, error.reason) from error
+                raise failed_sync(error) from error
 
     def begin(self, segments: Segments, end_offset: int) -> FlushPlan:
         active = segments.active
@@ -176,6 +192,12 @@ class Durability:
         if plan.history == self._history:
             self.recovery_point = max(self.recovery_point, plan.end_offset)
             self._indexed_to = max(self._indexed_to, min(plan.active_base_offset, plan.end_offset))
+
+    def take_back(self, plan: FlushPlan) -> None:
+        """The plan has not been run to its end, and no sync has failed."""
+        assert plan.error is None, "a failed flush is told by `fail`"
+        self._paths += plan.paths
+        self._directories.update(plan.directories)
 
     def closed(self, end_offset: int) -> None:
         """All is synced, the indexes of the active segment too."""

@@ -282,11 +282,18 @@ class LogBase:
         self.changed.add(self)
         self.last_flush_ms = self._now_ms if now_ms is None else now_ms
 
+    def abandon_flush(self, plan: FlushPlan) -> None:
+        """The plan was not run, or ended in DiskFull: the next flush syncs what it had to."""
+        self._durability.take_back(plan)
+
     def flush(self, now_ms: int | None = None) -> None:
-        """All three steps at once."""
+        """All three steps at once. DiskError; after DiskFull the log goes on."""
         plan = self.begin_flush()
         try:
             plan.run()
+        except DiskFull:
+            self.abandon_flush(plan)
+            raise
         except DiskError as error:
             self.fail(error)
             raise

@@ -182,14 +182,20 @@ class NewBatch(NamedTuple):
 class Flush(Protocol):
     """A flush that was begun. `run` blocks, and may be called in a thread while appends go on."""
 
-    def run(self) -> None: ...
+    def run(self) -> None:
+        """After NoRoom the flush is abandoned, and another may be tried."""
+        ...
+
+    def abandon(self) -> None:
+        """It was not run, or ended in NoRoom: the next flush does what this one had to."""
+        ...
 
     def finish(self) -> int:
         """After `run`: the offset up to which the log is now durable."""
         ...
 
     def fail(self, error: Exception) -> None:
-        """After `run` raised: nothing may be written any more."""
+        """After `run` raised anything else: nothing may be written any more."""
         ...
 
 

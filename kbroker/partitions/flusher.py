@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from kbroker.storage.errors import DiskError, OutOfDescriptors
+from kbroker.storage.errors import DiskError, DiskFull
 
 if TYPE_CHECKING:
     from kbroker.clock import Clock
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from .partition import Partition
 
 FLUSH_THREADS_MAX = 8
-DESCRIPTORS_POLL_S = 0.1
+# How long a log waits for room or a descriptor before it tries again: twice as long each time.
+SHORTAGE_PAUSE_S = 0.1
+SHORTAGE_PAUSE_MAX_S = 5.0
 
 log = logging.getLogger("kbroker.flusher")
 
@@ -57,6 +59,7 @@ class Flusher:
             self._nursery.start_soon(self._flush, partition)
 
     async def _flush(self, partition: Partition) -> None:
+        pause_s = SHORTAGE_PAUSE_S
         try:
             while partition in self._wanted:
                 del self._wanted[partition]
@@ -65,7 +68,7 @@ class Flusher:
                 flushed = partition.log
                 try:
                     plan = flushed.begin_flush()
-                    await self._run(plan, partition, flushed)
+                    await self._run(plan, flushed)
                     if flushed is not partition.log:
                         # It lies in another directory now.
                         self._wanted[partition] = None
@@ -75,26 +78,26 @@ class Flusher:
                     if flushed is not partition.log:
                         self._wanted[partition] = None
                         continue
+                    if isinstance(error, DiskFull):
+                        partition.note_unsynced(error)
+                        self._wanted[partition] = None
+                        await trio.sleep(pause_s)
+                        pause_s = min(2 * pause_s, SHORTAGE_PAUSE_MAX_S)
+                        continue
                     # What a failed fsync left on the disk is unknown: never try again.
                     log.error("%s-%d: %s", partition.topic, partition.index, error)
                     flushed.fail(error)
                     partition.go_offline()
                     return
+                pause_s = SHORTAGE_PAUSE_S
                 partition.flushed(plan.end_offset)
         finally:
             self._busy.discard(partition)
 
-    async def _run(self, plan: FlushPlan, partition: Partition, flushed: Log) -> None:
-        """Where there is no descriptor no sync has failed: it waits for one. DiskError."""
-        while True:
-            try:
-                await trio.to_thread.run_sync(plan.run, limiter=self._limiter)
-                return
-            except OutOfDescriptors as error:
-                partition.tell(f"{partition.topic}-{partition.index} cannot be synced", error)
-                partition.relieve()
-                try:
-                    await trio.sleep(DESCRIPTORS_POLL_S)
-                except trio.Cancelled:
-                    flushed.fail(error)  # nobody knows any more what the plan had to sync
-                    raise
+    async def _run(self, plan: FlushPlan, flushed: Log) -> None:
+        """DiskError."""
+        try:
+            await trio.to_thread.run_sync(plan.run, limiter=self._limiter)
+        except (DiskFull, trio.Cancelled):
+            flushed.abandon_flush(plan)
+            raise

@@ -316,7 +316,8 @@ class Moves:
         plan = move.future.begin_flush()
         try:
             await trio.to_thread.run_sync(plan.run)
-        except OutOfDescriptors:
+        except (DiskFull, trio.Cancelled):
+            move.future.abandon_flush(plan)
             raise
         except DiskError as error:
             move.future.fail(error)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from kbroker.controller.image import PartitionImage
     from kbroker.storage.disk import FileRange
-    from kbroker.storage.errors import StorageError
+    from kbroker.storage.errors import DiskFull, StorageError
     from kbroker.storage.log import AppendInfo, FetchSlice, Log
 
 ISOLATION_READ_COMMITTED = 1
@@ -320,6 +320,12 @@ class Partition:
             self.tell(f"{self.topic}-{self.index} cannot be read", error)
         if self.log.is_offline:
             self.go_offline()
+
+    def note_unsynced(self, error: DiskFull) -> None:
+        """Its log has to wait with a flush."""
+        if isinstance(error, OutOfDescriptors):
+            self.relieve()
+        self.tell(f"{self.topic}-{self.index} cannot be synced", error)
 
     def _note_failure(self, error: DiskError) -> None:
         """Of an append."""

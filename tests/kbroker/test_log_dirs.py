@@ -644,6 +644,24 @@ async def test_a_full_metadata_log_refuses_changes_until_there_is_room() -> None
             assert await admin.values(name) == [b"x"]
 
 
+@pytest.mark.parametrize(
+    ("operation", "error"), [("append", errno.ENOSPC), ("create", errno.EMFILE)]
+)
+async def test_a_metadata_log_that_cannot_be_synced_for_want_of_room_waits(
+    operation: str, error: int
+) -> None:
+    machine = TwoDirs()
+    for _ in range(3):
+        machine.disk.fail_next(operation, error, "__cluster_metadata-0/leader-epoch-checkpoint")
+    began_s = trio.current_time()
+    async with machine.two(TopicSpec("t", 1)) as admin:
+        assert trio.current_time() - began_s >= 3
+        assert await admin.produce("t", b"x") is ErrorCode.NONE
+    machine.disk.power_loss(random.Random(1))
+    async with machine.two() as admin:
+        assert await admin.values("t") == [b"x"]
+
+
 async def test_commits_on_a_full_disk_are_refused_and_none_is_lost() -> None:
     machine = TwoDirs()
     async with machine.two(TopicSpec("t", 1), settings={"offsets.topic.num.partitions": "1"}) as it:

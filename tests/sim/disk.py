@@ -52,6 +52,13 @@ class _Inode:
         # What `warm` has read since the page cache lost the file; None while it never did.
         self.warmed: list[tuple[int, int]] | None = None
         self.gate: threading.Event | None = None  # for reads
+        self.sync_gate: threading.Event | None = None
+
+
+def _pass(gate: threading.Event | None) -> None:
+    if gate is not None:
+        assert threading.current_thread() is not threading.main_thread(), "waits for the disk"
+        gate.wait()
 
 
 class _Directory:
@@ -100,10 +107,7 @@ class SimFile:
 
     def read_at(self, position: int, size: int) -> bytes:
         self._call("read_at")
-        gate = self._inode.gate
-        if gate is not None:
-            assert threading.current_thread() is not threading.main_thread(), "waits for the disk"
-            gate.wait()
+        _pass(self._inode.gate)
         return bytes(self._inode.seen[position : position + size])
 
     def write_at(self, position: int, chunk: ReadableBuffer) -> None:
@@ -126,6 +130,7 @@ class SimFile:
 
     def fsync(self) -> None:
         inode = self._inode
+        _pass(inode.sync_gate)
         try:
             self._call("fsync")
         except PowerLoss:
@@ -320,6 +325,11 @@ class SimDisk:
         """The page cache forgets the file, and reads of it wait until the event is set."""
         self.evict(path)
         gate = self._inode(path).gate = threading.Event()
+        return gate
+
+    def hold_syncs(self, path: str) -> threading.Event:
+        """Syncs of the file wait until the event is set."""
+        gate = self._inode(path).sync_gate = threading.Event()
         return gate
 
     # Disk.

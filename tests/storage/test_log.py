@@ -589,6 +589,47 @@ def test_a_log_without_descriptors_waits_for_some(operation: str, after: int) ->
     _check_whole(open_at(disk, config), after + 8)
 
 
+SHORTAGES = [
+    ("append", errno.ENOSPC, "leader-epoch-checkpoint", DiskFull),
+    ("create", errno.EMFILE, "leader-epoch-checkpoint", OutOfDescriptors),
+    ("open", errno.EMFILE, ".timeindex", OutOfDescriptors),
+    ("fsync_dir", errno.EMFILE, "/t-0", OutOfDescriptors),
+]
+
+
+@pytest.mark.parametrize(("operation", "error", "part", "kind"), SHORTAGES)
+@pytest.mark.parametrize("seed", range(5))
+def test_a_flush_that_found_no_room_owes_all_of_it(
+    operation: str, error: int, part: str, kind: type[DiskError], seed: int
+) -> None:
+    disk = new_disk()
+    log = open_at(disk, replace(SMALL, segment_bytes=3 * ONE + 10))
+    for i in range(8):
+        append(log, producer_id=7, sequence=i)
+    disk.fail_next(operation, error, part)
+    with pytest.raises(kind):
+        log.flush()
+    assert not log.is_offline
+    assert log.recovery_point == 0
+    log.flush()
+    assert log.recovery_point == 8
+    disk.power_loss(Random(seed))
+    _check_whole(open_at(disk, log.config, recovery_point=8), 8)
+
+
+@pytest.mark.parametrize("part", [".log", ".timeindex"])
+def test_a_sync_that_finds_no_room_takes_the_log_offline(part: str) -> None:
+    disk = new_disk()
+    log = open_at(disk, replace(SMALL, segment_bytes=3 * ONE + 10))
+    for i in range(8):
+        append(log, producer_id=7, sequence=i)
+    disk.fail_next("fsync", errno.ENOSPC, part)
+    with pytest.raises(DiskError, match="No space left") as caught:
+        log.flush()
+    assert not isinstance(caught.value, DiskFull)
+    assert log.is_offline
+
+
 def test_a_log_that_has_let_go_of_its_files_takes_them_again() -> None:
     disk = new_disk()
     config = replace(SMALL, segment_bytes=3 * ONE + 10, index_interval_bytes=1)
@@ -600,16 +641,6 @@ def test_a_log_that_has_let_go_of_its_files_takes_them_again() -> None:
     _check_whole(log, 20)
     log.close()
     _check_whole(open_at(disk, config, clean=True, recovery_point=20), 20)
-
-
-def test_a_sync_that_finds_no_room_takes_the_log_offline() -> None:
-    disk = new_disk()
-    log = open_at(disk)
-    fill(log, 3)
-    disk.fail_next("fsync", errno.ENOSPC)
-    with pytest.raises(DiskError, match="No space left"):
-        log.flush()
-    assert log.is_offline
 
 
 # Cutting.

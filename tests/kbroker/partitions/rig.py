@@ -31,6 +31,7 @@ class Rig:
     def __init__(self) -> None:
         self.disk = SimDisk(random.Random(1))
         self.disk.make_dir("/data")
+        self.disk.fsync_dir("/")
         self.clock = WallClock()
         self.config = BrokerConfig({"log.index.size.max.bytes": "4096"})
         self.cluster = ClusterImage()

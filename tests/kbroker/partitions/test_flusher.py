@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,7 +11,7 @@ import trio
 import trio.testing
 
 from kbroker.storage.checkpoints import has_clean_shutdown
-from kbroker.storage.errors import DiskError
+from kbroker.storage.errors import DiskError, OutOfDescriptors
 from kbroker.storage.origin import Origin
 from tests.kbroker.broker_parts import NOW_MS, new_directory
 from tests.kbroker.handlers.data_path import batch
@@ -93,22 +94,80 @@ async def test_a_sync_without_a_descriptor_waits_for_one(
     assert rig.partition.log.recovery_point == 1
 
 
-async def test_a_log_that_still_waits_for_a_descriptor_at_the_end_is_not_clean(
+EPOCHS = "/t-0/leader-epoch-checkpoint"
+
+
+async def test_leader_epochs_that_have_no_room_wait_for_it(
     autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
 ) -> None:
     rig = await new_rig(AT_EACH)
     await nursery.start(rig.flusher.run)
+    for _ in range(12):
+        rig.disk.fail_next("append", errno.ENOSPC, EPOCHS)
+    rig.append(1)
+    await trio.sleep(0.1 * (2**6 - 1) + 6 * 5 - 0.05)  # twelve pauses, of 5 s at most
+    assert rig.partition.high_watermark == 0
+    await trio.sleep(0.1)
+    await until(lambda: rig.partition.high_watermark == 1)
+    assert not rig.partition.offline
+    rig.disk.power_loss(Random(1))
+    assert rig.disk.read_file(f"/data{EPOCHS}").split() == [b"0", b"1", b"7", b"0"]  # epoch 7
+
+
+async def test_a_sync_that_has_no_room_fails_the_log(nursery: trio.Nursery) -> None:
+    """It may have lost what was written, as with quotas or over a network."""
+    rig = await new_rig(AT_EACH)
+    await nursery.start(rig.flusher.run)
+    rig.disk.fail_next("fsync", errno.ENOSPC, ".log")
+    rig.append(1)
+    await until(lambda: rig.partition.offline)
+    assert rig.partition.log.is_offline
+    assert rig.partition.high_watermark == 0
+
+
+@pytest.mark.parametrize("gets_any", [False, True])
+async def test_a_log_that_waits_for_descriptors_at_the_end_is_clean_if_it_gets_some(
+    autojump_clock: trio.testing.MockClock, nursery: trio.Nursery, gets_any: bool
+) -> None:
+    rig = await new_rig(AT_EACH)
+    await nursery.start(rig.flusher.run)
     for _ in range(1000):
-        rig.disk.fail_next("fsync", errno.EMFILE)
+        rig.disk.fail_next("fsync", errno.EMFILE, "/t-0/")
     rig.append(1)
     await trio.sleep(1)
+    assert rig.partition.high_watermark == 0
     nursery.cancel_scope.cancel()
     with trio.CancelScope(shield=True):
-        await until(lambda: rig.partition.log.is_offline)
-        rig.disk.forget_failures()
+        await trio.testing.wait_all_tasks_blocked()
+        if gets_any:
+            rig.disk.forget_failures()
+            await rig.store.close(1)
+        else:
+            with pytest.raises(OutOfDescriptors):
+                await rig.store.close(1)
+    assert has_clean_shutdown(rig.disk, "/data") is gets_any
+
+
+async def test_what_a_cancelled_sync_had_to_do_the_end_does(nursery: trio.Nursery) -> None:
+    rig = await new_rig({})
+    rig.append(1)
+    log = rig.partition.log
+    log.roll(NOW_MS)
+    rig.append(1)
+    snapshot = "/data/t-0/00000000000000000001.snapshot"
+    content = rig.disk.read_file(snapshot)
+    assert content
+    await nursery.start(rig.flusher.run)
+    nursery.cancel_scope.cancel()
+    rig.flusher.request(rig.partition)
+    with trio.CancelScope(shield=True):
+        await trio.testing.wait_all_tasks_blocked()
+        assert log.recovery_point == 0
         await rig.store.close(1)
-    assert not has_clean_shutdown(rig.disk, "/data")
-    assert rig.partition.high_watermark == 0
+    assert has_clean_shutdown(rig.disk, "/data")
+    rig.disk.power_loss(Random(1))
+    assert "00000000000000000001.log" in rig.disk.list_dir("/data/t-0")
+    assert rig.disk.read_file(snapshot) == content
 
 
 @pytest.mark.parametrize("fails", [False, True])
@@ -121,16 +180,18 @@ async def test_a_log_that_moves_while_it_is_synced_is_synced_where_it_lies_then(
 ) -> None:
     rig = await new_rig(overrides)
     await nursery.start(rig.flusher.run)
-    rig.disk.fail_next("fsync", errno.EMFILE, "/data/t-0/")
     rig.append(1)
+    log = "/data/t-0/00000000000000000000.log"
+    gate = rig.disk.hold_syncs(log)
     rig.flusher.request(rig.partition)
-    await trio.sleep(0.05)  # it waits for a descriptor
+    await until(lambda: rig.disk.exists(f"/data{EPOCHS}"))  # the next sync is that of the log
     committed = rig.partition.high_watermark
     rig.partition.replace_log(copy_of(rig))
     if fails:
-        rig.disk.fail_next("fsync", path_part="/data/t-0/")
+        rig.disk.fail_next("fsync", path_part=log)
     rig.disk.fail_next("fsync", errno.EMFILE, "/other/")
-    await trio.sleep(0.12)
+    gate.set()
+    await trio.sleep(0.05)
     assert rig.partition.high_watermark == committed == (0 if overrides else 1)
     await until(lambda: rig.partition.log.recovery_point == 1)
     await until(lambda: rig.partition.high_watermark == 1)
