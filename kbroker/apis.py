@@ -5,7 +5,6 @@ ApiVersions, dispatch, the README's table and the tests all read it.
 
 from __future__ import annotations
 
-from kbroker.api import Api, serve
 from kbroker.handlers import (
     add_raft_voter,
     alter_configs,
@@ -49,6 +48,7 @@ from kbroker.handlers import (
     unregister_broker,
     update_features,
 )
+from kbroker.requests.api import Api, serve
 from kbroker.wire.messages.add_raft_voter import AddRaftVoterRequest
 from kbroker.wire.messages.alter_configs import AlterConfigsRequest
 from kbroker.wire.messages.alter_partition_reassignments import AlterPartitionReassignmentsRequest

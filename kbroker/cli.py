@@ -9,8 +9,8 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Protocol, cast
 
-from kbroker.commands.arguments import Parser, UserError
-from kbroker.commands.standard_streams import OutputError, take_over
+from kbroker.commands.shared.arguments import Parser, UserError
+from kbroker.commands.shared.standard_streams import OutputError, take_over
 
 if TYPE_CHECKING:
     import argparse

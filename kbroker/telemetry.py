@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from kbroker.controller.delta import ImageDelta
     from kbroker.controller.image import MetadataImage
-    from kbroker.services import ConnectionInfo
+    from kbroker.requests.services import ConnectionInfo
 
 log = logging.getLogger("kbroker.telemetry")
 

@@ -60,9 +60,9 @@ MAY_WAIT = frozenset(
         *("storage/recovery.py", "storage/log_dir.py:LogDir.promote_found_future"),
         # Once, where a segment follows one that a crash had mended.
         "storage/flush.py:Durability.sync_before_roll",
-        "kbroker/partitions/moves.py:Moves.resume",
+        "kbroker/log_dirs/moves.py:Moves.resume",
         # A copy takes its log's place between two requests, and may begin anew once.
-        "kbroker/partitions/moves.py:Moves._exchange",
+        "kbroker/log_dirs/moves.py:Moves._exchange",
         "storage/log.py:Log.truncate_fully_and_start_at",
     )
 )

@@ -12,10 +12,8 @@ from kbroker.client.configs import (
     list_config_resources,
     resource_text,
 )
-from kbroker.wire.codes import CLUSTER_DEFAULT, ConfigOperation, ConfigSource, ResourceType
-
-from .arguments import UserError, add_action, add_actions, parse_settings
-from .output import (
+from kbroker.commands.shared.arguments import UserError, add_action, add_actions, parse_settings
+from kbroker.commands.shared.output import (
     FAINT,
     GOOD,
     Column,
@@ -24,15 +22,15 @@ from .output import (
     print_json,
     print_table,
 )
-from .remote import add_bootstrap, with_cluster
+from kbroker.commands.shared.remote import add_bootstrap, with_cluster
+from kbroker.wire.codes import CLUSTER_DEFAULT, ConfigOperation, ConfigSource, ResourceType
 
 if TYPE_CHECKING:
     import argparse
 
     from kbroker.client.cluster import Cluster
     from kbroker.client.configs import Config
-
-    from .output import Json
+    from kbroker.commands.shared.output import Json
 
 TYPES = {kind.name.lower().replace("_", "-"): kind for kind in ResourceType}
 _OPERATIONS = {

@@ -9,12 +9,11 @@ import trio
 
 from kbroker.client.group_member import joined
 from kbroker.client.records import BEGINNING, END, Isolation, Reader, offsets_for
-
-from .arguments import UserError, at_least, seconds
-from .progress import Meter, meter
-from .record_output import RecordOutput, add_format
-from .remote import add_bootstrap, with_cluster
-from .times import TIME_FORMS, parse_time_ms
+from kbroker.commands.shared.arguments import UserError, at_least, seconds
+from kbroker.commands.shared.progress import Meter, meter
+from kbroker.commands.shared.record_output import RecordOutput, add_format
+from kbroker.commands.shared.remote import add_bootstrap, with_cluster
+from kbroker.commands.shared.times import TIME_FORMS, parse_time_ms
 
 if TYPE_CHECKING:
     import argparse

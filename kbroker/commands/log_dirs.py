@@ -7,10 +7,14 @@ from typing import TYPE_CHECKING
 
 from kbroker.client.errors import ClientError
 from kbroker.client.log_dirs import describe_log_dirs, move_replicas
-from kbroker.wire.errors import ErrorCode
-
-from .arguments import UserError, add_action, add_actions, at_least, parse_partitions
-from .output import (
+from kbroker.commands.shared.arguments import (
+    UserError,
+    add_action,
+    add_actions,
+    at_least,
+    parse_partitions,
+)
+from kbroker.commands.shared.output import (
     BAD,
     FAINT,
     GOOD,
@@ -22,7 +26,8 @@ from .output import (
     print_table,
     size_text,
 )
-from .remote import add_bootstrap, partitions_of, with_cluster
+from kbroker.commands.shared.remote import add_bootstrap, partitions_of, with_cluster
+from kbroker.wire.errors import ErrorCode
 
 if TYPE_CHECKING:
     import argparse
@@ -30,9 +35,8 @@ if TYPE_CHECKING:
 
     from kbroker.client.cluster import Cluster
     from kbroker.client.log_dirs import LogDir
-
-    from .arguments import PartitionsArgument
-    from .output import Json
+    from kbroker.commands.shared.arguments import PartitionsArgument
+    from kbroker.commands.shared.output import Json
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

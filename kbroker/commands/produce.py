@@ -12,22 +12,20 @@ from typing import TYPE_CHECKING
 import trio
 
 from kbroker.client.producer import ALL_REPLICAS, Producer
+from kbroker.commands.shared.arguments import UserError, at_least, parse_settings
+from kbroker.commands.shared.output import count_text
+from kbroker.commands.shared.progress import meter
+from kbroker.commands.shared.record_json import GivenRecord, parse_record_line
+from kbroker.commands.shared.remote import add_bootstrap, with_cluster
+from kbroker.commands.shared.times import TIME_FORMS, now_ms, parse_time_ms
 from kbroker.storage.compression import Codec
-
-from .arguments import UserError, at_least, parse_settings
-from .output import count_text
-from .progress import meter
-from .record_json import GivenRecord, parse_record_line
-from .remote import add_bootstrap, with_cluster
-from .times import TIME_FORMS, now_ms, parse_time_ms
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
     from kbroker.client.cluster import Cluster
-
-    from .progress import Meter
+    from kbroker.commands.shared.progress import Meter
 
 READ_BYTES = 256 * 1024
 LINE_BYTES_MAX = 64 * 1024 * 1024

@@ -15,10 +15,14 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from kbroker.broker import Broker, BrokerSettings, BrokerStopped
-
-from .arguments import UserError, address_text, parse_settings
-from .local import add_broker_options, broker_settings, listener, start_logging
+from kbroker.commands.shared.arguments import UserError, address_text, parse_settings
+from kbroker.commands.shared.local import (
+    add_broker_options,
+    broker_settings,
+    listener,
+    start_logging,
+)
+from kbroker.node.broker import Broker, BrokerSettings, BrokerStopped
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

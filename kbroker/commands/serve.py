@@ -15,15 +15,19 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from kbroker.broker import Broker, BrokerSettings, BrokerStopped, leaves
+from kbroker.commands.shared.arguments import UserError, address_text, parse_address, parse_settings
+from kbroker.commands.shared.local import (
+    add_broker_options,
+    broker_settings,
+    listener,
+    start_logging,
+)
+from kbroker.commands.shared.standard_streams import OutputError
 from kbroker.config import ConfigError
 from kbroker.config.environment import CLUSTER_ID, read_environment
 from kbroker.config.properties import load_properties
 from kbroker.descriptors import raise_limit
-
-from .arguments import UserError, address_text, parse_address, parse_settings
-from .local import add_broker_options, broker_settings, listener, start_logging
-from .standard_streams import OutputError
+from kbroker.node.broker import Broker, BrokerSettings, BrokerStopped, leaves
 
 if TYPE_CHECKING:
     import argparse

@@ -18,10 +18,7 @@ from kbroker.client.records import (
     offsets_for,
 )
 from kbroker.client.topics import add_partitions, create_topic, delete_records, delete_topic
-from kbroker.wire.codes import ConfigSource, ResourceType
-from kbroker.wire.uuids import uuid_text
-
-from .arguments import (
+from kbroker.commands.shared.arguments import (
     UserError,
     add_action,
     add_actions,
@@ -30,7 +27,7 @@ from .arguments import (
     parse_settings,
     parse_topic,
 )
-from .output import (
+from kbroker.commands.shared.output import (
     BAD,
     FAINT,
     Column,
@@ -40,17 +37,23 @@ from .output import (
     print_json,
     print_table,
 )
-from .remote import add_bootstrap, existing_topics, partitions_of, with_cluster
-from .times import TIME_FORMS, parse_time_ms
+from kbroker.commands.shared.remote import (
+    add_bootstrap,
+    existing_topics,
+    partitions_of,
+    with_cluster,
+)
+from kbroker.commands.shared.times import TIME_FORMS, parse_time_ms
+from kbroker.wire.codes import ConfigSource, ResourceType
+from kbroker.wire.uuids import uuid_text
 
 if TYPE_CHECKING:
     import argparse
 
     from kbroker.client.cluster import Cluster, Partition, Topic, TopicPartition
     from kbroker.client.configs import Config
-
-    from .arguments import Actions, PartitionsArgument, TopicArgument
-    from .output import Json
+    from kbroker.commands.shared.arguments import Actions, PartitionsArgument, TopicArgument
+    from kbroker.commands.shared.output import Json
 
 MIN_ISR = "min.insync.replicas"
 SPECIAL_TIMES = {

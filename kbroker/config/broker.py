@@ -9,15 +9,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
+from kbroker.config.keys.controller import ControllerKeys
+from kbroker.config.keys.coordinator import CoordinatorKeys
+from kbroker.config.keys.log import LogKeys
+from kbroker.config.keys.remote import RemoteKeys
+from kbroker.config.keys.security import SecurityKeys
+from kbroker.config.keys.server import ServerKeys
+
 from .checks import check_broker
-from .controller_keys import ControllerKeys
-from .coordinator_keys import CoordinatorKeys
 from .errors import ConfigError
 from .key import READ_ONLY, Key, T, keys_of
-from .log_keys import LogKeys
-from .remote_keys import RemoteKeys
-from .security_keys import SecurityKeys
-from .server_keys import ServerKeys
 from .values import Value, java_integer, text_of
 
 if TYPE_CHECKING:

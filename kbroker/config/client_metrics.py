@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from .client_metrics_keys import ClientMetricsKeys
+from kbroker.config.keys.client_metrics import ClientMetricsKeys
+
 from .errors import ConfigError
 from .key import Key, T, keys_of
 

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from .former_keys import FORMER_KEYS
+from kbroker.config.keys.former import FORMER_KEYS
+
 from .likeness import meant, nearest
 from .names import is_known, is_of_plugin
 from .properties import parse_properties

@@ -11,9 +11,10 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from kbroker.config.keys.client import CLIENT_KEYS
+from kbroker.config.keys.former import FORMER_KEYS
+
 from .broker import BROKER_KEYS
-from .client_keys import CLIENT_KEYS
-from .former_keys import FORMER_KEYS
 from .topic import TOPIC_KEYS
 
 if TYPE_CHECKING:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from kbroker.config.keys.client import CLIENT_KEYS
+from kbroker.config.keys.former import FORMER_KEYS
+
 from .broker import BROKER_KEYS, find_key
-from .client_keys import CLIENT_KEYS
 from .errors import invalid_value
-from .former_keys import FORMER_KEYS
 from .likeness import meant, nearest
 from .listeners import controller_listeners
 from .schema import QUOTA_KEYS

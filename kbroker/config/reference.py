@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from kbroker.config.keys.former import FORMER_KEYS
+
 from .broker import BROKER_KEYS, BrokerConfig
 from .client_metrics import CLIENT_METRICS_KEYS
-from .former_keys import FORMER_KEYS
 from .key import READ_ONLY, Key
 from .topic import GROUP_KEYS, TOPIC_KEYS
 from .values import ConfigType, Value, text_of

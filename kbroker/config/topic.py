@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
+from kbroker.config.keys.group import GroupKeys
+from kbroker.config.keys.topic import TopicKeys
 from kbroker.storage.log_config import LogConfig
 
 from .broker import BROKER_KEYS, BrokerConfig
 from .errors import ConfigError
-from .group_keys import GroupKeys
 from .key import Key, Keyed, T, keys_of
-from .topic_keys import TopicKeys
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

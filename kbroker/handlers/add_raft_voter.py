@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from kbroker.wire.messages.add_raft_voter import AddRaftVoterResponse
 
 if TYPE_CHECKING:
-    from kbroker.services import RequestContext
+    from kbroker.requests.services import RequestContext
     from kbroker.wire.messages.add_raft_voter import AddRaftVoterRequest
 
 

@@ -21,7 +21,7 @@ from kbroker.wire.messages.alter_configs import (
 )
 
 if TYPE_CHECKING:
-    from kbroker.services import RequestContext
+    from kbroker.requests.services import RequestContext
     from kbroker.wire.messages.alter_configs import AlterConfigsResource
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from kbroker.wire.messages.alter_partition_reassignments import AlterPartitionReassignmentsResponse
 
 if TYPE_CHECKING:
-    from kbroker.services import RequestContext
+    from kbroker.requests.services import RequestContext
     from kbroker.wire.messages.alter_partition_reassignments import (
         AlterPartitionReassignmentsRequest,
     )

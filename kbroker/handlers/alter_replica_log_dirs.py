@@ -11,7 +11,7 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from kbroker.errors import refusal
-from kbroker.partitions.log_store import OfflineLogDir, UnknownLogDir
+from kbroker.log_dirs.store import OfflineLogDir, UnknownLogDir
 from kbroker.storage.errors import StorageError
 from kbroker.wire.errors import ErrorCode, RequestError
 from kbroker.wire.messages.alter_replica_log_dirs import (
@@ -22,7 +22,7 @@ from kbroker.wire.messages.alter_replica_log_dirs import (
 )
 
 if TYPE_CHECKING:
-    from kbroker.services import RequestContext, Services
+    from kbroker.requests.services import RequestContext, Services
 
 # A copy's directory is called topic-partition.<32 digits>-future, and a name has so many bytes.
 NAME_BYTES_MAX: Final = 255

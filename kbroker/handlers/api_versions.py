@@ -24,7 +24,7 @@ from kbroker.wire.messages.api_versions import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from kbroker.services import RequestContext
+    from kbroker.requests.services import RequestContext
 
 MIN_VERSION, MAX_VERSION = 0, 4
 _SOFTWARE = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?")

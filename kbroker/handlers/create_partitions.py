@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from kbroker.wire.messages.create_partitions import CreatePartitionsResponse
 
 if TYPE_CHECKING:
-    from kbroker.services import RequestContext
+    from kbroker.requests.services import RequestContext
     from kbroker.wire.messages.create_partitions import CreatePartitionsRequest
 
 

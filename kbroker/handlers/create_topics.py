@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from kbroker.wire.messages.create_topics import CreateTopicsResponse
 
 if TYPE_CHECKING:
-    from kbroker.services import RequestContext
+    from kbroker.requests.services import RequestContext
     from kbroker.wire.messages.create_topics import CreateTopicsRequest
 
 

@@ -9,7 +9,7 @@ from kbroker.wire.messages.delete_groups import DeleteGroupsRequest, DeleteGroup
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-    from kbroker.services import RequestContext
+    from kbroker.requests.services import RequestContext
     from kbroker.wire.messages.delete_groups import DeletableGroupResult
 
 

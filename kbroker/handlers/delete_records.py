@@ -18,7 +18,7 @@ from kbroker.wire.messages.delete_records import (
 )
 
 if TYPE_CHECKING:
-    from kbroker.services import RequestContext
+    from kbroker.requests.services import RequestContext
     from kbroker.wire.messages.delete_records import DeleteRecordsRequest
 
 UNKNOWN_LOW_WATERMARK: Final = -1

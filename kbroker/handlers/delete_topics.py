@@ -11,7 +11,7 @@ from kbroker.wire.errors import ErrorCode
 from kbroker.wire.messages.delete_topics import DeleteTopicsResponse
 
 if TYPE_CHECKING:
-    from kbroker.services import RequestContext
+    from kbroker.requests.services import RequestContext
     from kbroker.wire.messages.delete_topics import DeleteTopicsRequest
 
 DELETION_DISABLED_SINCE: Final = 3

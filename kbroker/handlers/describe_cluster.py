@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kbroker.authorized_operations import CLUSTER_OPERATIONS, NOT_ASKED
-from kbroker.cluster_view import NO_NODE, ClusterView
+from kbroker.requests.authorized_operations import CLUSTER_OPERATIONS, NOT_ASKED
+from kbroker.requests.cluster_view import NO_NODE, ClusterView
 from kbroker.wire.errors import ErrorCode
 from kbroker.wire.messages.describe_cluster import (
     DescribeClusterBroker,
@@ -17,7 +17,7 @@ from kbroker.wire.messages.describe_cluster import (
 )
 
 if TYPE_CHECKING:
-    from kbroker.services import RequestContext
+    from kbroker.requests.services import RequestContext
 
 BROKER_ENDPOINT, CONTROLLER_ENDPOINT = 1, 2
 

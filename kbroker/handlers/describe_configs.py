@@ -36,7 +36,7 @@ from kbroker.wire.messages.describe_configs import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Mapping
 
-    from kbroker.services import RequestContext, Services
+    from kbroker.requests.services import RequestContext, Services
 
     Describe = Callable[[str, Container[str], Services], Iterable[DescribedConfig]]
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 import trio
 
 from kbroker.errors import refusal
-from kbroker.partitions.log_store import METADATA_TOPIC
+from kbroker.log_dirs.store import METADATA_TOPIC
 from kbroker.wire.errors import ErrorCode
 from kbroker.wire.messages.describe_log_dirs import (
     DescribeLogDirsPartition,
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from kbroker.partitions.partition import Partition
-    from kbroker.services import RequestContext, Services
+    from kbroker.requests.services import RequestContext, Services
     from kbroker.storage.log import Log
     from kbroker.storage.log_dir import LogDir
 

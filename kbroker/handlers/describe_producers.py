@@ -15,7 +15,7 @@ from kbroker.wire.messages.describe_producers import (
 )
 
 if TYPE_CHECKING:
-    from kbroker.services import RequestContext
+    from kbroker.requests.services import RequestContext
     from kbroker.storage.producer_state import ProducerStateEntry
     from kbroker.wire.messages.describe_producers import DescribeProducersRequest
 

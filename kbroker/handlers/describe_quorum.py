@@ -12,7 +12,7 @@ from kbroker.wire.message import ZERO_UUID
 from kbroker.wire.messages.describe_quorum import DescribeQuorumResponse
 
 if TYPE_CHECKING:
-    from kbroker.services import RequestContext
+    from kbroker.requests.services import RequestContext
     from kbroker.wire.messages.describe_quorum import DescribeQuorumRequest
 
 DIRECTORIES_SINCE: Final = 2

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kbroker.authorized_operations import TOPIC_OPERATIONS
-from kbroker.cluster_view import NO_NODE, ClusterView
 from kbroker.errors import refusal
+from kbroker.requests.authorized_operations import TOPIC_OPERATIONS
+from kbroker.requests.cluster_view import NO_NODE, ClusterView
 from kbroker.topic_names import INTERNAL_TOPICS, name_problem
 from kbroker.wire.errors import ErrorCode, RequestError
 from kbroker.wire.messages.describe_topic_partitions import (
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from kbroker.controller.image import PartitionImage, TopicImage
-    from kbroker.services import RequestContext
+    from kbroker.requests.services import RequestContext
 
 
 def handle(

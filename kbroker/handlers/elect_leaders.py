@@ -11,7 +11,7 @@ from kbroker.wire.errors import ErrorCode
 from kbroker.wire.messages.elect_leaders import ElectLeadersResponse
 
 if TYPE_CHECKING:
-    from kbroker.services import RequestContext
+    from kbroker.requests.services import RequestContext
     from kbroker.wire.messages.elect_leaders import ElectLeadersRequest
 
 ERROR_CODE_VERSION = 1

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from kbroker.partitions.fetch_sessions import Key
     from kbroker.partitions.partition import Partition
-    from kbroker.services import RequestContext
+    from kbroker.requests.services import RequestContext
 
 CONSUMER_REPLICA_ID = -1
 READ_UNCOMMITTED, READ_COMMITTED = 0, 1

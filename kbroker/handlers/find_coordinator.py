@@ -18,7 +18,7 @@ from kbroker.wire.messages.find_coordinator import (
 )
 
 if TYPE_CHECKING:
-    from kbroker.services import RequestContext
+    from kbroker.requests.services import RequestContext
 
 GROUP: Final = 0
 SHARE: Final = 2

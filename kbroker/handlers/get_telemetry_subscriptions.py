@@ -11,7 +11,7 @@ from kbroker.storage.compression import Codec
 from kbroker.wire.messages.get_telemetry_subscriptions import GetTelemetrySubscriptionsResponse
 
 if TYPE_CHECKING:
-    from kbroker.services import RequestContext
+    from kbroker.requests.services import RequestContext
     from kbroker.wire.messages.get_telemetry_subscriptions import GetTelemetrySubscriptionsRequest
 
 # Kafka prefers them in this order.

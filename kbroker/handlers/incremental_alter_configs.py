@@ -24,7 +24,7 @@ from kbroker.wire.messages.incremental_alter_configs import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from kbroker.services import RequestContext
+    from kbroker.requests.services import RequestContext
     from kbroker.wire.messages.incremental_alter_configs import (
         AlterableConfig,
         AlterConfigsResource,

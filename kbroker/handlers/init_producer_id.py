@@ -13,7 +13,7 @@ from kbroker.wire.errors import ErrorCode, RequestError
 from kbroker.wire.messages.init_producer_id import InitProducerIdRequest, InitProducerIdResponse
 
 if TYPE_CHECKING:
-    from kbroker.services import RequestContext
+    from kbroker.requests.services import RequestContext
 
 NONE = -1
 

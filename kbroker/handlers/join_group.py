@@ -16,7 +16,7 @@ from kbroker.wire.messages.join_group import JoinGroupRequest, JoinGroupResponse
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-    from kbroker.services import RequestContext
+    from kbroker.requests.services import RequestContext
 
 VERSION_WITH_NULL_PROTOCOL: Final = 7
 

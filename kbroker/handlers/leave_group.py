@@ -16,7 +16,7 @@ from kbroker.wire.messages.leave_group import (
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-    from kbroker.services import RequestContext
+    from kbroker.requests.services import RequestContext
 
 VERSION_WITH_MEMBERS: Final = 3
 

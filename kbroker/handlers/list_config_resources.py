@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from kbroker.cluster_view import ClusterView
+from kbroker.requests.cluster_view import ClusterView
 from kbroker.wire.codes import ResourceType
 from kbroker.wire.errors import ErrorCode
 from kbroker.wire.messages.list_config_resources import (
@@ -19,7 +19,7 @@ from kbroker.wire.messages.list_config_resources import (
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from kbroker.services import RequestContext
+    from kbroker.requests.services import RequestContext
 
 TYPES_SINCE: Final = 1
 # In the order of Kafka's answer.

@@ -20,7 +20,7 @@ from kbroker.wire.messages.list_offsets import (
 )
 
 if TYPE_CHECKING:
-    from kbroker.services import RequestContext
+    from kbroker.requests.services import RequestContext
     from kbroker.wire.messages.list_offsets import ListOffsetsPartition
 
 LATEST, EARLIEST, MAX_TIMESTAMP = -1, -2, -3

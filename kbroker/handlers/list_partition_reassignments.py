@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from kbroker.wire.messages.list_partition_reassignments import ListPartitionReassignmentsResponse
 
 if TYPE_CHECKING:
-    from kbroker.services import RequestContext
+    from kbroker.requests.services import RequestContext
     from kbroker.wire.messages.list_partition_reassignments import (
         ListPartitionReassignmentsRequest,
     )

@@ -13,10 +13,10 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from kbroker.authorized_operations import CLUSTER_OPERATIONS, NOT_ASKED, TOPIC_OPERATIONS
-from kbroker.cluster_view import NO_NODE, ClusterView
 from kbroker.coordinators.internal_topics import CONSUMER_OFFSETS, consumer_offsets_topic
 from kbroker.errors import refusal
+from kbroker.requests.authorized_operations import CLUSTER_OPERATIONS, NOT_ASKED, TOPIC_OPERATIONS
+from kbroker.requests.cluster_view import NO_NODE, ClusterView
 from kbroker.topic_names import INTERNAL_TOPICS, name_problem
 from kbroker.wire.errors import ErrorCode, RequestError
 from kbroker.wire.message import ZERO_UUID
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from kbroker.config import BrokerConfig
     from kbroker.controller.image import MetadataImage, PartitionImage, TopicImage
-    from kbroker.services import RequestContext
+    from kbroker.requests.services import RequestContext
 
 TOPIC_IDS_VERSION = 12
 LISTENER_NOT_FOUND_VERSION = 6

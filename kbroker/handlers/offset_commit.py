@@ -23,7 +23,7 @@ from kbroker.wire.messages.offset_commit import (
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-    from kbroker.services import RequestContext
+    from kbroker.requests.services import RequestContext
     from kbroker.wire.messages.offset_commit import (
         OffsetCommitRequestPartition,
         OffsetCommitRequestTopic,

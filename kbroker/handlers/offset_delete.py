@@ -18,7 +18,7 @@ from kbroker.wire.messages.offset_delete import (
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-    from kbroker.services import RequestContext
+    from kbroker.requests.services import RequestContext
 
 
 def handle(

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
 
     from kbroker.controller.image import MetadataImage
-    from kbroker.services import RequestContext
+    from kbroker.requests.services import RequestContext
 
     Answer = OffsetFetchResponseGroup | Coroutine[Any, Any, OffsetFetchResponseGroup]
 

@@ -17,7 +17,7 @@ from kbroker.wire.messages.offset_for_leader_epoch import (
 )
 
 if TYPE_CHECKING:
-    from kbroker.services import RequestContext
+    from kbroker.requests.services import RequestContext
     from kbroker.wire.messages.offset_for_leader_epoch import OffsetForLeaderPartition
 
 

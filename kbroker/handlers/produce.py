@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from kbroker.errors import code_of, refusal
-from kbroker.services import CloseConnection
+from kbroker.requests.services import CloseConnection
 from kbroker.storage.errors import (
     CorruptBatch,
     DiskError,
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable
 
     from kbroker.partitions.partition import Partition
-    from kbroker.services import RequestContext
+    from kbroker.requests.services import RequestContext
     from kbroker.wire.messages.produce import PartitionProduceData, TopicProduceData
 
 ACKS_ALL, ACKS_LEADER, ACKS_NONE = -1, 1, 0

@@ -15,7 +15,7 @@ from kbroker.wire.errors import ErrorCode, RequestError
 from kbroker.wire.messages.push_telemetry import PushTelemetryResponse
 
 if TYPE_CHECKING:
-    from kbroker.services import RequestContext
+    from kbroker.requests.services import RequestContext
     from kbroker.wire.messages.push_telemetry import PushTelemetryRequest
 
 

@@ -13,7 +13,7 @@ from kbroker.wire.messages.sync_group import SyncGroupRequest, SyncGroupResponse
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-    from kbroker.services import RequestContext
+    from kbroker.requests.services import RequestContext
 
 VERSION_WITH_PROTOCOL: Final = 5
 

@@ -12,7 +12,7 @@ from kbroker.wire.errors import ErrorCode
 from kbroker.wire.messages.update_features import UpdatableFeatureResult, UpdateFeaturesResponse
 
 if TYPE_CHECKING:
-    from kbroker.services import RequestContext
+    from kbroker.requests.services import RequestContext
     from kbroker.wire.messages.update_features import UpdateFeaturesRequest
 
 WITH_RESULTS_LAST = 1

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from kbroker.services import CloseConnection
+from kbroker.requests.services import CloseConnection
 from kbroker.storage.disk import FileRange
 from kbroker.storage.errors import DiskError
 
@@ -24,7 +24,7 @@ from .dispatch import Deferred
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
-    from kbroker.services import ConnectionInfo
+    from kbroker.requests.services import ConnectionInfo
     from kbroker.storage.disk import File
 
     from .buffers import BufferPool, RequestMemory

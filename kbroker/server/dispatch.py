@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from kbroker.error_answers import error_answer
 from kbroker.errors import refusal
-from kbroker.services import CloseConnection, RequestContext
+from kbroker.requests.services import CloseConnection, RequestContext
 from kbroker.wire import codec, frame
 from kbroker.wire.api_keys import ApiKey
 from kbroker.wire.errors import ErrorCode, ProtocolError
@@ -22,8 +22,8 @@ from kbroker.wire.errors import ErrorCode, ProtocolError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Iterable
 
-    from kbroker.api import Api
-    from kbroker.services import ConnectionInfo, Services
+    from kbroker.requests.api import Api
+    from kbroker.requests.services import ConnectionInfo, Services
     from kbroker.wire.message import Blob, Message
 
     Answer = bytes | list[bytes | Blob]

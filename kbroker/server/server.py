@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import trio
 
 from kbroker.complaints import Complaints
-from kbroker.services import ConnectionInfo
+from kbroker.requests.services import ConnectionInfo
 
 from .buffers import BufferPool, RequestMemory
 from .connection import Connection

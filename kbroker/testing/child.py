@@ -26,14 +26,14 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from kbroker.broker import Broker, BrokerStopped
-from kbroker.commands.arguments import UserError
+from kbroker.commands.shared.arguments import UserError
+from kbroker.node.broker import Broker, BrokerStopped
 
 from .kafka import cannot_start, has_failed
 from .settings import settings_of
 
 if TYPE_CHECKING:
-    from kbroker.broker import BrokerSettings
+    from kbroker.node.broker import BrokerSettings
 
     from .channel import Channel, Message
 

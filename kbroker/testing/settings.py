@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kbroker.commands.local import broker_settings, listener
 from kbroker.commands.run import DEFAULTS
+from kbroker.commands.shared.local import broker_settings, listener
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from kbroker.broker import BrokerSettings
+    from kbroker.node.broker import BrokerSettings
 
 
 def settings_of(topics: Sequence[str], settings: Mapping[str, str]) -> BrokerSettings:

@@ -22,7 +22,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from kbroker.broker import temporary_root
+from kbroker.node.broker import temporary_root
 
 from . import warmup
 from .channel import Channel

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from kbroker.broker import Broker
-from kbroker.commands.arguments import UserError
+from kbroker.commands.shared.arguments import UserError
+from kbroker.node.broker import Broker
 
 from .kafka import START_TIMEOUT_S, STOP_TIMEOUT_S, BrokerFailed, Kafka, cannot_start, has_failed
 from .settings import settings_of

@@ -12,13 +12,13 @@ import trio
 from kbroker.config import BrokerConfig, DynamicConfigs
 from kbroker.controller.image import MetadataImage
 from kbroker.coordinators.group_coordinator import GroupCoordinator
-from kbroker.partitions.assignments import Assignments
+from kbroker.log_dirs.assignments import Assignments
+from kbroker.log_dirs.moves import Moves
+from kbroker.log_dirs.store import LogStore
 from kbroker.partitions.fetch_sessions import FetchSessionCache
-from kbroker.partitions.log_store import LogStore
-from kbroker.partitions.moves import Moves
 from kbroker.partitions.producer_ids import ProducerIdPool
 from kbroker.partitions.table import PartitionTable
-from kbroker.services import ConnectionInfo, Services
+from kbroker.requests.services import ConnectionInfo, Services
 from kbroker.storage.checkpoints import MetaProperties
 from kbroker.storage.log_dir import open_log_dir
 from kbroker.telemetry import Telemetry

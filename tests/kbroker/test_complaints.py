@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 import pytest
 import trio
 
-from kbroker.broker import TopicSpec
 from kbroker.complaints import CALM_S, KEPT_MAX, Complaints
+from kbroker.node.broker import TopicSpec
 from kbroker.storage.builder import NewRecord, build_batch
 from kbroker.wire.errors import ErrorCode
 from kbroker.wire.messages.fetch import FetchPartition, FetchRequest, FetchResponse, FetchTopic
+from tests.kbroker.log_dirs.rig import create
 from tests.sim.broker import DATA, Machine
-
-from .log_dirs_rig import create
 
 if TYPE_CHECKING:
     from tests.sim.broker import Client

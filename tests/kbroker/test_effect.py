@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 import pytest
 import trio
 
-from kbroker.broker import Broker, BrokerSettings, StartupError, TopicSpec
 from kbroker.config import BrokerConfig, ConfigError
 from kbroker.config.broker import BROKER_KEYS
 from kbroker.config.key import READ_ONLY, Key, T
 from kbroker.config.topic import TOPIC_KEYS
 from kbroker.coordinators.internal_topics import CONSUMER_OFFSETS
+from kbroker.node.broker import Broker, BrokerSettings, StartupError, TopicSpec
 from kbroker.storage.batch import BatchHeader
 from kbroker.storage.checkpoints import read_offsets
 from kbroker.wire.errors import ErrorCode

@@ -40,7 +40,7 @@ from kbroker.wire.messages.list_partition_reassignments import (
 )
 
 if TYPE_CHECKING:
-    from kbroker.api import Api
+    from kbroker.requests.api import Api
     from kbroker.wire.message import Message
 
 CODE = ErrorCode.NOT_CONTROLLER

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 import trio
 
-from kbroker.broker import TopicSpec
 from kbroker.controller.image import PartitionImage, TopicImage
+from kbroker.node.broker import TopicSpec
 from kbroker.partitions.partition import Partition
 from kbroker.server.connection import Connection
 from kbroker.storage.leader_epochs import LeaderEpochCache

@@ -16,7 +16,7 @@ import pytest
 import trio
 
 from kbroker.apis import APIS
-from kbroker.broker import TopicSpec
+from kbroker.node.broker import TopicSpec
 from kbroker.wire import codec, frame
 from kbroker.wire.api_keys import ApiKey
 from kbroker.wire.errors import ErrorCode
@@ -30,7 +30,7 @@ from tests.sim.broker import Machine
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
-    from kbroker.api import Api
+    from kbroker.requests.api import Api
     from kbroker.wire.message import Message
     from tests.sim.network import MemoryStream
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from kbroker.broker import TopicSpec
 from kbroker.cli import main
 from kbroker.clock import SystemClock
+from kbroker.node.broker import TopicSpec
 from kbroker.storage import formats, names
 from kbroker.storage.batch import CRC_AT, HEADER, LENGTH_AT, LOG_OVERHEAD, batch_crc
 from kbroker.storage.builder import NewRecord, build_batch
@@ -40,7 +40,7 @@ from kbroker.wire.messages.offset_fetch import (
     OffsetFetchRequestGroup,
     OffsetFetchResponse,
 )
-from tests.kbroker.log_dirs_rig import OTHER, TwoDirs
+from tests.kbroker.log_dirs.rig import OTHER, TwoDirs
 from tests.sim.broker import DATA, Machine
 from tests.storage.old_batches import OldRecord, old_message, wrapped
 from tests.storage.old_segments import BATCHES, END, RECORDS, SEGMENTS, STAMP

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 import pytest
 import trio
 
-from kbroker.broker import Broker, BrokerSettings, StartupError, TopicSpec
 from kbroker.config import BrokerConfig
+from kbroker.node.broker import Broker, BrokerSettings, StartupError, TopicSpec
 from tests.sim.broker import DATA, Machine
 
 if TYPE_CHECKING:

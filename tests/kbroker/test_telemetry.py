@@ -10,7 +10,7 @@ import trio.testing
 
 from kbroker.controller.delta import ImageDelta
 from kbroker.controller.image import MetadataImage
-from kbroker.services import ConnectionInfo
+from kbroker.requests.services import ConnectionInfo
 from kbroker.storage.compression import Codec, compress
 from kbroker.telemetry import INSTANCES_MAX, Telemetry
 from kbroker.wire.errors import ErrorCode, RequestError

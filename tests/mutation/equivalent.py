@@ -77,19 +77,19 @@ EQUIVALENT: dict[str, str] = {
     "return self._shards[max(session_id, 1) // IDS_A_SHARD % SHARDS]": (
         "Both are ids of the first shard."
     ),
-    "kbroker/partitions/maintenance.py::: NEVER_S = 10.0 * 365 * 86_400 "
+    "kbroker/log_dirs/maintenance.py::: NEVER_S = 10.0 * 365 * 86_400 "
     "# an interval longer than this is never reached -> NEVER_S = 11.0 * 365 * 86_400 "
     "# an interval longer than this is never reached": "Neither is reached.",
-    "kbroker/partitions/moves.py::Moves._keep_the_rate: "
+    "kbroker/log_dirs/moves.py::Moves._keep_the_rate: "
     "self._owed_bytes = 0.0 -> self._owed_bytes = -1.0": "What is owed is never below 0.",
     "kbroker/partitions/partition.py::Partition._advance: "
     "if appended > 0 and self._waiters: -> if appended > -1 and self._waiters:": (
         "Whoever is woken for nothing looks, and waits on."
     ),
-    "kbroker/partitions/moves.py::Moves._exchange: copied_bytes = 0 -> copied_bytes = -1": (
+    "kbroker/log_dirs/moves.py::Moves._exchange: copied_bytes = 0 -> copied_bytes = -1": (
         "How much is copied in one step is a matter of taste, and a byte is not much."
     ),
-    "kbroker/partitions/moves.py::Moves._exchange: copied_bytes = 0 -> copied_bytes = 1": (
+    "kbroker/log_dirs/moves.py::Moves._exchange: copied_bytes = 0 -> copied_bytes = 1": (
         "How much is copied in one step is a matter of taste, and a byte is not much."
     ),
     # kbroker/handlers

@@ -8,7 +8,7 @@ import pytest
 
 from kbroker.cli import COMMANDS, main
 from kbroker.commands import serve
-from kbroker.commands.arguments import (
+from kbroker.commands.shared.arguments import (
     PartitionsArgument,
     TopicArgument,
     UserError,
@@ -17,7 +17,7 @@ from kbroker.commands.arguments import (
     parse_partitions,
     parse_topic,
 )
-from kbroker.commands.times import parse_duration_ms, parse_time_ms, time_text
+from kbroker.commands.shared.times import parse_duration_ms, parse_time_ms, time_text
 
 DIGITS = "9" * 5000  # more than int() takes
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from kbroker.cli import COMMANDS, main
-from kbroker.commands.arguments import Parser
+from kbroker.commands.shared.arguments import Parser
 from kbroker.testing import broker
 
 from . import forks

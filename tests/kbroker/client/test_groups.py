@@ -9,7 +9,6 @@ import trio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kbroker.broker import TopicSpec
 from kbroker.client.cluster import Cluster
 from kbroker.client.errors import ClientError
 from kbroker.client.group_member import joined, range_shares
@@ -21,6 +20,7 @@ from kbroker.client.groups import (
 )
 from kbroker.client.producer import Producer
 from kbroker.client.records import BEGINNING, END, Reader
+from kbroker.node.broker import TopicSpec
 
 from .rig import cluster_of
 

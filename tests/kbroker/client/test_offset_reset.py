@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kbroker.broker import TopicSpec
 from kbroker.client.errors import ClientError
 from kbroker.client.offset_reset import (
     PlannedOffset,
@@ -23,6 +22,7 @@ from kbroker.client.offset_reset import (
 )
 from kbroker.client.producer import Producer
 from kbroker.client.records import BEGINNING, END
+from kbroker.node.broker import TopicSpec
 
 from .rig import cluster_of
 

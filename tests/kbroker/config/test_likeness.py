@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kbroker.config.broker import BROKER_KEYS
-from kbroker.config.client_keys import CLIENT_KEYS
+from kbroker.config.keys.client import CLIENT_KEYS
 from kbroker.config.likeness import meant, nearest
 from kbroker.config.names import is_known
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from kbroker.services import RequestContext
+from kbroker.requests.services import RequestContext
 from tests.controller.parts import Machine
 from tests.kbroker.broker_parts import connection, new_services
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kbroker.config import BrokerConfig
-from kbroker.services import RequestContext
+from kbroker.requests.services import RequestContext
 from tests.kbroker.broker_parts import connection, new_services
 from tests.kbroker.cluster_image import NODE_ID, ClusterImage
 

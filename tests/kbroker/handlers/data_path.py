@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from kbroker.controller.model import PartitionImage
 from kbroker.partitions.partition import Partition
-from kbroker.services import RequestContext
+from kbroker.requests.services import RequestContext
 from kbroker.storage.builder import NewRecord, build_batch
 from kbroker.storage.disk import OsDisk
 from kbroker.storage.log_config import LogConfig

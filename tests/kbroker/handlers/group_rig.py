@@ -8,7 +8,7 @@ import inspect
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from kbroker.services import RequestContext
+from kbroker.requests.services import RequestContext
 from kbroker.wire import codec
 from kbroker.wire.api_keys import API_TABLE, ApiKey
 from kbroker.wire.errors import ErrorCode

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kbroker.authorized_operations import GROUP_OPERATIONS, NOT_ASKED
+from kbroker.requests.authorized_operations import GROUP_OPERATIONS, NOT_ASKED
 from kbroker.wire.errors import ErrorCode
 from kbroker.wire.messages.describe_groups import DescribeGroupsRequest, DescribeGroupsResponse
 from tests.kbroker.coordinators.rig import GROUP

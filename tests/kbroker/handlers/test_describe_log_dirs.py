@@ -8,7 +8,7 @@ import pytest
 
 from kbroker.handlers import describe_log_dirs
 from kbroker.partitions.partition import Partition
-from kbroker.services import RequestContext
+from kbroker.requests.services import RequestContext
 from kbroker.storage.errors import DiskError
 from kbroker.storage.log_config import LogConfig
 from kbroker.storage.origin import Origin

@@ -11,7 +11,7 @@ import trio
 import trio.testing
 
 from kbroker.handlers import produce
-from kbroker.services import CloseConnection
+from kbroker.requests.services import CloseConnection
 from kbroker.storage.log_config import LogConfig
 from kbroker.wire.errors import ErrorCode
 from kbroker.wire.messages.produce import (

@@ -6,10 +6,10 @@ import itertools
 
 import pytest
 
-from kbroker.broker import StartupError
 from kbroker.controller.features import FRESH
 from kbroker.controller.records import decode_record
 from kbroker.metadata_log import MetadataLogConfig, format_log_dir, open_metadata_log
+from kbroker.node.broker import StartupError
 from kbroker.storage.builder import NewRecord, build_batch
 from kbroker.storage.checkpoints import read_meta_properties
 from kbroker.storage.log_dir import open_log_dir

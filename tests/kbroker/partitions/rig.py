@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import trio
 
 from kbroker.config import BrokerConfig
-from kbroker.partitions.assignments import Assignments
+from kbroker.log_dirs.assignments import Assignments
+from kbroker.log_dirs.maintenance import Maintenance
+from kbroker.node.publisher import Publisher
 from kbroker.partitions.flusher import Flusher
-from kbroker.partitions.maintenance import Maintenance
-from kbroker.partitions.publisher import Publisher
 from kbroker.storage.origin import Origin
 from tests.kbroker.broker_parts import WallClock, new_directory, new_services
 from tests.kbroker.cluster_image import NODE_ID, ClusterImage

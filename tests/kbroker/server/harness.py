@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from kbroker.api import Api, serve
 from kbroker.handlers import api_versions
+from kbroker.requests.api import Api, serve
 from kbroker.server.buffers import BufferPool, RequestMemory
 from kbroker.server.connection import Connection
 from kbroker.server.dispatch import Dispatcher
@@ -31,7 +31,7 @@ from tests.sim.network import MemoryStream, link
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-    from kbroker.services import RequestContext
+    from kbroker.requests.services import RequestContext
     from kbroker.storage.disk import FileRange
     from kbroker.wire.message import Message
 

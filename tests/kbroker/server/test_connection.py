@@ -14,6 +14,7 @@ import pytest
 import trio
 import trio.testing
 
+from kbroker.requests.services import CloseConnection, RequestContext
 from kbroker.server.buffers import (
     LENT_BUFFERS_MAX,
     POOLED_BUFFER_BYTES,
@@ -26,7 +27,6 @@ from kbroker.server.connection import (
     REQUESTS_A_TURN_MAX,
     RESIDENT_S,
 )
-from kbroker.services import CloseConnection, RequestContext
 from kbroker.storage.disk import FileRange, OsDisk
 from kbroker.wire import codec
 from kbroker.wire.api_keys import ApiKey

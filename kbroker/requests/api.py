@@ -1,0 +1,68 @@
+"""A row of the API table: what the broker serves of one API, and with which handler."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from kbroker.wire.api_keys import API_TABLE, ApiKey
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from kbroker.requests.services import RequestContext
+    from kbroker.wire.message import Message
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """An API as served here."""
+
+    key: ApiKey
+    name: str
+    min_version: int
+    max_version: int
+    request: type[Message]
+    response: type[Message]
+    handle: Callable[[Any, RequestContext], Message | Coroutine[Any, Any, Message | None] | None]
+    advertised_min_version: int
+    is_advertised: bool  # ApiVersions tells of it
+    pipelined: bool  # a waiting answer does not stop the connection's next request
+
+    @property
+    def versions(self) -> str:
+        """As advertised: `0-13`, or `0` alone."""
+        low, high = self.advertised_min_version, self.max_version
+        return f"{low}-{high}" if low < high else str(high)
+
+
+RequestT = TypeVar("RequestT", bound="Message")
+
+
+def serve(
+    request: type[RequestT],
+    min_version: int,
+    max_version: int,
+    handle: Callable[
+        [RequestT, RequestContext], Message | Coroutine[Any, Any, Message | None] | None
+    ],
+    *,
+    advertised_min_version: int | None = None,
+    is_advertised: bool = True,
+    pipelined: bool = False,
+) -> Api:
+    """A row, checked by the type checker: the handler takes this request."""
+    key = ApiKey(request.API_KEY or 0)
+    entry = API_TABLE[key]
+    return Api(
+        key,
+        entry.name,
+        min_version,
+        max_version,
+        request,
+        entry.response,
+        handle,
+        min_version if advertised_min_version is None else advertised_min_version,
+        is_advertised,
+        pipelined,
+    )

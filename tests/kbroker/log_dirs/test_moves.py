@@ -1,0 +1,188 @@
+"""How fast a partition moves to another directory, and where the controller is told it lies."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING
+
+import pytest
+import trio
+import trio.testing
+
+from kbroker.config import BrokerConfig, DynamicConfigs
+from kbroker.config.dynamic import MOVE_RATE
+from kbroker.log_dirs.assignments import Assignments
+from kbroker.log_dirs.moves import Moves
+from kbroker.log_dirs.store import LogStore
+from kbroker.partitions.partition import Partition
+from kbroker.storage.checkpoints import MetaProperties
+from kbroker.storage.log_dir import open_log_dir
+from kbroker.storage.origin import Origin
+from kbroker.wire.codes import ResourceType
+from kbroker.wire.messages.assign_replicas_to_dirs import (
+    AssignReplicasToDirsRequest,
+    AssignReplicasToDirsResponse,
+)
+from tests.kbroker.broker_parts import CLUSTER_ID, NOW_MS, WallClock
+from tests.kbroker.cluster_image import NODE_ID, ClusterImage, topic_id
+from tests.kbroker.handlers.data_path import batch
+from tests.kbroker.partitions.rig import until
+from tests.sim.disk import SimDisk
+
+if TYPE_CHECKING:
+    from kbroker.storage.log_dir import LogDir
+    from kbroker.wire.message import Message
+
+HOME, TARGET = b"h" * 16, b"t" * 16
+
+
+class Controller:
+    """Takes every assignment once it may."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[float, bytes]] = []
+        self.may_answer = trio.Event()
+        self.was_told = trio.Event()
+
+    async def send(self, request: Message) -> Message:
+        assert isinstance(request, AssignReplicasToDirsRequest)
+        self.told += [(trio.current_time(), each.id) for each in request.directories]
+        self.was_told.set()
+        self.was_told = trio.Event()
+        await self.may_answer.wait()
+        return AssignReplicasToDirsResponse()
+
+
+class Rig:
+    """A partition in one of two directories."""
+
+    def __init__(self) -> None:
+        self.disk = SimDisk(random.Random(1))
+        self.cluster = ClusterImage()
+        self.controller = Controller()
+        self.home, self.target = self._directory("/home", HOME), self._directory("/target", TARGET)
+        clock, config = WallClock(), BrokerConfig({"node.id": str(NODE_ID)})
+        configs = DynamicConfigs(config, self.cluster.image.configs)
+        store = LogStore([self.home, self.target], clock)
+        self.assignments = Assignments(self.controller, NODE_ID, lambda: 1)
+        self.moves = Moves(NODE_ID, store, self.assignments, config, configs, clock)
+        self.cluster.add_topic("t")
+        log = store.open("t", 0, topic_id("t"), configs, HOME)
+        state = self.cluster.topic("t").partitions[0]
+        self.partition = Partition(
+            "t", 0, topic_id("t"), log, state, NODE_ID, 0, lambda partition: None, store.moved
+        )
+
+    def _directory(self, path: str, directory_id: bytes) -> LogDir:
+        self.disk.make_dir(path)
+        directory = open_log_dir(self.disk, path, rng=random.Random(2), now_ms=NOW_MS)
+        directory.format(MetaProperties(CLUSTER_ID, NODE_ID, directory_id))
+        return directory
+
+    async def start(self, nursery: trio.Nursery) -> None:
+        await nursery.start(self.assignments.run)
+        await nursery.start(self.moves.run)
+
+    def append(self, count: int) -> None:
+        for _ in range(count):
+            self.partition.append(batch(b"x" * 900), NOW_MS, Origin.CLIENT)
+
+    def set_rate(self, rate: int | None, name: str = str(NODE_ID)) -> None:
+        self.cluster.set_config(ResourceType.BROKER, name, MOVE_RATE, str(rate or 1 << 40))
+
+
+@pytest.mark.parametrize(
+    ("rate", "count", "name"),
+    [(1000, 20, str(NODE_ID)), (1000, 20, ""), (1, 2, "")],
+    ids=["of this broker", "of all brokers", "the lowest"],
+)
+@pytest.mark.parametrize("waited_s", [0, 500], ids=["at once", "no credit for a long time idle"])
+async def test_a_move_keeps_to_its_rate(
+    autojump_clock: trio.testing.MockClock,
+    nursery: trio.Nursery,
+    rate: int,
+    count: int,
+    name: str,
+    waited_s: int,
+) -> None:
+    rig = Rig()
+    rig.append(count)
+    rig.set_rate(rate, name)
+    await rig.start(nursery)
+    await trio.sleep(waited_s)
+    began = trio.current_time()
+    rig.moves.begin(rig.partition, rig.target)
+    await rig.controller.was_told.wait()
+    (told,) = rig.controller.told
+    # All but the last piece, of a batch or a second, has been waited for.
+    last_s = rig.partition.log_size / rate
+    assert last_s - max(2, 1000 / rate) < told[0] - began <= last_s
+    assert told[1] == TARGET
+
+
+async def test_a_move_follows_a_rate_that_changes(
+    autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
+) -> None:
+    rig = Rig()
+    rig.append(20)
+    rig.set_rate(1)
+    await rig.start(nursery)
+    began = trio.current_time()
+    rig.moves.begin(rig.partition, rig.target)
+    await trio.sleep(10.5)
+    assert rig.controller.told == []
+    rig.set_rate(None)
+    await rig.controller.was_told.wait()
+    assert rig.controller.told[0][0] - began < 12
+
+
+async def test_the_controller_is_told_again_when_the_log_fails_at_the_end_of_its_move(
+    autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
+) -> None:
+    rig = Rig()
+    rig.append(3)
+    await rig.start(nursery)
+    rig.moves.begin(rig.partition, rig.target)
+    await rig.controller.was_told.wait()
+    assert [directory for _, directory in rig.controller.told] == [TARGET]
+    rig.append(1)
+    rig.disk.fail_next("read_at", path_part="/home/t-0/")
+    rig.controller.may_answer.set()
+    await until(lambda: rig.partition.offline)
+    assert rig.moves.get(rig.partition) is None
+    await until(lambda: len(rig.controller.told) == 2)
+    assert [directory for _, directory in rig.controller.told] == [TARGET, HOME]
+
+
+async def test_what_comes_at_the_end_of_a_move_comes_along(
+    autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
+) -> None:
+    rig = Rig()
+    rig.append(3)
+    await rig.start(nursery)
+    rig.moves.begin(rig.partition, rig.target)
+    await rig.controller.was_told.wait()
+    rig.append(2)
+    rig.controller.may_answer.set()
+    await until(lambda: rig.moves.get(rig.partition) is None)
+    assert rig.partition.log.log_dir == "/target"
+    assert rig.partition.log.log_end_offset == 5
+    assert [directory for _, directory in rig.controller.told] == [TARGET]
+
+
+async def test_names_of_moves_taken_back_are_synced_once_for_each(nursery: trio.Nursery) -> None:
+    rig = Rig()
+    rig.append(3)
+    await rig.start(nursery)
+    for _ in range(2):
+        done = len(rig.disk.trace)
+        rig.moves.begin(rig.partition, rig.target)
+        rig.moves.cancel(rig.partition)
+        with trio.fail_after(20):  # whatever goes round and round never blocks
+            while not any("fsync_dir /target" in call for call in rig.disk.trace[done:]):
+                await trio.lowlevel.checkpoint()
+            await trio.testing.wait_all_tasks_blocked()
+        synced = [call for call in rig.disk.trace[done:] if call.endswith("fsync_dir /target")]
+        assert len(synced) == 1
+    assert rig.moves.get(rig.partition) is None
+    assert rig.partition.log.log_dir == "/home"
