@@ -17,14 +17,8 @@ from kbroker.controller.controller import Controller
 from kbroker.controller.raft.voters import ReplicaKey, VoterSet
 from kbroker.controller.settings import ControllerSettings
 from kbroker.log_dirs.store import LogStore
-from kbroker.metadata_log import (
-    PARTITION,
-    TOPIC,
-    MetadataLogConfig,
-    format_log_dir,
-    open_metadata_log,
-    read_bootstrap,
-)
+from kbroker.metadata_log.format import format_log_dir, read_bootstrap
+from kbroker.metadata_log.log import PARTITION, TOPIC, MetadataLogConfig, open_metadata_log
 from kbroker.storage.checkpoints import META_PROPERTIES, MetaProperties
 from kbroker.storage.directory_contents import ForeignLogDir
 from kbroker.storage.errors import CorruptFile, DiskError

@@ -23,7 +23,9 @@ from kbroker.controller.raft.log import NewBatch
 from kbroker.controller.raft.voters import Endpoint, ReplicaKey, Voter, VoterSet
 from kbroker.controller.records import decode_record
 from kbroker.controller.snapshot import snapshot_batches
-from kbroker.metadata_log import MetadataLogConfig, SnapshotFile, read_bootstrap, snapshot_name
+from kbroker.metadata_log.format import read_bootstrap
+from kbroker.metadata_log.log import MetadataLogConfig
+from kbroker.metadata_log.snapshots import SnapshotFile, snapshot_name
 from kbroker.storage.checkpoints import MetaProperties, write_meta_properties
 from kbroker.storage.errors import CorruptFile, StorageError
 from kbroker.wire.codes import CLUSTER_DEFAULT, ResourceType, UpgradeType

@@ -16,7 +16,8 @@ from kbroker.controller.raft.control import quorum_records
 from kbroker.controller.raft.log import SnapshotId
 from kbroker.controller.raft.voters import Endpoint, ReplicaKey, Voter, VoterSet
 from kbroker.controller.snapshot import snapshot_batches
-from kbroker.metadata_log import MetadataLogConfig, SnapshotFile, snapshot_name
+from kbroker.metadata_log.log import MetadataLogConfig
+from kbroker.metadata_log.snapshots import SnapshotFile, snapshot_name
 from kbroker.storage.errors import DiskError
 from kbroker.wire.errors import ErrorCode, RequestError
 from kbroker.wire.messages.broker_heartbeat import BrokerHeartbeatRequest, BrokerHeartbeatResponse

@@ -8,7 +8,7 @@ import random
 import pytest
 import trio
 
-from kbroker.metadata_log import MetadataLogConfig
+from kbroker.metadata_log.log import MetadataLogConfig
 from kbroker.storage.errors import StorageError
 from kbroker.wire.messages.create_topics import CreateTopicsRequest, CreateTopicsResponse
 from kbroker.wire.messages.delete_topics import DeleteTopicsRequest, DeleteTopicsResponse

@@ -8,7 +8,8 @@ import pytest
 
 from kbroker.controller.features import FRESH
 from kbroker.controller.records import decode_record
-from kbroker.metadata_log import MetadataLogConfig, format_log_dir, open_metadata_log
+from kbroker.metadata_log.format import format_log_dir
+from kbroker.metadata_log.log import MetadataLogConfig, open_metadata_log
 from kbroker.node.broker import StartupError
 from kbroker.storage.builder import NewRecord, build_batch
 from kbroker.storage.checkpoints import read_meta_properties

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kbroker.controller.features import DIRECTORY_ASSIGNMENT_SINCE, METADATA_VERSION
-from kbroker.metadata_log import format_log_dir
+from kbroker.metadata_log.format import format_log_dir
 from kbroker.node.broker import StartupError, TopicSpec
 from kbroker.storage.checkpoints import (
     MetaProperties,

@@ -10,12 +10,14 @@ from kbroker.controller.raft.election import ElectionState
 from kbroker.controller.raft.log import LogPosition, NewBatch, SnapshotId
 from kbroker.controller.raft.voters import ReplicaKey, VoterSet
 from kbroker.controller.snapshot import snapshot_batches
-from kbroker.metadata_log import MetadataLog, SnapshotFile, read_bootstrap, snapshot_name
+from kbroker.metadata_log.format import read_bootstrap
+from kbroker.metadata_log.snapshots import SnapshotFile, snapshot_name
 from kbroker.storage.errors import CorruptFile
 from kbroker.wire.records.feature_level_record import FeatureLevelRecord
 from tests.controller.parts import DATA, Machine
 
 if TYPE_CHECKING:
+    from kbroker.metadata_log.log import MetadataLog
     from tests.sim.disk import SimDisk
 
 METADATA = f"{DATA}/__cluster_metadata-0"
