@@ -94,5 +94,5 @@ def _alter(topic: str, index: int, path: str, services: Services) -> None:
     try:
         moves.begin(partition, directory)
     except StorageError as error:
-        store.suspect(directory.path)
+        store.report_failure(directory.path)
         raise RequestError(ErrorCode.KAFKA_STORAGE_ERROR, str(error)) from error

@@ -1,9 +1,9 @@
-"""Sees to log directories that fail while the broker runs.
+"""Takes log directories offline that fail while the broker runs.
 
-A file that fails takes its partition offline, and its log directory comes under suspicion:
-something is written to it and read back. If that fails too, the directory is offline with all that
-is in it until the next start (Kafka's LogDirFailureHandler, which does not try). Without the
-directory of the metadata log, or without any, no broker goes on.
+A file that fails takes its partition offline, and its log directory is examined: something is
+written to it and read back. If that fails too, the directory is offline, with all that is in it,
+until the next start. Kafka's LogDirFailureHandler takes it offline at once. The broker stops if the
+directory of the metadata log fails, or the last directory that worked.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ NEVER_S: Final = 10.0 * 365 * 86_400
 log = logging.getLogger("kbroker.logs")
 
 
-class DirectoryWatch:
-    """One broker's. It is what the store calls for a suspicion."""
+class FailureWatch:
+    """One broker's. It examines the directories of which the store has reports."""
 
     def __init__(
         self,
@@ -45,25 +45,13 @@ class DirectoryWatch:
         config: BrokerConfig,
         on_failure: Callable[[bytes], None],
     ) -> None:
-        """`on_failure` is told the id of a directory that has failed."""
+        """`on_failure` is called with the id of a directory that has failed."""
         self._disk = disk
         self._store = store
         self._table = table
         self._moves = moves
         self._config = config
         self._on_failure = on_failure
-        self._suspects: set[LogDir] = set()
-        self._suspected = trio.Event()
-        store.suspect = self.suspect
-
-    def suspect(self, path: str) -> None:
-        """Something failed at this path, in or of a log directory."""
-        path = os.path.abspath(path)
-        for directory in self._store.directories:
-            root = os.path.abspath(directory.path)
-            if path == root or path.startswith(f"{root}/"):
-                self._suspects.add(directory)
-                self._suspected.set()
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         """Until cancelled; DiskError when the broker cannot go on."""
@@ -72,17 +60,20 @@ class DirectoryWatch:
             with trio.move_on_after(
                 min(self._config.replica_high_watermark_checkpoint_interval_ms / 1000, NEVER_S)
             ):
-                await self._suspected.wait()
-            self._suspected = trio.Event()
-            self._look_around()
-            while self._suspects:
-                await self._examine(self._suspects.pop())
+                await self._store.failures.wait()
+            reported = self._store.failures.take()
+            for directory in self._store.directories:
+                if self._is_suspect(directory, reported):
+                    await self._examine(directory)
 
-    def _look_around(self) -> None:
-        """Somebody may have unmounted or removed a directory that nothing is written to."""
-        for directory in self._store.directories:
-            if not self._disk.exists(f"{directory.path}/{META_PROPERTIES}"):
-                self._suspects.add(directory)
+    def _is_suspect(self, directory: LogDir, reported: set[str]) -> bool:
+        """Whether a failure was reported there, or somebody has unmounted or removed the directory,
+        which shows in no report while nothing is written to it.
+        """
+        root = os.path.abspath(directory.path)
+        return any(
+            path == root or path.startswith(f"{root}/") for path in map(os.path.abspath, reported)
+        ) or not self._disk.exists(f"{directory.path}/{META_PROPERTIES}")
 
     async def _examine(self, directory: LogDir) -> None:
         try:
@@ -104,7 +95,6 @@ class DirectoryWatch:
             if self._store.directory_of(partition.log) is directory
         ]
         self._store.fail(directory, error)
-        self._suspects.discard(directory)  # it may have come under suspicion once more meanwhile
         for partition in affected:
             partition.go_offline()
         self._moves.on_directory_failed(directory)

@@ -47,15 +47,15 @@ class Maintenance:
         config: BrokerConfig,
         clock: Clock,
         request_flush: Callable[[Partition], None],
-        open_cramped: Callable[[], Awaitable[None]],
+        open_awaiting_space: Callable[[], Awaitable[None]],
     ) -> None:
-        """`open_cramped` tries once more to open what could not be opened on a full disk."""
+        """`open_awaiting_space` tries once more to open what could not be opened on a full disk."""
         self._table = table
         self._store = store
         self._config = config
         self._clock = clock
         self._request_flush = request_flush
-        self._open_cramped = open_cramped
+        self._open_awaiting_space = open_awaiting_space
 
     async def run(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
         config = self._config
@@ -113,9 +113,9 @@ class Maintenance:
     async def _deletions(self) -> None:
         while True:
             await trio.sleep(DELETION_POLL_S)
-            await self._open_cramped()
+            await self._open_awaiting_space()
             if descriptors.is_short():
-                self._store.relieve()
+                self._store.release_descriptors()
             await self._in_thread(self._store.take_expired_deletions(self._clock.wall_ms()), None)
 
     async def _flush_overdue(self) -> None:
@@ -171,5 +171,5 @@ class Maintenance:
                 self._store.trouble.tell("background write failed", error)
             except DiskError as error:
                 self._store.trouble.tell("background write failed", error)
-                self._store.suspect(error.log_dir)
+                self._store.report_failure(error.log_dir)
         await trio.lowlevel.checkpoint()

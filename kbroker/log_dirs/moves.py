@@ -148,7 +148,7 @@ class Moves:
                     partition.index,
                     error,
                 )
-                self._store.suspect(directory.path)
+                self._store.report_failure(directory.path)
                 # Once the log is written to, the copy may have what the log has otherwise.
                 self._abandon(partition, directory)
                 self._sync_names_of(directory)
@@ -174,7 +174,7 @@ class Moves:
             self._store.drop_future(topic, index, directory, delay_ms)
         except DiskError as error:
             log.error("the partial copy of %s-%d stays on disk: %s", topic, index, error)
-            self._store.suspect(directory.path)
+            self._store.report_failure(directory.path)
             return
         self._renamed[directory] = None
         self._has_renamed.set()
@@ -194,7 +194,7 @@ class Moves:
             directory.sync_names()
         except DiskError as error:
             log.error("cancelled moves may continue at the next start: %s", error)
-            self._store.suspect(directory.path)
+            self._store.report_failure(directory.path)
 
     def on_directory_failed(self, directory: LogDir) -> None:
         """Moves into it are over. Those out of it wait, with their copies, for the next start."""
@@ -229,7 +229,7 @@ class Moves:
                             return
                     except DiskFull as error:
                         if isinstance(error, OutOfDescriptors):
-                            self._store.relieve()
+                            self._store.release_descriptors()
                         if not complained:
                             log.warning("%s has to wait: %s", move, error)
                         complained = True
@@ -244,7 +244,7 @@ class Moves:
                             partition.note_unreadable(error)
                         else:
                             self.cancel(partition)
-                            self._store.suspect(move.directory.path)
+                            self._store.report_failure(move.directory.path)
                         return
 
     async def _advance(self, move: Move) -> bool:
@@ -363,7 +363,7 @@ class Moves:
         try:
             self._store.exchange(partition, future)
         except DiskError as error:
-            self._store.suspect(source.log_dir)
+            self._store.report_failure(source.log_dir)
             if directory is None or not directory.holds(partition.topic, partition.index):
                 source.fail(error)  # it is set aside; the next start finds the copy
             raise

@@ -20,6 +20,7 @@ from kbroker.controller.model import UNASSIGNED_DIRECTORY
 from kbroker.storage.errors import DiskError, OutOfDescriptors
 from kbroker.storage.names import STRAY_DIR
 
+from .failure_reports import FailureReports
 from .trouble import Trouble
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from kbroker.clock import Clock
     from kbroker.config import DynamicConfigs
     from kbroker.partitions.partition import Partition
+    from kbroker.storage.errors import StorageError
     from kbroker.storage.log import Log
     from kbroker.storage.log_dir import LogDir
 
@@ -35,7 +37,7 @@ METADATA_TOPIC: Final = "__cluster_metadata"
 # Closing a log waits for the disk several times. Several that wait together take hardly longer.
 CLOSE_THREADS_MAX: Final = 8
 LOGS_A_THREAD: Final = 16
-RELIEVED_LOGS_MAX: Final = 100  # each has a descriptor or three
+RELEASED_LOGS_MAX: Final = 100  # each has a descriptor or three
 # Partitions that are not there yet and were given a directory to come to; the oldest is forgotten.
 PREFERENCES_MAX: Final = 10_000
 EVERY_DIRECTORY: Final = "*"  # of cordoned.log.dirs
@@ -74,14 +76,13 @@ class LogStore:
         self.trouble = Trouble(clock, [each.path for each in self._all()])
         self._cordoned = cordoned
         self._preferred: dict[tuple[str, int], str] = {}
-        self._relieved_to = 0
+        self._released_to = 0
         # Checkpoints are written in threads, in the order in which they were made.
         self.checkpoint_limiter = trio.CapacityLimiter(1)
-        # Partitions whose high watermark moved since it was last checkpointed: they enter by
-        # themselves, so that a checkpoint need not ask all of them.
-        self.moved: set[Partition] = set()
-        # Told of a path at which the disk failed; the directory's watch replaces it.
-        self.suspect: Callable[[str], None] = _nobody_looks
+        # Partitions whose high watermark is not checkpointed yet. They add themselves, so that a
+        # checkpoint need not ask all of them.
+        self.unsaved_high_watermarks: set[Partition] = set()
+        self.failures = FailureReports()
 
     # The directories.
 
@@ -124,11 +125,19 @@ class LogStore:
         assert directory is not None, f"{log} lies in a directory that has failed"
         return _id(directory)
 
-    def suspect_holder(self, topic: str, index: int) -> None:
-        """The partition's log could not be opened."""
+    def report_failure(self, path: str) -> None:
+        """A call failed on this path, in or of a log directory, which is now examined."""
+        self.failures.report(path)
+
+    def report_holder(self, topic: str, index: int) -> None:
+        """The same, of the directory that holds a log that could not be opened."""
         directory = self.holder(topic, index)
         if directory is not None:
-            self.suspect(directory.path)
+            self.failures.report(directory.path)
+
+    def report_trouble(self, what: str, error: StorageError) -> None:
+        """Log what went wrong, as `Trouble.tell`."""
+        self.trouble.tell(what, error)
 
     def holds_quorum(self, directory: LogDir) -> bool:
         """Whether the metadata log lies there, without which no broker can go on."""
@@ -223,15 +232,15 @@ class LogStore:
 
     def _with_descriptors(self, open_log: Callable[[], Log]) -> Log:
         if descriptors.is_short():
-            self.relieve()
+            self.release_descriptors()
         try:
             return open_log()
         except OutOfDescriptors:
-            if not self.relieve():
+            if not self.release_descriptors():
                 raise
             return open_log()
 
-    def relieve(self) -> bool:
+    def release_descriptors(self) -> bool:
         """Have some logs give back the descriptors of their files; whether any had some.
 
         Those that are used again take them again. Each call begins where the one before ended.
@@ -242,18 +251,18 @@ class LogStore:
             for key, log in directory.logs.items()
             if key[0] != METADATA_TOPIC
         ]
-        start = self._relieved_to % max(len(logs), 1)
-        relieved = 0
+        start = self._released_to % max(len(logs), 1)
+        released = 0
         for log in logs[start:] + logs[:start]:
-            self._relieved_to += 1
+            self._released_to += 1
             try:
-                relieved += log.let_go()
+                released += log.let_go()
             except DiskError as error:
                 what = f"{log.topic}-{log.partition} cannot close its files"
                 self.trouble.tell(what, error)
-            if relieved == RELIEVED_LOGS_MAX:
+            if released == RELEASED_LOGS_MAX:
                 break
-        return relieved > 0
+        return released > 0
 
     def high_watermark(self, log: Log) -> int:
         """As last checkpointed; 0 where it is not known."""
@@ -265,7 +274,7 @@ class LogStore:
 
         The caller has the log directory sync its names.
         """
-        self.moved.discard(partition)
+        self.unsaved_high_watermarks.discard(partition)
         directory = self.directory_of(partition.log)
         if directory is not None:
             directory.delete_log(partition.topic, partition.index, self._clock.wall_ms())
@@ -323,9 +332,9 @@ class LogStore:
 
     def note_high_watermarks(self, most: int) -> int:
         """The same of high watermarks."""
-        count = min(most, len(self.moved))
+        count = min(most, len(self.unsaved_high_watermarks))
         for _ in range(count):
-            partition = self.moved.pop()
+            partition = self.unsaved_high_watermarks.pop()
             directory = self.directory_of(partition.log)
             if directory is not None and not partition.removed:
                 directory.note_high_watermark(
@@ -339,7 +348,7 @@ class LogStore:
 
     def high_watermark_checkpoints(self) -> list[Callable[[], None]]:
         """Writes of the high watermarks, where they changed. DiskError."""
-        self.note_high_watermarks(len(self.moved))
+        self.note_high_watermarks(len(self.unsaved_high_watermarks))
         return [
             write for directory in self._all() for write in directory.high_watermark_checkpoint()
         ]
@@ -360,7 +369,7 @@ class LogStore:
             async with trio.open_nursery() as nursery:
                 for start in range(0, len(logs), LOGS_A_THREAD):
                     nursery.start_soon(close, logs[start : start + LOGS_A_THREAD])
-        self.note_high_watermarks(len(self.moved))
+        self.note_high_watermarks(len(self.unsaved_high_watermarks))
         for directory in self._all():
             closing = partial(directory.close, broker_epoch=broker_epoch)
             try:
@@ -387,10 +396,6 @@ def _id(directory: LogDir) -> bytes:
 def _count(directory: LogDir) -> int:
     """How many logs lie there, with the copies on their way. The metadata log is none of them."""
     return directory.log_count - directory.holds(METADATA_TOPIC, 0)
-
-
-def _nobody_looks(path: str) -> None:
-    pass
 
 
 def _close(logs: list[Log]) -> list[DiskError]:

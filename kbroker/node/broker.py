@@ -31,7 +31,7 @@ from kbroker.coordinators.group_coordinator import GroupCoordinator
 from kbroker.coordinators.internal_topics import CONSUMER_OFFSETS, consumer_offsets_topic
 from kbroker.handlers import api_versions
 from kbroker.log_dirs.assignments import Assignments
-from kbroker.log_dirs.failures import DirectoryWatch
+from kbroker.log_dirs.failures import FailureWatch
 from kbroker.log_dirs.maintenance import Maintenance
 from kbroker.log_dirs.moves import Moves
 from kbroker.node.opening import Node, open_node
@@ -294,7 +294,7 @@ class Broker:
             controller.channel, config.node_id, lambda: lifecycle.broker_epoch
         )
         moves = Moves(config.node_id, node.store, assignments, config, configs, clock)
-        watch = DirectoryWatch(
+        watch = FailureWatch(
             self._disk, node.store, table, moves, config, lifecycle.on_directory_failed
         )
         publisher = Publisher(
@@ -348,7 +348,7 @@ class Broker:
             config,
             clock,
             flusher.request,
-            lambda: publisher.open_cramped(image),
+            lambda: publisher.open_awaiting_space(image),
         )
 
         async with trio.open_nursery() as logs:

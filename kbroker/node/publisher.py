@@ -38,7 +38,7 @@ CONSUMER_OFFSETS = "__consumer_offsets"
 # To make or to remove a partition's log takes half a millisecond or so, more on a slow disk.
 PARTITIONS_A_TURN: Final = 16
 RECONFIGURED_A_TURN: Final = 500
-CRAMPED_AGAIN_MAX: Final = 16
+FAILED_AGAIN_MAX: Final = 16
 
 log = logging.getLogger("kbroker.publisher")
 
@@ -76,7 +76,7 @@ class Publisher:
         self._assignments = assignments
         self._moves = moves
         # Partitions that could not be made for want of room, whoever waits longest first.
-        self._cramped: dict[tuple[bytes, int], None] = {}
+        self._awaiting_space: dict[tuple[bytes, int], None] = {}
         # Topics whose configuration has changed; None: perhaps that of all.
         self._reconfigured: dict[str | None, None] = {}
         configs.on_topic_change(self._note_configuration)
@@ -101,19 +101,19 @@ class Publisher:
                     await turn.next()
                     self._follow(topic, index, image.metadata_version)
 
-    async def open_cramped(self, image: MetadataImage) -> None:
+    async def open_awaiting_space(self, image: MetadataImage) -> None:
         """Try once more to open what could not be opened on a full disk, until some fail again."""
         turn = Turn(PARTITIONS_A_TURN)
         failures = 0
-        for topic_id, index in list(self._cramped):
-            if failures == CRAMPED_AGAIN_MAX:
+        for topic_id, index in list(self._awaiting_space):
+            if failures == FAILED_AGAIN_MAX:
                 return
             await turn.next()
-            self._cramped.pop((topic_id, index), None)
+            self._awaiting_space.pop((topic_id, index), None)
             topic = image.topics_by_id.get(topic_id)
             if topic is not None:
                 self._follow(topic, index, image.metadata_version)
-                failures += (topic_id, index) in self._cramped
+                failures += (topic_id, index) in self._awaiting_space
 
     def _follow(self, topic: TopicImage, index: int, metadata_version: int) -> None:
         state = topic.partitions[index]
@@ -142,9 +142,9 @@ class Publisher:
                     self._store.trouble.tell(f"{topic.name}-{index} cannot be opened", error)
                 self._table.mark_unopened(topic.name, index, ErrorCode.KAFKA_STORAGE_ERROR)
                 if isinstance(error, DiskFull):
-                    self._cramped[topic.topic_id, index] = None
+                    self._awaiting_space[topic.topic_id, index] = None
                 elif isinstance(error, DiskError):
-                    self._store.suspect_holder(topic.name, index)
+                    self._store.report_holder(topic.name, index)
                 return
             partition = Partition(
                 topic.name,
@@ -155,11 +155,8 @@ class Publisher:
                 self._node_id,
                 self._store.high_watermark(opened),
                 self._request_flush,
-                self._store.moved,
+                self._store,
             )
-            partition.relieve = self._store.relieve
-            partition.suspect = self._store.suspect
-            partition.tell = self._store.trouble.tell
             self._table.add(partition)
             self._moves.resume(partition)
             directory_id = self._store.directory_id_of(opened)
@@ -190,7 +187,7 @@ class Publisher:
                 await trio.to_thread.run_sync(directory.sync_names)
             except DiskError as error:
                 log.error("deleted topics may reappear as stray partitions: %s", error)
-                self._store.suspect(directory.path)
+                self._store.report_failure(directory.path)
         self._groups.on_topics_deleted((topic.name, topic.topic_id) for topic in topics)
 
     def _delete(self, partition: Partition, directories: dict[LogDir, None]) -> None:

@@ -43,6 +43,25 @@ class Waiter(Protocol):
     def progress(self, appended_bytes: int | None) -> None: ...
 
 
+class PartitionStore(Protocol):
+    """What partitions use of the broker's log directories: `log_dirs.store.LogStore`."""
+
+    unsaved_high_watermarks: set[Partition]
+    """Where a partition adds itself when its high watermark has changed."""
+
+    def release_descriptors(self) -> bool:
+        """Have other logs close files, since this one could not open one."""
+        ...
+
+    def report_failure(self, path: str) -> None:
+        """The log in this directory has failed."""
+        ...
+
+    def report_trouble(self, what: str, error: StorageError) -> None:
+        """Log what goes wrong; `what` begins the line."""
+        ...
+
+
 class Partition:
     """One replica that this broker leads."""
 
@@ -50,8 +69,9 @@ class Partition:
         "_commit_abandoned",
         "_commit_order",
         "_commit_waiters",
-        "_moved",
         "_request_flush",
+        "_store",
+        "_unsaved_high_watermarks",
         "_waiters",
         "flushing",
         "high_watermark",
@@ -62,11 +82,8 @@ class Partition:
         "log",
         "node_id",
         "offline",
-        "relieve",
         "removed",
         "replicas",
-        "suspect",
-        "tell",
         "topic",
         "topic_id",
     )
@@ -81,9 +98,8 @@ class Partition:
         node_id: int,
         high_watermark: int,
         request_flush: Callable[[Partition], None],
-        moved: set[Partition],
+        store: PartitionStore,
     ) -> None:
-        """`moved`: where a partition enters itself when its high watermark has moved."""
         self.topic = topic
         self.index = index
         self.topic_id = topic_id
@@ -91,15 +107,10 @@ class Partition:
         self.node_id = node_id
         self.high_watermark = max(high_watermark, log.log_start_offset)
         self.offline = False
-        # Asks other logs for descriptors, when this one could get none for its files.
-        self.relieve: Callable[[], object] = _nobody_to_ask
-        # Told of the log directory when the log has failed.
-        self.suspect: Callable[[str], None] = _nobody_looks
-        # Logs what goes wrong with it, as `Trouble.tell`.
-        self.tell: Callable[[str, StorageError], None] = _tell
         self.removed = False
         self._request_flush = request_flush
-        self._moved = moved
+        self._store = store
+        self._unsaved_high_watermarks = store.unsaved_high_watermarks
         self.flushing = False
         self._waiters: set[Waiter] = set()
         self._commit_waiters: list[tuple[int, int, trio.Event]] = []
@@ -245,7 +256,7 @@ class Partition:
     def _advance(self, high_watermark: int) -> None:
         appended = high_watermark - self.high_watermark
         self.high_watermark = high_watermark
-        self._moved.add(self)
+        self._unsaved_high_watermarks.add(self)
         waiting = self._commit_waiters
         while waiting and waiting[0][0] < high_watermark:
             heapq.heappop(waiting)[2].set()
@@ -315,32 +326,32 @@ class Partition:
     def note_unreadable(self, error: StorageError) -> None:
         """Its log could not be read."""
         if isinstance(error, OutOfDescriptors):
-            self.relieve()
+            self._store.release_descriptors()
         if not self.offline:
-            self.tell(f"{self.topic}-{self.index} cannot be read", error)
+            self._store.report_trouble(f"{self.topic}-{self.index} cannot be read", error)
         if self.log.is_offline:
             self.go_offline()
 
     def note_unsynced(self, error: DiskFull) -> None:
         """Its log has to wait with a flush."""
         if isinstance(error, OutOfDescriptors):
-            self.relieve()
-        self.tell(f"{self.topic}-{self.index} cannot be synced", error)
+            self._store.release_descriptors()
+        self._store.report_trouble(f"{self.topic}-{self.index} cannot be synced", error)
 
     def _note_failure(self, error: DiskError) -> None:
         """Of an append."""
         if isinstance(error, OutOfDescriptors):
-            self.relieve()
+            self._store.release_descriptors()
         if self.log.is_offline:
             logger.error("%s-%d is offline: %s", self.topic, self.index, error)
             self.go_offline()
         else:
-            self.tell(f"{self.topic}-{self.index} cannot be written", error)
+            self._store.report_trouble(f"{self.topic}-{self.index} cannot be written", error)
 
     def go_offline(self) -> None:
         """Its log directory failed: KAFKA_STORAGE_ERROR for all, also for those who wait."""
         self.offline = True
-        self.suspect(self.log.log_dir)
+        self._store.report_failure(self.log.log_dir)
         self._release()
 
     def replace_log(self, log: Log) -> None:
@@ -349,7 +360,7 @@ class Partition:
         self.log = log
         if self.is_leader:
             log.assign_epoch(self.leader_epoch)
-        self._moved.add(self)
+        self._unsaved_high_watermarks.add(self)
         if self.flushing:
             self._request_flush(self)
 
@@ -362,15 +373,3 @@ class Partition:
         while self._commit_waiters:
             heapq.heappop(self._commit_waiters)[2].set()
         self._wake(None)
-
-
-def _nobody_to_ask() -> None:
-    pass
-
-
-def _nobody_looks(path: str) -> None:
-    pass
-
-
-def _tell(what: str, error: StorageError) -> None:
-    logger.error("%s: %s", what, error)

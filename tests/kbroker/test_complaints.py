@@ -10,7 +10,7 @@ import pytest
 import trio
 
 from kbroker.complaints import CALM_S, KEPT_MAX, Complaints
-from kbroker.node.broker import TopicSpec
+from kbroker.node.broker import BrokerStopped, TopicSpec
 from kbroker.storage.builder import NewRecord, build_batch
 from kbroker.wire.errors import ErrorCode
 from kbroker.wire.messages.fetch import FetchPartition, FetchRequest, FetchResponse, FetchTopic
@@ -127,12 +127,20 @@ async def test_a_sync_waits_for_a_descriptor_and_takes_no_partition_offline(
 ) -> None:
     machine = Machine()
     batch = build_batch([NewRecord(NOW_MS, b"k", b"v")])
-    async with machine.broker(TopicSpec("t", 1, {"flush.messages": "1"})) as client:
-        for _ in range(1000 if is_stopped else 3):
-            machine.disk.fail_next("fsync_dir", errno.EMFILE, "/t-0")
-        with trio.move_on_after(0.5 if is_stopped else 60) as waiting:
-            assert await client.produce("t", batch) == (ErrorCode.NONE, 0)
-        assert waiting.cancelled_caught is is_stopped
+
+    async def live() -> None:
+        async with machine.broker(TopicSpec("t", 1, {"flush.messages": "1"})) as client:
+            for _ in range(1000 if is_stopped else 3):
+                machine.disk.fail_next("fsync_dir", errno.EMFILE, "/t-0")
+            with trio.move_on_after(0.5 if is_stopped else 60) as waiting:
+                assert await client.produce("t", batch) == (ErrorCode.NONE, 0)
+            assert waiting.cancelled_caught is is_stopped
+
+    if is_stopped:
+        with pytest.raises(BrokerStopped, match="the next start will check the logs"):
+            await live()
+    else:
+        await live()
     assert "t-0 cannot be synced: " in caplog.text
     assert "offline" not in caplog.text
     assert (".kafka_cleanshutdown" in machine.disk.list_dir(DATA)) is not is_stopped

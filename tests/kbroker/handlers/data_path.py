@@ -59,7 +59,7 @@ class DataPath:
             NODE_ID,
             log.log_end_offset,
             self.flush_requests.append,
-            set(),
+            self.services.log_store,
         )
         self.table.add(partition)
         return partition

@@ -42,7 +42,9 @@ class Rig:
         config = LogConfig(segment_index_bytes=4096)
         log = self.directory.open_log(topic, index, config, now_ms=NOW_MS)
         state = partition_state(1)
-        partition = Partition(topic, index, bytes(16), log, state, 1, 0, lambda p: None, set())
+        partition = Partition(
+            topic, index, bytes(16), log, state, 1, 0, lambda p: None, self.services.log_store
+        )
         self.table.add(partition)
         return partition
 

@@ -734,14 +734,14 @@ async def test_a_partition_made_on_a_full_disk_is_there_when_there_is_room() -> 
     async with machine.two(TopicSpec("t", 2)) as admin:
         machine.disk.limit(OTHER, machine.disk.used(OTHER))
         await admin.client.call(*create("u", 2))
-        (cramped,) = (i for i in range(2) if machine.holders("u", i) == [OTHER])
-        assert await admin.produce("u", b"x", cramped) is ErrorCode.KAFKA_STORAGE_ERROR
-        assert await admin.produce("u", b"x", 1 - cramped) is ErrorCode.NONE
+        (waiting,) = (i for i in range(2) if machine.holders("u", i) == [OTHER])
+        assert await admin.produce("u", b"x", waiting) is ErrorCode.KAFKA_STORAGE_ERROR
+        assert await admin.produce("u", b"x", 1 - waiting) is ErrorCode.NONE
         machine.disk.limit(OTHER, None)
-        await until_async(lambda: is_there(admin, cramped))
-        assert await admin.values("u", index=cramped) == [b"y"]
+        await until_async(lambda: is_there(admin, waiting))
+        assert await admin.values("u", index=waiting) == [b"y"]
     async with machine.two() as admin:
-        assert await admin.values("u", index=cramped) == [b"y"]
+        assert await admin.values("u", index=waiting) == [b"y"]
 
 
 async def is_there(admin: Admin, index: int) -> bool:

@@ -166,11 +166,9 @@ async def test_deleted_topics_are_synced_before_anyone_is_told() -> None:
 
 async def test_a_sync_of_deleted_topics_that_fails_puts_the_directory_under_suspicion() -> None:
     rig = await new_rig({})
-    suspects: list[str] = []
-    rig.store.suspect = suspects.append
     rig.disk.fail_next("fsync_dir", path_part="/data")
     await rig.remove_topic()
-    assert suspects == ["/data"]
+    assert rig.store.failures.take() == {"/data"}
     assert rig.table.get("t", 0) is None
 
 
@@ -193,11 +191,11 @@ async def test_what_found_no_room_is_opened_when_there_is_some(
     await rig.add_topic(100)
     assert len(rig.table) == 0
     calls = rig.disk.calls
-    await rig.publisher.open_cramped(rig.cluster.image)
+    await rig.publisher.open_awaiting_space(rig.cluster.image)
     some = rig.disk.calls - calls
     assert len(rig.table) == 0
     rig.disk.capacity = None
-    await rig.publisher.open_cramped(rig.cluster.image)
+    await rig.publisher.open_awaiting_space(rig.cluster.image)
     assert len(rig.table) == 100
     assert some < (rig.disk.calls - calls) / 3  # it was soon clear that there was none
 
@@ -237,15 +235,14 @@ async def test_a_checkpoint_that_cannot_be_written_puts_the_directory_under_susp
     autojump_clock: trio.testing.MockClock, nursery: trio.Nursery, error: int, suspects: bool
 ) -> None:
     rig = await new_rig({})
-    suspected: list[str] = []
-    rig.store.suspect = suspected.append
     rig.disk.fail_next("append", error, "replication-offset-checkpoint")
     rig.append(1)
     await nursery.start(rig.maintenance.run)
     path = "/data/replication-offset-checkpoint"
     await until(lambda: read_offsets(rig.disk, path) == {("t", 0): 1})
-    assert bool(suspected) == suspects
-    assert all(each.startswith("/data") for each in suspected)
+    reported = rig.store.failures.take()
+    assert bool(reported) == suspects
+    assert all(each.startswith("/data") for each in reported)
 
 
 async def test_a_high_watermark_that_moved_is_in_the_next_checkpoint() -> None:

@@ -70,7 +70,7 @@ class Rig:
         log = store.open("t", 0, topic_id("t"), configs, HOME)
         state = self.cluster.topic("t").partitions[0]
         self.partition = Partition(
-            "t", 0, topic_id("t"), log, state, NODE_ID, 0, lambda partition: None, store.moved
+            "t", 0, topic_id("t"), log, state, NODE_ID, 0, lambda partition: None, store
         )
 
     def _directory(self, path: str, directory_id: bytes) -> LogDir:

@@ -9,7 +9,7 @@ import pytest
 
 from kbroker.config import BrokerConfig, DynamicConfigs
 from kbroker.controller.model import UNASSIGNED_DIRECTORY
-from kbroker.log_dirs.store import LOGS_A_THREAD, RELIEVED_LOGS_MAX, LogStore
+from kbroker.log_dirs.store import LOGS_A_THREAD, RELEASED_LOGS_MAX, LogStore
 from kbroker.storage.checkpoints import MetaProperties, has_clean_shutdown
 from kbroker.storage.errors import DiskError, OutOfDescriptors
 from kbroker.storage.log_config import LogConfig
@@ -77,7 +77,7 @@ async def test_logs_give_back_their_files_in_turns() -> None:
     store = rig.open()
     logs = [
         store.open("t", index, b"t" * 16, rig.configs, UNASSIGNED_DIRECTORY)
-        for index in range(RELIEVED_LOGS_MAX + 5)
+        for index in range(RELEASED_LOGS_MAX + 5)
     ]
 
     def opened() -> list[int]:
@@ -85,12 +85,12 @@ async def test_logs_give_back_their_files_in_turns() -> None:
 
     for log in logs:
         log.append(batch(b"x"), leader_epoch=0, now_ms=NOW_MS)
-    assert store.relieve()
-    assert opened() == list(range(RELIEVED_LOGS_MAX, len(logs)))
+    assert store.release_descriptors()
+    assert opened() == list(range(RELEASED_LOGS_MAX, len(logs)))
     logs[0].append(batch(b"y"), leader_epoch=0, now_ms=NOW_MS)
-    assert store.relieve()
+    assert store.release_descriptors()
     assert opened() == []
-    assert not store.relieve()
+    assert not store.release_descriptors()
     assert logs[0].log_end_offset == 2
 
 

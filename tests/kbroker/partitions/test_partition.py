@@ -21,14 +21,16 @@ def test_a_leader_alone_takes_over_all_that_is_in_its_log(
     tmp_path: Path, leader_epoch: int
 ) -> None:
     """The checkpoint of the high watermark lags behind."""
-    before = DataPath(tmp_path).add("t", leader_epoch=leader_epoch)
+    path = DataPath(tmp_path)
+    before = path.add("t", leader_epoch=leader_epoch)
     before.append(batch(b"x", b"y"), NOW_MS, Origin.CLIENT)
     state = partition_state(NODE_ID, leader_epoch=leader_epoch)
-    moved: set[Partition] = set()
+    store = path.services.log_store
+    store.unsaved_high_watermarks.clear()
     partition = Partition(
-        "t", 0, topic_id("t"), before.log, state, NODE_ID, 1, lambda each: None, moved
+        "t", 0, topic_id("t"), before.log, state, NODE_ID, 1, lambda each: None, store
     )
-    assert (partition.high_watermark, moved) == (2, {partition})
+    assert (partition.high_watermark, store.unsaved_high_watermarks) == (2, {partition})
     partition.apply(partition_state(NODE_ID, leader_epoch=leader_epoch + 1))
     assert partition.log.end_offset_for_epoch(leader_epoch) == (leader_epoch, 2)
     assert partition.log.end_offset_for_epoch(leader_epoch + 1) == (leader_epoch + 1, 2)
