@@ -22,10 +22,13 @@ from kbroker.commands.shared.local import (
     listener,
     start_logging,
 )
-from kbroker.node.broker import Broker, BrokerSettings, BrokerStopped
+from kbroker.node.broker import Broker
+from kbroker.node.errors import BrokerStopped
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from kbroker.node.settings import BrokerSettings
 
 BOOTSTRAP_VARIABLE = "KAFKA_BOOTSTRAP_SERVERS"
 NOT_FOUND_STATUS = 127

@@ -27,13 +27,15 @@ from kbroker.config import ConfigError
 from kbroker.config.environment import CLUSTER_ID, read_environment
 from kbroker.config.properties import load_properties
 from kbroker.descriptors import raise_limit
-from kbroker.node.broker import Broker, BrokerSettings, BrokerStopped, leaves
+from kbroker.node.broker import Broker, leaves
+from kbroker.node.errors import BrokerStopped
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import AsyncIterator, Sequence
 
     from kbroker.config.environment import Environment
+    from kbroker.node.settings import BrokerSettings
 
 LISTEN_DEFAULT = "127.0.0.1:9092"
 

@@ -1,12 +1,12 @@
-"""One broker: builds the parts, starts them in order, stops them in the reverse.
+"""One broker: opens the node, builds the parts, starts them in order, stops them in the reverse.
 
     async with Broker(settings) as broker:
         broker.addresses          # clients are served from here on, small coordinators included
 
-Start: addresses (taken, not yet served), log directory, controller, logs as the metadata image
-says, registration, small coordinators, clients, large coordinators. All that runs is a task of the
-nurseries in `_run`; nothing outlives the `async with`, which answers requests in flight, flushes
-and closes.
+Start: addresses (bound, not yet served), log directories, controller, logs as the metadata image
+says, registration, small coordinators, clients, large coordinators. Everything that runs is a task
+of the nurseries in `_serve`. Nothing outlives the `async with`: its end answers the requests in
+flight, flushes and closes.
 """
 
 from __future__ import annotations
@@ -15,53 +15,27 @@ import contextlib
 import logging
 import os
 import random
-from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Self
 
 import trio
 
-from kbroker.apis import APIS
 from kbroker.clock import SystemClock
-from kbroker.config import ConfigError, DynamicConfigs
-from kbroker.config.listeners import advertised_listeners, client_listeners
+from kbroker.config import ConfigError
 from kbroker.config.names import check_names, notice
-from kbroker.controller.features import SUPPORTED, UnsupportedLevel
-from kbroker.coordinators.group_coordinator import GroupCoordinator
-from kbroker.coordinators.internal_topics import CONSUMER_OFFSETS, consumer_offsets_topic
-from kbroker.handlers import api_versions
-from kbroker.log_dirs.assignments import Assignments
-from kbroker.log_dirs.failures import FailureWatch
-from kbroker.log_dirs.maintenance import Maintenance
-from kbroker.log_dirs.moves import Moves
-from kbroker.node.opening import Node, open_node
-from kbroker.node.publisher import Publisher
-from kbroker.node.registration import DirectoryNotTold, Lifecycle
-from kbroker.partitions.fetch_sessions import FetchSessionCache
-from kbroker.partitions.flusher import Flusher
-from kbroker.partitions.producer_ids import ProducerIdPool
-from kbroker.partitions.table import PartitionTable
-from kbroker.requests.services import Services
-from kbroker.server.dispatch import Dispatcher
-from kbroker.server.limits import ConnectionLimits
-from kbroker.server.server import ListenerSettings, Server
+from kbroker.controller.features import UnsupportedLevel
+from kbroker.server.binding import BoundListeners
 from kbroker.server.transport import SocketNetwork
 from kbroker.storage.disk import OsDisk
 from kbroker.storage.errors import CorruptBatch, StorageError
-from kbroker.telemetry import Telemetry
-from kbroker.wire.errors import ErrorCode, RequestError
-from kbroker.wire.messages.broker_registration import (
-    BrokerRegistrationRequest,
-    Feature,
-    Listener,
-)
-from kbroker.wire.messages.create_topics import (
-    CreatableTopic,
-    CreatableTopicConfig,
-    CreateTopicsRequest,
-    CreateTopicsResponse,
-)
-from kbroker.wire.uuids import random_uuid
+from kbroker.wire.errors import RequestError
+
+from .addresses import bind, listeners
+from .assembly import Parts, assemble
+from .errors import BrokerStopped, StartupError
+from .opening import Node, open_node
+from .registration import DirectoryNotTold, registration_request
+from .topics import creatable, create_topic
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping
@@ -69,47 +43,19 @@ if TYPE_CHECKING:
 
     from kbroker.clock import Clock
     from kbroker.config import BrokerConfig
-    from kbroker.controller.channel import ControllerChannel
     from kbroker.controller.image import MetadataImage
     from kbroker.server.dispatch import Intercept
     from kbroker.server.transport import Network
     from kbroker.storage.disk import Disk
     from kbroker.wire.api_keys import ApiKey
 
-GRACE_S = 0.75  # for requests in flight when the broker stops
+    from .settings import BrokerSettings
+
 LEAVE_S = 0.5  # for the controlled shutdown
-CREATE_TIMEOUT_MS = 30_000
 # Of groups, before clients are served, which takes some tens of milliseconds; the rest meanwhile.
 LOADED_AT_START_BYTES = 4 << 20
 
 log = logging.getLogger("kbroker.broker")
-
-
-class BrokerStopped(Exception):
-    """The broker could not go on; the text is one sentence for whoever started it."""
-
-
-class StartupError(BrokerStopped):
-    """It cannot even start."""
-
-
-@dataclass(frozen=True, slots=True)
-class TopicSpec:
-    """A topic to be there once the broker serves; one that is there already stays as it is."""
-
-    name: str
-    partitions: int | None = None  # None: num.partitions
-    configs: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class BrokerSettings:
-    """What to run. Without `data_dir` and log.dirs the data is temporary: gone with the broker."""
-
-    config: BrokerConfig
-    data_dir: str | None = None
-    cluster_id: str | None = None  # of a directory that is new; None: a random one
-    topics: tuple[TopicSpec, ...] = ()
 
 
 class Broker:
@@ -137,9 +83,7 @@ class Broker:
             receive_buffer=config.socket_receive_buffer_bytes,
         )
         self._rng = rng or random.SystemRandom()
-        self._server: Server | None = None
-        self._dispatcher: Dispatcher | None = None
-        self._groups: GroupCoordinator | None = None
+        self._parts: Parts | None = None  # once the node is open
         self._lifetime: contextlib.AbstractAsyncContextManager[None] | None = None
         self.addresses: list[tuple[str, int]] = []
 
@@ -183,42 +127,42 @@ class Broker:
 
     async def wait_loaded(self) -> None:
         """Until all groups are loaded."""
-        assert self._groups is not None
-        await self._groups.wait_loaded()
+        assert self._parts is not None
+        await self._parts.groups.wait_loaded()
 
     def intercept(self, key: ApiKey, hook: Intercept | None) -> None:
         """Let `hook(request, ctx, proceed)` answer, delay or drop every request of an API."""
-        assert self._dispatcher is not None
-        self._dispatcher.intercept(key, hook)
+        assert self._parts is not None
+        self._parts.dispatcher.intercept(key, hook)
 
     @contextlib.asynccontextmanager
     async def _run(self) -> AsyncIterator[None]:
-        _check_names(self._config)
+        config = self._config
+        _check_names(config)
         with contextlib.ExitStack() as stack:
-            listeners = _listeners(self._config)
-            limits = ConnectionLimits(self._config, self._network.look_up)
-            dispatcher = Dispatcher(APIS, self._config.socket_request_max_bytes)
-            server = Server(
-                self._network,
-                dispatcher,
-                limits,
-                grace_s=GRACE_S,
-                queued_request_bytes_max=self._config.queued_max_request_bytes,
-            )
-            stack.callback(server.close_listeners)
-            for listener in listeners:
-                self.addresses.append(_bind(server, listener))
+            bound = BoundListeners(self._network)
+            stack.callback(bound.close)
+            self.addresses += [bind(bound, each) for each in listeners(config)]
             node = self._open_node(stack)
             try:
-                async with self._serve(node, server, dispatcher):
+                self._parts = assemble(
+                    node,
+                    bound,
+                    config,
+                    clock=self._clock,
+                    disk=self._disk,
+                    network=self._network,
+                    rng=self._rng,
+                )
+                async with self._serve(node, self._parts):
                     yield
             except BaseException:
                 try:
-                    await _close(node)
+                    await self._close(node)
                 except StorageError as error:
                     log.error("%s", error)  # what ended the broker comes first
                 raise
-            await _close(node)
+            await self._close(node)
 
     def _open_node(self, stack: contextlib.ExitStack) -> Node:
         """Take the data directory, with its metadata log. StartupError."""
@@ -256,182 +200,68 @@ class Broker:
             raise StartupError(f"{error}.") from error
 
     @contextlib.asynccontextmanager
-    async def _serve(
-        self, node: Node, server: Server, dispatcher: Dispatcher
-    ) -> AsyncIterator[None]:
-        config, clock = self._config, self._clock
-        controller = node.controller
-        image = controller.image
-        configs = DynamicConfigs(config, image.configs)
-        configs.on_broker_change(server.limits_changed)
-        server.limits_changed(configs.broker.set_names)
-        table = PartitionTable()
-        flusher = Flusher(clock)
-        stopping = trio.Event()
-
-        async def ensure_topic(name: str) -> None:
-            assert name == CONSUMER_OFFSETS
-            live = sum(1 for broker in image.brokers.values() if broker.is_active)
-            await _create(controller.channel, consumer_offsets_topic(config, live))
-
-        groups = self._groups = GroupCoordinator(
-            node_id=config.node_id,
-            config=config,
-            clock=clock,
-            rng=self._rng,
-            image=image,
-            ensure_topic=ensure_topic,
-        )
-        lifecycle = Lifecycle(
-            controller.channel,
-            config.node_id,
-            lambda: config.broker_heartbeat_interval_ms,
-            lambda: controller.applied_offset,
-            cordoned=lambda: node.store.cordoned_ids,
-            failure_timeout_ms=config.log_dir_failure_timeout_ms,
-        )
-        assignments = Assignments(
-            controller.channel, config.node_id, lambda: lifecycle.broker_epoch
-        )
-        moves = Moves(config.node_id, node.store, assignments, config, configs, clock)
-        watch = FailureWatch(
-            self._disk, node.store, table, moves, config, lifecycle.on_directory_failed
-        )
-        publisher = Publisher(
-            config.node_id,
-            table,
-            node.store,
-            configs,
-            groups,
-            flusher.request,
-            assignments,
-            moves,
-        )
-        controller.add_listener(lambda delta, offset, epoch: publisher.apply(delta, image))
-        controller.add_listener(lambda delta, offset, epoch: lifecycle.on_metadata(delta, image))
-        telemetry = Telemetry(image, self._rng, lambda: config.telemetry_max_bytes)
-        controller.add_listener(lambda delta, offset, epoch: telemetry.on_metadata(delta))
-        producer_ids = ProducerIdPool(controller.channel, config.node_id)
-        dispatcher.services = Services(
-            node_id=config.node_id,
-            cluster_id=node.cluster_id,
-            config=config,
-            configs=configs,
-            image=image,
-            controller=controller.channel,
-            partitions=table,
-            log_store=node.store,
-            moves=moves,
-            groups=groups,
-            fetch_sessions=FetchSessionCache(
-                config.max_incremental_fetch_session_cache_slots, self._rng
-            ),
-            producer_ids=producer_ids,
-            clock=clock,
-            rng=self._rng,
-            api_versions=api_versions.rows(
-                [
-                    (api.key, api.advertised_min_version, api.max_version)
-                    for api in APIS
-                    if api.is_advertised
-                ]
-            ),
-            kraft_version=lambda: controller.kraft_version,
-            supported_features=SUPPORTED,
-            telemetry=telemetry,
-            stopping=stopping,
-        )
-        self._dispatcher = dispatcher
-        maintenance = Maintenance(
-            table,
-            node.store,
-            config,
-            clock,
-            flusher.request,
-            lambda: publisher.open_awaiting_space(image),
-        )
-
+    async def _serve(self, node: Node, parts: Parts) -> AsyncIterator[None]:
+        controller, registration, groups = parts.controller, parts.registration, parts.groups
         async with trio.open_nursery() as logs:
-            await logs.start(flusher.run)
+            await logs.start(parts.flusher.run)
             async with trio.open_nursery() as state:
                 await state.start(groups.run)
                 await state.start(controller.run)
-                await lifecycle.register(self._registration(node))
+                await registration.register(
+                    registration_request(
+                        self._config,
+                        node.cluster_id,
+                        zip(listeners(self._config), self.addresses, strict=True),
+                        log_dirs=node.store.directory_ids,
+                        previous_broker_epoch=node.closed_epoch,
+                        rng=self._rng,
+                    )
+                )
                 # From here on: what follows may take longer than the broker's session lasts.
-                await state.start(lifecycle.run)
-                await state.start(assignments.run)
-                node.broker_epoch = producer_ids.broker_epoch = lifecycle.broker_epoch
-                node.store.set_strays_aside(partial(_has_replica, image, config.node_id))
-                for topic in self._settings.topics:
-                    await self._create_topic(controller.channel, topic)
+                await state.start(registration.run)
+                await state.start(parts.assignments.run)
+                parts.store.set_strays_aside(
+                    partial(_has_replica, controller.image, self._config.node_id)
+                )
+                await self._create_topics(parts)
                 await groups.wait_loaded(LOADED_AT_START_BYTES)
-                await logs.start(maintenance.run)
-                await logs.start(watch.run)
-                await state.start(moves.run)
-                async with trio.open_nursery() as clients:
-                    try:
-                        await clients.start(server.run, config.socket_listen_backlog_size)
-                    except OSError as error:
-                        raise StartupError(f"cannot listen: {error.strerror}.") from error
-                    groups.begin_large_loads()
+                await logs.start(parts.maintenance.run)
+                await logs.start(parts.failures.run)
+                await state.start(parts.moves.run)
+                async with self._serve_clients(parts):
                     yield
-                    stopping.set()
-                    for each in table:
-                        each.wake()
-                    groups.shutdown()
-                    server.stop()
-                await lifecycle.leave(LEAVE_S)
+                await registration.leave(LEAVE_S)
                 await controller.condense()
                 state.cancel_scope.cancel()
             logs.cancel_scope.cancel()
 
-    def _registration(self, node: Node) -> BrokerRegistrationRequest:
-        listeners = [
-            Listener(name=each.name, host=(each.advertised or bound)[0], port=bound[1])
-            for each, bound in zip(_listeners(self._config), self.addresses, strict=True)
-        ]
-        return BrokerRegistrationRequest(
-            broker_id=self._config.node_id,
-            cluster_id=node.cluster_id,
-            incarnation_id=random_uuid(self._rng),
-            # Without it the controller takes the stop for a crash, and strikes this broker from
-            # the eligible leaders of every partition.
-            previous_broker_epoch=node.closed_epoch,
-            listeners=listeners,
-            features=[
-                Feature(name=name, min_supported_version=low, max_supported_version=high)
-                for name, (low, high) in SUPPORTED.items()
-            ],
-            rack=self._config.broker_rack,
-            log_dirs=node.store.directory_ids,
-        )
+    @contextlib.asynccontextmanager
+    async def _serve_clients(self, parts: Parts) -> AsyncIterator[None]:
+        async with trio.open_nursery() as clients:
+            try:
+                await clients.start(parts.server.run, self._config.socket_listen_backlog_size)
+            except OSError as error:
+                raise StartupError(f"cannot listen: {error.strerror}.") from error
+            parts.groups.begin_large_loads()
+            yield
+            parts.stopping.set()
+            for each in parts.table:
+                each.wake()
+            parts.groups.shutdown()
+            parts.server.stop()
 
-    async def _create_topic(self, channel: ControllerChannel, spec: TopicSpec) -> None:
-        topic = CreatableTopic(
-            name=spec.name,
-            num_partitions=-1 if spec.partitions is None else spec.partitions,
-            replication_factor=-1,
-            configs=[CreatableTopicConfig(name=k, value=v) for k, v in spec.configs.items()],
-        )
-        try:
-            await _create(channel, topic)
-        except RequestError as error:
-            raise StartupError(f"cannot create topic {spec.name}: {error}") from error
+    async def _close(self, node: Node) -> None:
+        if not node.is_temporary:
+            epoch = -1 if self._parts is None else self._parts.registration.broker_epoch
+            with trio.CancelScope(shield=True):
+                await node.close(epoch)
 
-
-async def _close(node: Node) -> None:
-    if not node.is_temporary:
-        with trio.CancelScope(shield=True):
-            await node.close()
-
-
-async def _create(channel: ControllerChannel, topic: CreatableTopic) -> None:
-    """Returns when the topic is there, be it made now or before. RequestError."""
-    response = await channel.send(CreateTopicsRequest(topics=[topic], timeout_ms=CREATE_TIMEOUT_MS))
-    assert isinstance(response, CreateTopicsResponse)
-    result = response.topics[0]
-    if result.error_code not in (ErrorCode.NONE, ErrorCode.TOPIC_ALREADY_EXISTS):
-        raise RequestError(ErrorCode(result.error_code), result.error_message)
+    async def _create_topics(self, parts: Parts) -> None:
+        for spec in self._settings.topics:
+            try:
+                await create_topic(parts.controller.channel, creatable(spec))
+            except RequestError as error:
+                raise StartupError(f"cannot create topic {spec.name}: {error}") from error
 
 
 def _has_replica(image: MetadataImage, node_id: int, topic: str, index: int) -> bool:
@@ -452,34 +282,6 @@ def _make_private(path: str) -> None:
         os.mkdir(path, 0o700)
     except OSError as error:
         raise StartupError(f"cannot create {path}: {error.strerror}.") from error
-
-
-def _listeners(config: BrokerConfig) -> list[ListenerSettings]:
-    """StartupError for listeners that cannot be served."""
-    try:
-        advertised = advertised_listeners(config)
-        return [
-            ListenerSettings(
-                each.name,
-                each.host,
-                each.port,
-                (advertised[each.name].host, advertised[each.name].port)
-                if each.name in advertised
-                else None,
-            )
-            for each in client_listeners(config)
-        ]
-    except ConfigError as error:
-        raise StartupError(str(error)) from error
-
-
-def _bind(server: Server, listener: ListenerSettings) -> tuple[str, int]:
-    try:
-        return server.bind(listener)
-    except OSError as error:
-        raise StartupError(
-            f"cannot listen on {listener.host or '*'}:{listener.port}: {error.strerror or error}."
-        ) from error
 
 
 def _check_names(config: BrokerConfig) -> None:

@@ -45,7 +45,6 @@ class Node:
     controller: Controller
     cluster_id: str
     is_temporary: bool
-    broker_epoch: int = -1
 
     @property
     def closed_epoch(self) -> int:
@@ -56,9 +55,12 @@ class Node:
         epoch = epochs.pop()
         return -1 if epoch is None or epochs else epoch
 
-    async def close(self) -> None:
-        """Waits for the fsyncs of what was written. DiskError."""
-        await self.store.close(self.broker_epoch)
+    async def close(self, broker_epoch: int) -> None:
+        """Waits for the fsyncs of what was written. DiskError.
+
+        `broker_epoch` goes into the marker of a clean stop: -1 if the broker never registered.
+        """
+        await self.store.close(broker_epoch)
 
 
 def open_node(

@@ -12,32 +12,41 @@ from typing import TYPE_CHECKING
 import trio
 
 from kbroker.complaints import Complaints
-from kbroker.controller.features import DIRECTORY_ASSIGNMENT_SINCE, METADATA_VERSION
+from kbroker.controller.features import (
+    DIRECTORY_ASSIGNMENT_SINCE,
+    METADATA_VERSION,
+    SUPPORTED,
+)
 from kbroker.wire.errors import ErrorCode, RequestError
 from kbroker.wire.messages.broker_heartbeat import BrokerHeartbeatRequest, BrokerHeartbeatResponse
 from kbroker.wire.messages.broker_registration import (
     BrokerRegistrationRequest,
     BrokerRegistrationResponse,
+    Feature,
+    Listener,
 )
-from kbroker.wire.uuids import uuid_text
+from kbroker.wire.uuids import random_uuid, uuid_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    import random
+    from collections.abc import Callable, Iterable
 
+    from kbroker.config import BrokerConfig
     from kbroker.controller.channel import ControllerChannel
     from kbroker.controller.delta import ImageDelta
     from kbroker.controller.image import MetadataImage
+    from kbroker.server.binding import ListenerSettings
 
 CATCH_UP_POLL_S = 0.005
 
-log = logging.getLogger("kbroker.lifecycle")
+log = logging.getLogger("kbroker.registration")
 
 
 class DirectoryNotTold(Exception):
     """The broker must stop: clients would be sent to replicas that are gone."""
 
 
-class Lifecycle:
+class Registration:
     """One incarnation of one broker."""
 
     def __init__(
@@ -182,3 +191,35 @@ class Lifecycle:
             raise RequestError(ErrorCode(response.error_code))
         self._untold.difference_update(offline)
         return response
+
+
+def registration_request(
+    config: BrokerConfig,
+    cluster_id: str,
+    addresses: Iterable[tuple[ListenerSettings, tuple[str, int]]],
+    *,
+    log_dirs: list[bytes],
+    previous_broker_epoch: int,
+    rng: random.Random,
+) -> BrokerRegistrationRequest:
+    """`addresses`: each listener with the address that it is bound to. `log_dirs`: ids.
+
+    `previous_broker_epoch`: that of the last clean stop. Without it the controller takes the stop
+    for a crash, and strikes this broker from the eligible leaders of every partition.
+    """
+    return BrokerRegistrationRequest(
+        broker_id=config.node_id,
+        cluster_id=cluster_id,
+        incarnation_id=random_uuid(rng),
+        previous_broker_epoch=previous_broker_epoch,
+        listeners=[
+            Listener(name=each.name, host=(each.advertised or bound)[0], port=bound[1])
+            for each, bound in addresses
+        ],
+        features=[
+            Feature(name=name, min_supported_version=low, max_supported_version=high)
+            for name, (low, high) in SUPPORTED.items()
+        ],
+        rack=config.broker_rack,
+        log_dirs=log_dirs,
+    )

@@ -15,6 +15,8 @@ from kbroker.wire.messages.allocate_producer_ids import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from kbroker.controller.channel import ControllerChannel
 
 
@@ -23,10 +25,12 @@ class ProducerIdPool:
     stops.
     """
 
-    def __init__(self, controller: ControllerChannel, node_id: int) -> None:
+    def __init__(
+        self, controller: ControllerChannel, node_id: int, broker_epoch: Callable[[], int]
+    ) -> None:
         self._controller = controller
         self._node_id = node_id
-        self.broker_epoch = -1
+        self._broker_epoch = broker_epoch
         self._next = 0
         self._end = 0
         self._refill = trio.Lock()
@@ -39,7 +43,7 @@ class ProducerIdPool:
                     break
                 response = await self._controller.send(
                     AllocateProducerIdsRequest(
-                        broker_id=self._node_id, broker_epoch=self.broker_epoch
+                        broker_id=self._node_id, broker_epoch=self._broker_epoch()
                     )
                 )
                 assert isinstance(response, AllocateProducerIdsResponse)

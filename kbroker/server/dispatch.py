@@ -58,11 +58,8 @@ class _Route:
 class Dispatcher:
     """Answers the frames of all connections of one broker."""
 
-    def __init__(
-        self, apis: Iterable[Api], request_bytes_max: int, services: Services | None = None
-    ) -> None:
-        """`services` may come later, before the first request."""
-        self.services = services
+    def __init__(self, apis: Iterable[Api], request_bytes_max: int, services: Services) -> None:
+        self._services = services
         self.request_bytes_max = request_bytes_max
         self._routes: dict[int, _Route] = {}
         self._apis: dict[int, Api] = {api.key: api for api in apis}
@@ -97,9 +94,8 @@ class Dispatcher:
             raise CloseConnection(
                 f"malformed {route.api.name} v{header.api_version}: {error}"
             ) from error
-        assert self.services is not None
         ctx = RequestContext(
-            self.services,
+            self._services,
             connection,
             header.api_key,
             header.api_version,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import logging
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import trio
@@ -19,9 +18,10 @@ from .heap import HeapTrimmer
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from .binding import BoundListeners, ListenerSettings
     from .dispatch import Dispatcher
     from .limits import ConnectionLimits
-    from .transport import Listener, Network, Transport
+    from .transport import Listener, Transport
 
 log = logging.getLogger("kbroker.server")
 
@@ -42,22 +42,12 @@ ACCEPTS_A_TURN_MAX = 32
 DISK_THREADS_MAX = 8
 
 
-@dataclass(frozen=True, slots=True)
-class ListenerSettings:
-    """One entry of `listeners`, with its `advertised.listeners` where there is one."""
-
-    name: str
-    host: str
-    port: int
-    advertised: tuple[str, int] | None  # None: the address that each client dialled
-
-
 class Server:
-    """Bind first, so that a taken port is known before anything else starts; then run."""
+    """Accepts the clients of one broker, and serves each connection in a task of its own."""
 
     def __init__(
         self,
-        network: Network,
+        listeners: BoundListeners,
         dispatcher: Dispatcher,
         limits: ConnectionLimits,
         *,
@@ -65,31 +55,19 @@ class Server:
         queued_request_bytes_max: int = -1,
         heap: HeapTrimmer | None = None,
     ) -> None:
-        self._network = network
+        self._listeners = listeners
         self._dispatcher = dispatcher
         self._limits = limits
         self._grace_s = grace_s
         self._buffers = BufferPool()
         self._memory = RequestMemory(queued_request_bytes_max)
         self._disk_threads = trio.CapacityLimiter(DISK_THREADS_MAX)
-        self._listeners: list[tuple[ListenerSettings, Listener]] = []
         self._connections: set[Connection] = set()
         self._heap = heap or HeapTrimmer()
         self._stopping = trio.Event()
         self._accepted = 0
-
-    def bind(self, settings: ListenerSettings) -> tuple[str, int]:
-        """Take the address now, without letting anyone in; the host and port it got, of several
-        the first. OSError.
-        """
-        listeners = self._network.bind(settings.host, settings.port)
-        self._limits.add_listener(settings.name)
-        self._listeners += ((settings, listener) for listener in listeners)
-        return listeners[0].address
-
-    def close_listeners(self) -> None:
-        for _, listener in self._listeners:
-            listener.close()
+        for settings, _ in listeners:
+            limits.add_listener(settings.name)
 
     def limits_changed(self, keys: Iterable[str]) -> None:
         """These keys of the configuration have new values: who is over a lower limit goes."""
@@ -118,12 +96,12 @@ class Server:
                     task_status.started()
                     await self._stopping.wait()
                     accepting.cancel_scope.cancel()
-                self.close_listeners()
+                self._listeners.close()
                 for connection in self._connections:
                     connection.stop()
                 connections.cancel_scope.deadline = trio.current_time() + self._grace_s
         finally:
-            self.close_listeners()
+            self._listeners.close()
 
     async def _accept(
         self, settings: ListenerSettings, listener: Listener, connections: trio.Nursery

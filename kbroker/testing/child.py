@@ -27,13 +27,14 @@ from typing import TYPE_CHECKING, Any
 import trio
 
 from kbroker.commands.shared.arguments import UserError
-from kbroker.node.broker import Broker, BrokerStopped
+from kbroker.node.broker import Broker
+from kbroker.node.errors import BrokerStopped
 
 from .kafka import cannot_start, has_failed
 from .settings import settings_of
 
 if TYPE_CHECKING:
-    from kbroker.node.broker import BrokerSettings
+    from kbroker.node.settings import BrokerSettings
 
     from .channel import Channel, Message
 

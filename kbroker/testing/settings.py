@@ -10,7 +10,7 @@ from kbroker.commands.shared.local import broker_settings, listener
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from kbroker.node.broker import BrokerSettings
+    from kbroker.node.settings import BrokerSettings
 
 
 def settings_of(topics: Sequence[str], settings: Mapping[str, str]) -> BrokerSettings:

@@ -113,7 +113,7 @@ def new_services(
         fetch_sessions=FetchSessionCache(
             config.max_incremental_fetch_session_cache_slots, random.Random(1)
         ),
-        producer_ids=ProducerIdPool(controller, NODE_ID),
+        producer_ids=ProducerIdPool(controller, NODE_ID, lambda: 1),
         clock=clock,
         rng=random.Random(1),
         api_versions=(),

@@ -10,7 +10,8 @@ import pytest
 import trio
 
 from kbroker.complaints import CALM_S, KEPT_MAX, Complaints
-from kbroker.node.broker import BrokerStopped, TopicSpec
+from kbroker.node.errors import BrokerStopped
+from kbroker.node.settings import TopicSpec
 from kbroker.storage.builder import NewRecord, build_batch
 from kbroker.wire.errors import ErrorCode
 from kbroker.wire.messages.fetch import FetchPartition, FetchRequest, FetchResponse, FetchTopic

@@ -16,7 +16,7 @@ from kbroker.config.broker import BROKER_KEYS
 from kbroker.config.client_metrics import CLIENT_METRICS_KEYS
 from kbroker.config.key import PER_BROKER, READ_ONLY
 from kbroker.config.topic import GROUP_KEYS, TOPIC_KEYS
-from kbroker.node.broker import TopicSpec
+from kbroker.node.settings import TopicSpec
 from kbroker.wire.codes import ResourceType
 from kbroker.wire.errors import ErrorCode
 from kbroker.wire.messages.api_versions import ApiVersionsRequest, ApiVersionsResponse

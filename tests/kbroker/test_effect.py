@@ -18,7 +18,9 @@ from kbroker.config.broker import BROKER_KEYS
 from kbroker.config.key import READ_ONLY, Key, T
 from kbroker.config.topic import TOPIC_KEYS
 from kbroker.coordinators.internal_topics import CONSUMER_OFFSETS
-from kbroker.node.broker import Broker, BrokerSettings, StartupError, TopicSpec
+from kbroker.node.broker import Broker
+from kbroker.node.errors import StartupError
+from kbroker.node.settings import BrokerSettings, TopicSpec
 from kbroker.storage.batch import BatchHeader
 from kbroker.storage.checkpoints import read_offsets
 from kbroker.wire.errors import ErrorCode

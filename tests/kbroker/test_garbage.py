@@ -12,7 +12,7 @@ import pytest
 import trio
 
 from kbroker.controller.image import PartitionImage, TopicImage
-from kbroker.node.broker import TopicSpec
+from kbroker.node.settings import TopicSpec
 from kbroker.partitions.partition import Partition
 from kbroker.server.connection import Connection
 from kbroker.storage.leader_epochs import LeaderEpochCache

@@ -14,7 +14,7 @@ import pytest
 import trio
 import trio.testing
 
-from kbroker.node.broker import TopicSpec
+from kbroker.node.settings import TopicSpec
 from kbroker.wire.errors import ErrorCode
 from kbroker.wire.messages.describe_groups import DescribeGroupsRequest, DescribeGroupsResponse
 from kbroker.wire.messages.fetch import FetchPartition, FetchRequest, FetchTopic

@@ -16,7 +16,7 @@ import pytest
 import trio
 
 from kbroker.apis import APIS
-from kbroker.node.broker import TopicSpec
+from kbroker.node.settings import TopicSpec
 from kbroker.wire import codec, frame
 from kbroker.wire.api_keys import ApiKey
 from kbroker.wire.errors import ErrorCode

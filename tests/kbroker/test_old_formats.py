@@ -9,7 +9,7 @@ import pytest
 
 from kbroker.cli import main
 from kbroker.clock import SystemClock
-from kbroker.node.broker import TopicSpec
+from kbroker.node.settings import TopicSpec
 from kbroker.storage import formats, names
 from kbroker.storage.batch import CRC_AT, HEADER, LENGTH_AT, LOG_OVERHEAD, batch_crc
 from kbroker.storage.builder import NewRecord, build_batch

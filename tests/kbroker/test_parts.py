@@ -20,7 +20,7 @@ from kbroker.coordinators.group.rebalance import Rebalances
 from kbroker.coordinators.group.shard import GroupShard
 from kbroker.coordinators.runtime import GroupRuntime
 from kbroker.coordinators.slots import Slot
-from kbroker.node.broker import TopicSpec
+from kbroker.node.settings import TopicSpec
 from kbroker.storage.batch import CRC_AT, HEADER, LENGTH_AT, LOG_OVERHEAD, batch_crc
 from kbroker.wire.codes import ResourceType
 from kbroker.wire.errors import ErrorCode

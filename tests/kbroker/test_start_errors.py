@@ -15,7 +15,9 @@ import pytest
 import trio
 
 from kbroker.config import BrokerConfig
-from kbroker.node.broker import Broker, BrokerSettings, StartupError, TopicSpec
+from kbroker.node.broker import Broker
+from kbroker.node.errors import StartupError
+from kbroker.node.settings import BrokerSettings, TopicSpec
 from tests.sim.broker import DATA, Machine
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, TypeVar
 import trio
 
 from kbroker.config import BrokerConfig
-from kbroker.node.broker import Broker, BrokerSettings, TopicSpec
+from kbroker.node.broker import Broker
+from kbroker.node.settings import BrokerSettings, TopicSpec
 from kbroker.wire import codec, frame
 from kbroker.wire.errors import ErrorCode
 from kbroker.wire.messages.fetch import FetchPartition, FetchRequest, FetchResponse, FetchTopic

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from kbroker.config import BrokerConfig, ConfigError
 from kbroker.config.providers import resolve
-from kbroker.node.broker import BrokerSettings, TopicSpec
+from kbroker.node.settings import BrokerSettings, TopicSpec
 
 from .arguments import UserError, address_text, parse_topic
 

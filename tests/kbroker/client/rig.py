@@ -11,7 +11,7 @@ from tests.sim.broker import Machine
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-    from kbroker.node.broker import TopicSpec
+    from kbroker.node.settings import TopicSpec
     from tests.sim.network import MemoryStream
 
 ADDRESS = ("broker", 9092)

@@ -20,7 +20,7 @@ from kbroker.client.groups import (
 )
 from kbroker.client.producer import Producer
 from kbroker.client.records import BEGINNING, END, Reader
-from kbroker.node.broker import TopicSpec
+from kbroker.node.settings import TopicSpec
 
 from .rig import cluster_of
 

@@ -22,7 +22,7 @@ from kbroker.client.offset_reset import (
 )
 from kbroker.client.producer import Producer
 from kbroker.client.records import BEGINNING, END
-from kbroker.node.broker import TopicSpec
+from kbroker.node.settings import TopicSpec
 
 from .rig import cluster_of
 

@@ -11,7 +11,7 @@ from kbroker.client.errors import BrokerError, ClientError
 from kbroker.client.partitioner import partition_for_key
 from kbroker.client.producer import Producer
 from kbroker.client.records import BEGINNING, END, ConsumedRecord, Reader, offsets_for
-from kbroker.node.broker import TopicSpec
+from kbroker.node.settings import TopicSpec
 from kbroker.storage.compression import Codec
 
 from .rig import cluster_of

@@ -10,7 +10,7 @@ from kbroker.client.configs import Resource, describe_configs
 from kbroker.client.errors import BrokerError, ClientError
 from kbroker.client.log_dirs import move_replicas
 from kbroker.client.topics import CreatedTopic, create_topic, delete_records, delete_topic
-from kbroker.node.broker import TopicSpec
+from kbroker.node.settings import TopicSpec
 from kbroker.wire.codes import ConfigSource, ResourceType
 from tests.sim.broker import DATA
 

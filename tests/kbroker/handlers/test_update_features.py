@@ -10,7 +10,7 @@ from kbroker.controller.features import FRESH
 from kbroker.controller.records import decode_record
 from kbroker.metadata_log.format import format_log_dir
 from kbroker.metadata_log.log import MetadataLogConfig, open_metadata_log
-from kbroker.node.broker import StartupError
+from kbroker.node.errors import StartupError
 from kbroker.storage.builder import NewRecord, build_batch
 from kbroker.storage.checkpoints import read_meta_properties
 from kbroker.storage.log_dir import open_log_dir

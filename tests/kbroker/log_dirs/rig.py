@@ -51,7 +51,7 @@ from tests.sim.broker import DATA, Machine
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
-    from kbroker.node.broker import TopicSpec
+    from kbroker.node.settings import TopicSpec
     from kbroker.wire.messages.describe_log_dirs import DescribeLogDirsPartition
     from tests.sim.broker import Client
 

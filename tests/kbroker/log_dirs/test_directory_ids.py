@@ -8,7 +8,8 @@ import pytest
 
 from kbroker.controller.features import DIRECTORY_ASSIGNMENT_SINCE, METADATA_VERSION
 from kbroker.metadata_log.format import format_log_dir
-from kbroker.node.broker import StartupError, TopicSpec
+from kbroker.node.errors import StartupError
+from kbroker.node.settings import TopicSpec
 from kbroker.storage.checkpoints import (
     MetaProperties,
     read_meta_properties,

@@ -9,7 +9,8 @@ import random
 import pytest
 import trio
 
-from kbroker.node.broker import BrokerStopped, StartupError, TopicSpec
+from kbroker.node.errors import BrokerStopped, StartupError
+from kbroker.node.settings import TopicSpec
 from kbroker.storage.checkpoints import (
     RECOVERY_POINT_CHECKPOINT,
     read_meta_properties,

@@ -11,7 +11,9 @@ import trio
 
 from kbroker.apis import APIS
 from kbroker.config import BrokerConfig
-from kbroker.node.broker import Broker, BrokerSettings, BrokerStopped, StartupError, TopicSpec
+from kbroker.node.broker import Broker
+from kbroker.node.errors import BrokerStopped, StartupError
+from kbroker.node.settings import BrokerSettings, TopicSpec
 from kbroker.wire.api_keys import API_TABLE
 from kbroker.wire.errors import ErrorCode
 from kbroker.wire.messages.api_versions import ApiVersionsRequest, ApiVersionsResponse

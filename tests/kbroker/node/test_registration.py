@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from kbroker.node.broker import TopicSpec
-from kbroker.node.registration import Lifecycle
+from kbroker.node.registration import Registration
+from kbroker.node.settings import TopicSpec
 from kbroker.wire.errors import ErrorCode, RequestError
 from kbroker.wire.messages.broker_heartbeat import BrokerHeartbeatRequest, BrokerHeartbeatResponse
 from tests.kbroker.asking import metadata, one
@@ -106,7 +106,7 @@ async def test_a_broker_says_once_that_it_is_fenced_or_refused(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     controller = _StrictController()
-    lifecycle = Lifecycle(
+    lifecycle = Registration(
         controller, 1, lambda: 1000, lambda: 0, cordoned=list, failure_timeout_ms=30_000
     )
     await nursery.start(lifecycle.run)
@@ -125,7 +125,7 @@ async def test_a_broker_that_leaves_does_not_ask_to_stay(
 ) -> None:
     """Its heartbeats, due all the time, end before it asks to go."""
     controller = _Controller()
-    lifecycle = Lifecycle(
+    lifecycle = Registration(
         controller, 1, lambda: 1, lambda: 0, cordoned=list, failure_timeout_ms=30_000
     )
     await nursery.start(lifecycle.run)

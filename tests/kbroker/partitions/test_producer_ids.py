@@ -40,8 +40,7 @@ async def test_ids_are_handed_out_one_after_another_to_the_end_of_each_block(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     channel = Channel(10, 50)
-    pool = ProducerIdPool(channel, 4)
-    pool.broker_epoch = 9
+    pool = ProducerIdPool(channel, 4, lambda: 9)
     assert [await pool.next_id() for _ in range(3)] == [10, 11, 12]
     assert channel.asked == [(4, 9)]
     assert [await pool.next_id() for _ in range(2)] == [50, 51]
@@ -52,7 +51,7 @@ async def test_those_who_come_together_share_a_block(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     channel = Channel(0, 50)
-    pool = ProducerIdPool(channel, 4)
+    pool = ProducerIdPool(channel, 4, lambda: 1)
     given: list[int] = []
 
     async def take() -> None:
@@ -66,7 +65,7 @@ async def test_those_who_come_together_share_a_block(
 
 
 async def test_without_a_block_there_is_no_id(autojump_clock: trio.testing.MockClock) -> None:
-    pool = ProducerIdPool(Channel(code=ErrorCode.STALE_BROKER_EPOCH), 4)
+    pool = ProducerIdPool(Channel(code=ErrorCode.STALE_BROKER_EPOCH), 4, lambda: 1)
     with pytest.raises(RequestError) as refused:
         await pool.next_id()
     assert refused.value.code == ErrorCode.STALE_BROKER_EPOCH

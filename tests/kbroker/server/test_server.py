@@ -14,9 +14,10 @@ import pytest
 import trio
 
 from kbroker.config import BrokerConfig
+from kbroker.server.binding import BoundListeners, ListenerSettings
 from kbroker.server.heap import CALM_S, FEWER_MIN, HeapTrimmer
 from kbroker.server.limits import ConnectionLimits
-from kbroker.server.server import ListenerSettings, Server
+from kbroker.server.server import Server
 from kbroker.wire.messages.heartbeat import HeartbeatRequest
 from tests.sim.network import MemoryNetwork
 
@@ -40,18 +41,19 @@ class Service:
         self.harness = Harness()
         self.config = BrokerConfig(names)
         self.trims = 0
+        bound = BoundListeners(self.network)
+        self.addresses = {
+            name: bound.bind(ListenerSettings(name, "broker", 0, None))
+            for name in listeners or ("PLAINTEXT",)
+        }
         self.server = Server(
-            self.network,
+            bound,
             self.harness.dispatcher,
             ConnectionLimits(self.config, self.network.look_up),
             grace_s=1.0,
             queued_request_bytes_max=self.config.queued_max_request_bytes,
             heap=HeapTrimmer(self._trim),
         )
-        self.addresses = {
-            name: self.server.bind(ListenerSettings(name, "broker", 0, None))
-            for name in listeners or ("PLAINTEXT",)
-        }
 
     async def _trim(self) -> None:
         await trio.lowlevel.checkpoint()
