@@ -12,7 +12,7 @@ from kbroker.wire.codes import ConfigSource
 
 from .broker import BROKER_KEYS, broker_synonyms, find_key, is_dynamic
 from .client_metrics import CLIENT_METRICS_KEYS, ClientMetricsConfig
-from .schema import QUOTA_KEYS
+from .keys.quotas import QUOTA_KEYS
 from .topic import GROUP_KEYS, TOPIC_KEYS
 from .values import ConfigType, text_of
 

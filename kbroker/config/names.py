@@ -12,9 +12,9 @@ from kbroker.config.keys.former import FORMER_KEYS
 
 from .broker import BROKER_KEYS, find_key
 from .errors import invalid_value
+from .keys.quotas import QUOTA_KEYS
 from .likeness import meant, nearest
 from .listeners import controller_listeners
-from .schema import QUOTA_KEYS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -21,6 +21,7 @@ from .client_metrics import (
     ClientMetricsConfig,
     match_patterns,
 )
+from .describe import ALL, describe_topic
 from .errors import ConfigError
 from .key import PER_BROKER, READ_ONLY, Key
 from .topic import GROUP_KEYS, TOPIC_KEYS, GroupConfig, TopicConfig, check_topic
@@ -29,12 +30,6 @@ from .values import ConfigType, Value, java_integer, text_of
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping
 
-# Keys that exist only as dynamic values (QuotaConfig): replication throttles, in bytes per second.
-QUOTA_KEYS = (
-    "leader.replication.throttled.rate",
-    "follower.replication.throttled.rate",
-    "replica.alter.log.dirs.io.max.bytes.per.second",
-)
 # Kafka opens and closes listeners while it runs; here they are those of the start.
 _FIXED_AT_START = ("listeners", "listener.security.protocol.map")
 # What SslConfigs calls reconfigurable: a listener's stores, which the whole broker does not have.
@@ -90,8 +85,6 @@ class ConfigSchema:
     def _effective(
         self, values: Mapping[str, str], wanted: Container[str] | None = None
     ) -> dict[str, EffectiveConfig]:
-        from .describe import ALL, describe_topic
-
         topic = TopicConfig(values, self._broker)
         return {
             each.name: EffectiveConfig(

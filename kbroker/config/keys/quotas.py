@@ -1,0 +1,8 @@
+"""Keys of brokers that exist only as dynamic values. Source: QuotaConfig."""
+
+# Replication throttles, in bytes per second.
+QUOTA_KEYS = (
+    "leader.replication.throttled.rate",
+    "follower.replication.throttled.rate",
+    "replica.alter.log.dirs.io.max.bytes.per.second",
+)
