@@ -11,15 +11,21 @@ from kbroker.controller.snapshot import snapshot_records
 from kbroker.wire.records.abort_transaction_record import AbortTransactionRecord
 from kbroker.wire.records.access_control_entry_record import AccessControlEntryRecord
 from kbroker.wire.records.begin_transaction_record import BeginTransactionRecord
+from kbroker.wire.records.broker_registration_change_record import (
+    BrokerRegistrationChangeRecord,
+)
+from kbroker.wire.records.clear_elr_record import ClearElrRecord
 from kbroker.wire.records.client_quota_record import ClientQuotaRecord, EntityData
 from kbroker.wire.records.config_record import ConfigRecord
 from kbroker.wire.records.delegation_token_record import DelegationTokenRecord
 from kbroker.wire.records.end_transaction_record import EndTransactionRecord
 from kbroker.wire.records.feature_level_record import FeatureLevelRecord
 from kbroker.wire.records.fence_broker_record import FenceBrokerRecord
+from kbroker.wire.records.no_op_record import NoOpRecord
 from kbroker.wire.records.partition_change_record import PartitionChangeRecord
 from kbroker.wire.records.partition_record import PartitionRecord
 from kbroker.wire.records.producer_ids_record import ProducerIdsRecord
+from kbroker.wire.records.register_broker_record import RegisterBrokerRecord
 from kbroker.wire.records.remove_access_control_entry_record import (
     RemoveAccessControlEntryRecord,
 )
@@ -29,6 +35,7 @@ from kbroker.wire.records.remove_user_scram_credential_record import (
 )
 from kbroker.wire.records.topic_record import TopicRecord
 from kbroker.wire.records.unfence_broker_record import UnfenceBrokerRecord
+from kbroker.wire.records.unregister_broker_record import UnregisterBrokerRecord
 from kbroker.wire.records.user_scram_credential_record import UserScramCredentialRecord
 from kbroker.wire.records.zk_migration_state_record import ZkMigrationStateRecord
 
@@ -220,6 +227,46 @@ def test_a_broker_is_fenced_and_unfenced_by_the_records_of_the_oldest_level() ->
     delta = image.apply([UnfenceBrokerRecord(id=1, epoch=epoch)], 91, 1)
     assert [image.brokers[node].fenced for node in (1, 2)] == [False, False]
     assert delta.brokers_changed == {1}
+
+
+def test_a_delta_names_the_brokers_that_came_and_went() -> None:
+    image = MetadataImage()
+    for offset, (record, changed) in enumerate(
+        [
+            (RegisterBrokerRecord(broker_id=3, broker_epoch=0), {3}),
+            (BrokerRegistrationChangeRecord(broker_id=3, broker_epoch=0, fenced=-1), {3}),
+            (UnregisterBrokerRecord(broker_id=3, broker_epoch=0), {3}),
+            (NoOpRecord(), set()),
+        ]
+    ):
+        delta = image.apply([record], offset, 1)
+        assert delta.brokers_changed == changed
+        assert bool(delta) == bool(changed)
+
+
+@pytest.mark.parametrize("next_id", [1, 1000])
+def test_a_snapshot_keeps_the_next_producer_id(next_id: int) -> None:
+    image = MetadataImage()
+    image.apply([ProducerIdsRecord(next_producer_id=next_id)], 0, 1)
+    again = MetadataImage()
+    again.apply(list(snapshot_records(image)), 0, 1)
+    assert again.next_producer_id == next_id
+
+
+@pytest.mark.parametrize("name", ["t", ""])
+def test_cleared_eligible_leaders_are_a_change_of_the_partitions_that_had_some(name: str) -> None:
+    image = MetadataImage()
+    image.apply(new_topic(partitions=3), 0, 1)
+    for index, change in enumerate(({"eligible_leader_replicas": [2]}, {"last_known_elr": [1]})):
+        record = PartitionChangeRecord(topic_id=ID, partition_id=index, **change)
+        image.apply([record], index + 1, 1)
+    partitions = image.topics["t"].partitions
+    before = [partitions[index].partition_epoch for index in range(3)]
+    delta = image.apply([ClearElrRecord(topic_name=name)], 3, 1)
+    assert delta.partitions_changed == {ID: {0, 1}}
+    for index in range(3):
+        assert (partitions[index].elr, partitions[index].last_known_elr) == ([], [])
+        assert partitions[index].partition_epoch == before[index] + (index < 2)
 
 
 def test_a_copy_goes_its_own_way() -> None:

@@ -14,6 +14,7 @@ from kbroker.storage.errors import DiskError, DiskFull, LogDirLocked, OutOfDescr
 from tests.sim.disk import SimDisk
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from kbroker.storage.disk import Disk
@@ -76,6 +77,22 @@ def test_a_mapping_and_the_file_show_each_others_writes(place: tuple[Disk, str])
     assert bytes(view[10:12]) == b"xy"
     view.release()
     assert disk.size(path) == 8192
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no directory is synced there")
+def test_a_small_file_is_synced_before_it_has_its_name_and_the_name_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[tuple[str, int]] = []
+
+    def watched(name: str) -> Callable[[int], None]:
+        return lambda fd: done.append((name, os.fstat(fd).st_ino))
+
+    monkeypatch.setattr(os, "fsync", watched("fsync"))
+    monkeypatch.setattr("kbroker.storage.disk._sync", watched("sync"))
+    path = tmp_path / "f"
+    OsDisk().write_file_atomic(str(path), b"x")
+    assert done == [("sync", path.stat().st_ino), ("fsync", tmp_path.stat().st_ino)]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no limit to lower")

@@ -763,6 +763,32 @@ def test_an_aborted_transaction_is_unstable_then_indexed() -> None:
     assert open_at(disk).aborted_transactions(0, fetched, 4) == [aborted]
 
 
+def test_a_transaction_that_begins_within_what_was_read_is_among_the_aborted() -> None:
+    log = open_at(new_disk(), replace(SMALL, segment_bytes=100_000, index_interval_bytes=1))
+    fill(log, 10)
+    batch = batch_of(2, producer_id=7, sequence=0, is_transactional=True)
+    log.append(batch, leader_epoch=0, now_ms=NOW_MS)
+    marker = build_batch(
+        [NewRecord(NOW_MS, control_key(ControlType.ABORT), end_transaction_value(3))],
+        producer_id=7,
+        producer_epoch=0,
+        is_control=True,
+        is_transactional=True,
+    )
+    log.append(memoryview(marker), leader_epoch=0, now_ms=NOW_MS, origin=Origin.COORDINATOR)
+    fill(log, 10)
+    aborted = AbortedTransaction(7, 10, 12, 13)
+    for start, size, expected in (
+        (9, 2 * ONE, [aborted]),
+        (5, ONE, []),
+        (12, ONE, [aborted]),
+        (13, ONE, []),
+        (2, 12 * ONE, [aborted]),
+    ):
+        fetched = log.read(start, size)
+        assert log.aborted_transactions(start, fetched, 23) == expected, start
+
+
 # Ends.
 
 
@@ -790,6 +816,18 @@ def test_a_config_counts_from_the_next_append_on() -> None:
     log.update_config(replace(SMALL, segment_bytes=2 * ONE))
     fill(log, 4)
     assert base_offsets(log) == [0, 4, 6]
+
+
+def test_a_topic_id_is_safe_with_the_next_flush() -> None:
+    disk = new_disk()
+    log = open_at(disk)
+    log.flush()
+    log.assign_topic_id(bytes(range(16)))
+    assert log in log.changed
+    log.flush()
+    for seed in range(20):
+        disk.power_loss(Random(seed))
+        assert open_at(disk).topic_id == bytes(range(16))
 
 
 def test_a_topic_id_is_written_once() -> None:

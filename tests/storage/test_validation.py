@@ -208,7 +208,7 @@ def test_a_single_record_must_fill_its_batch(length: int) -> None:
 def test_a_first_record_must_leave_room_for_the_others() -> None:
     two = build_batch([NewRecord(0, None, None), NewRecord(0, None, None)])
     accept(two)
-    for length in (0x0E, 0x1A, 0x80):
+    for length in (0x0A, 0x0E, 0x1A, 0x80):
         with pytest.raises(InvalidRecord):
             accept(patch(two, 61, length, 1))
 

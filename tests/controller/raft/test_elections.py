@@ -188,6 +188,19 @@ def test_a_timeout_leads_to_a_pre_vote_and_only_a_majority_of_those_to_a_new_epo
     assert effects.persist == ElectionState(epoch=1, leader_id=1)
 
 
+def test_a_vote_of_an_older_epoch_counts_no_more() -> None:
+    stands = node()
+    stands.start(0)
+    stands.step(Tick(), stands.deadline_ms)
+    granted = VoteReply(epoch=0, leader_id=None, granted=True, pre_vote=True)
+    stands.step(Receive(TWO, granted), LONG_MS)
+    for pre_vote in (True, False):
+        late = VoteReply(epoch=0, leader_id=None, granted=True, pre_vote=pre_vote)
+        stands.step(Receive(THREE, late), LONG_MS)
+        assert isinstance(stands.role, Candidate)
+        assert stands.role.epoch == 1
+
+
 def test_a_lost_pre_vote_leaves_the_epoch_alone() -> None:
     stands = node()
     stands.start(0)

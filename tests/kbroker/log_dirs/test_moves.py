@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import random
 from typing import TYPE_CHECKING
 
@@ -56,8 +57,8 @@ class Controller:
 class Rig:
     """A partition in one of two directories."""
 
-    def __init__(self) -> None:
-        self.disk = SimDisk(random.Random(1))
+    def __init__(self, disk: SimDisk | None = None) -> None:
+        self.disk = disk or SimDisk(random.Random(1))
         self.cluster = ClusterImage()
         self.controller = Controller()
         self.home, self.target = self._directory("/home", HOME), self._directory("/target", TARGET)
@@ -76,8 +77,14 @@ class Rig:
     def _directory(self, path: str, directory_id: bytes) -> LogDir:
         self.disk.make_dir(path)
         directory = open_log_dir(self.disk, path, rng=random.Random(2), now_ms=NOW_MS)
-        directory.format(MetaProperties(CLUSTER_ID, NODE_ID, directory_id))
+        if directory.meta is None:
+            directory.format(MetaProperties(CLUSTER_ID, NODE_ID, directory_id))
         return directory
+
+    def restarted(self) -> Rig:
+        for directory in (self.home, self.target):
+            directory.close()
+        return Rig(self.disk)
 
     async def start(self, nursery: trio.Nursery) -> None:
         await nursery.start(self.assignments.run)
@@ -186,3 +193,17 @@ async def test_names_of_moves_taken_back_are_synced_once_for_each(nursery: trio.
         assert len(synced) == 1
     assert rig.moves.get(rig.partition) is None
     assert rig.partition.log.log_dir == "/home"
+
+
+async def test_a_move_that_cannot_go_on_is_gone_for_good_before_the_log_is_written_to() -> None:
+    rig = Rig()
+    rig.append(3)
+    rig.moves.begin(rig.partition, rig.target)
+    rig = rig.restarted()
+    assert rig.target.holds_future("t", 0)
+    rig.disk.fail_next("open", errno.EIO, "-future/")
+    rig.disk.trace.clear()
+    rig.moves.resume(rig.partition)
+    assert rig.moves.get(rig.partition) is None
+    assert not rig.target.holds_future("t", 0)
+    assert rig.disk.trace[-1].endswith("fsync_dir /target")
