@@ -26,9 +26,11 @@ from kbroker.wire.records.partition_change_record import PartitionChangeRecord
 from kbroker.wire.records.partition_record import PartitionRecord
 from kbroker.wire.records.producer_ids_record import ProducerIdsRecord
 from kbroker.wire.records.register_broker_record import RegisterBrokerRecord
+from kbroker.wire.records.register_controller_record import RegisterControllerRecord
 from kbroker.wire.records.remove_access_control_entry_record import (
     RemoveAccessControlEntryRecord,
 )
+from kbroker.wire.records.remove_delegation_token_record import RemoveDelegationTokenRecord
 from kbroker.wire.records.remove_topic_record import RemoveTopicRecord
 from kbroker.wire.records.remove_user_scram_credential_record import (
     RemoveUserScramCredentialRecord,
@@ -229,6 +231,26 @@ def test_a_broker_is_fenced_and_unfenced_by_the_records_of_the_oldest_level() ->
     assert delta.brokers_changed == {1}
 
 
+@pytest.mark.parametrize(
+    "record",
+    [
+        RegisterControllerRecord(controller_id=1),
+        *kept_records(),
+        RemoveAccessControlEntryRecord(id=b"a" * 16),
+        RemoveUserScramCredentialRecord(name="u", mechanism=1),
+        RemoveDelegationTokenRecord(token_id="t"),
+    ],
+    ids=lambda record: type(record).__name__,
+)
+def test_a_delta_tells_that_something_else_changed(record: Message) -> None:
+    image = MetadataImage()
+    image.apply(kept_records(), 0, 1)
+    assert not image.apply([NoOpRecord()], 10, 1)
+    delta = image.apply([record], 11, 1)
+    assert delta.other_changes
+    assert delta
+
+
 def test_a_delta_names_the_brokers_that_came_and_went() -> None:
     image = MetadataImage()
     for offset, (record, changed) in enumerate(
@@ -257,12 +279,14 @@ def test_a_snapshot_keeps_the_next_producer_id(next_id: int) -> None:
 def test_cleared_eligible_leaders_are_a_change_of_the_partitions_that_had_some(name: str) -> None:
     image = MetadataImage()
     image.apply(new_topic(partitions=3), 0, 1)
-    for index, change in enumerate(({"eligible_leader_replicas": [2]}, {"last_known_elr": [1]})):
-        record = PartitionChangeRecord(topic_id=ID, partition_id=index, **change)
-        image.apply([record], index + 1, 1)
+    changes = [
+        PartitionChangeRecord(topic_id=ID, partition_id=0, eligible_leader_replicas=[2]),
+        PartitionChangeRecord(topic_id=ID, partition_id=1, last_known_elr=[1]),
+    ]
+    image.apply(changes, 1, 1)
     partitions = image.topics["t"].partitions
     before = [partitions[index].partition_epoch for index in range(3)]
-    delta = image.apply([ClearElrRecord(topic_name=name)], 3, 1)
+    delta = image.apply([ClearElrRecord(topic_name=name)], 2, 1)
     assert delta.partitions_changed == {ID: {0, 1}}
     for index in range(3):
         assert (partitions[index].elr, partitions[index].last_known_elr) == ([], [])

@@ -385,6 +385,20 @@ def test_leftovers_go() -> None:
     assert set(kept) < set(left)
 
 
+def test_a_finished_compaction_leaves_the_segments_before_and_behind_it_alone() -> None:
+    disk = closed(9)
+    # Segments 2 and 4 have become one that lacks offset 2.
+    content = disk.read_file(path(2, names.LOG))[ONE:] + disk.read_file(path(4, names.LOG))
+    disk.open(path(2, names.LOG) + names.SWAP, create=True).append(content)
+    compacted = replace(PAIRS, cleanup_policy=frozenset(("compact",)))
+    log = open_at(disk, compacted, clean=True, recovery_point=9)
+    assert base_offsets(log) == [0, 2, 6, 8]
+    found = [BatchHeader(batch).base_offset for batch in log.batches(0)]
+    assert found == [0, 1, 3, 4, 5, 6, 7, 8]
+    for offset in found:
+        assert offsets(log.read(offset, 1))[0] == offset
+
+
 def test_a_finished_compaction_is_carried_through() -> None:
     disk = closed(7)
     # Segments 0 and 2 have become one that lacks offset 1.

@@ -447,6 +447,22 @@ async def test_a_commit_that_takes_too_long_is_a_retriable_error(
     assert trio.current_time() - started == pytest.approx(5.0, abs=0.01)
 
 
+async def test_a_group_whose_first_record_takes_too_long_is_there(
+    autojump_clock: object, desk: Desk
+) -> None:
+    partition = desk.partition_of()
+    partition.auto_commit = False
+    request = join_request()
+    response = await answer(desk.coordinator.join_group(request, CLIENT), JoinGroupResponse)
+    assert response.error_code == ErrorCode.MEMBER_ID_REQUIRED
+    await trio.sleep(6)
+    partition.auto_commit = True
+    partition.commit()
+    request.member_id = response.member_id
+    response = await answer(desk.coordinator.join_group(request, CLIENT), JoinGroupResponse)
+    assert (response.error_code, response.generation_id) == (ErrorCode.NONE, 1)
+
+
 async def test_an_assignment_that_takes_too_long_starts_over(
     autojump_clock: object, desk: Desk
 ) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import errno
 import logging
 import random
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,7 +18,8 @@ from kbroker.coordinators.group.records import CommittedOffset, OffsetStored, en
 from kbroker.coordinators.group.result import Client
 from kbroker.coordinators.loading import LARGE_BATCH_BYTES, STEP_RECORDS, TURN_S
 from kbroker.coordinators.runtime import RETRY_S, SMALL_LOAD_BYTES
-from kbroker.storage.batch import ControlType, control_key
+from kbroker.storage import formats
+from kbroker.storage.batch import BatchHeader, ControlType, control_key
 from kbroker.storage.builder import NewRecord, build_batch
 from kbroker.storage.compression import Codec
 from kbroker.wire.errors import ErrorCode
@@ -65,10 +67,11 @@ from .rig import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from kbroker.coordinators.group_coordinator import GroupCoordinator
     from kbroker.coordinators.runtime import GroupRuntime
+    from kbroker.storage.batch import KeyValue
 
 LOADING = ErrorCode.COORDINATOR_LOAD_IN_PROGRESS
 GONE = ErrorCode.NOT_COORDINATOR
@@ -435,6 +438,28 @@ async def test_leadership_lost_while_it_loads(
     nursery.cancel_scope.cancel()
 
 
+async def test_what_is_lost_before_its_load_begins_is_not_loaded(
+    nursery: trio.Nursery, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "kbroker.groups")
+    desk = new_desk(3)
+    for partition in desk.partitions.values():
+        write(partition, stored(5))
+    gate = desk.partitions[0].disk.hold_reads(LOG_PATH)
+    await nursery.start(desk.run)
+    desk.coordinator.on_elected(0, desk.partitions[0], 1)
+    await wait_all_tasks_blocked()
+    for index in (1, 2):
+        desk.coordinator.on_elected(index, desk.partitions[index], 1)
+    desk.coordinator.on_resigned(1)
+    gate.set()
+    await desk.coordinator.wait_loaded()
+    assert served(desk) == [0, 2]
+    told = [r.getMessage().partition(":")[0] for r in caplog.records if "loaded" in r.getMessage()]
+    assert told == ["__consumer_offsets-0", "__consumer_offsets-2"]
+    nursery.cancel_scope.cancel()
+
+
 async def test_a_newer_election_begins_the_load_anew(nursery: trio.Nursery) -> None:
     desk = new_desk()
     write(desk.partitions[0], stored(5))
@@ -465,6 +490,36 @@ async def test_a_stop_does_not_wait_for_a_load(nursery: trio.Nursery) -> None:
     assert not gate.is_set()
     assert served(desk) == []
     gate.set()
+
+
+async def test_a_stop_does_not_wait_for_a_batch_that_is_being_decompressed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    desk = new_desk()
+    write(
+        desk.partitions[0],
+        *(stored(n, metadata=random.Random(n).randbytes(8_000).hex()) for n in range(5)),
+        codec=Codec.GZIP,
+    )
+    begun, gate, done = threading.Event(), threading.Event(), threading.Event()
+    genuine = formats.key_values
+
+    def slow(batch: memoryview, header: BatchHeader) -> Iterator[KeyValue]:
+        begun.set()
+        gate.wait(10)
+        done.set()
+        return genuine(batch, header)
+
+    monkeypatch.setattr(formats, "key_values", slow)
+    async with trio.open_nursery() as state:
+        await state.start(desk.run)
+        elect(desk)
+        await trio.to_thread.run_sync(begun.wait)
+        desk.coordinator.shutdown()
+        state.cancel_scope.cancel()
+    assert not done.is_set()
+    gate.set()
+    await trio.to_thread.run_sync(done.wait)
 
 
 async def test_records_that_come_while_it_loads_are_loaded_too(nursery: trio.Nursery) -> None:

@@ -418,3 +418,13 @@ def test_who_has_left_is_told_so_though_the_rebalance_fails() -> None:
     (answer,) = rig.leave(MemberIdentity(member_id=first)).members
     assert (answer.member_id, answer.error_code) == (first, ErrorCode.NONE)
     assert first not in rig.shard.groups[GROUP].members
+
+
+def test_who_waits_for_an_assignment_is_told_that_the_coordinator_is_elsewhere() -> None:
+    rig = ShardRig()
+    _, follower = completing(rig)
+    waiting = rig.sync(sync_request(follower, 3))
+    assert waiting.response is None
+    rig.apply(rig.shard.on_unloaded(rig.now))
+    assert waiting.response is not None
+    assert waiting.response.error_code == ErrorCode.NOT_COORDINATOR

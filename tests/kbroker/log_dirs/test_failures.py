@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import errno
 import random
-from typing import TYPE_CHECKING
 
 import pytest
 import trio
+import trio.testing
 
 from kbroker.config import BrokerConfig, DynamicConfigs
 from kbroker.log_dirs.assignments import Assignments
@@ -23,9 +23,6 @@ from tests.kbroker.partitions.rig import until
 from tests.sim.disk import SimDisk
 
 from .test_moves import Controller
-
-if TYPE_CHECKING:
-    import trio.testing
 
 POLL_S = 5.0  # replica.high.watermark.checkpoint.interval.ms
 
@@ -87,7 +84,7 @@ async def test_a_reported_directory_is_examined_and_no_other(
     if is_broken:
         rig.disk.fail_next("fsync", errno.EIO, f"{directory}/")
     rig.store.report_failure(path)
-    await until(lambda: rig.failed or rig.found_well)
+    await until(lambda: bool(rig.failed or rig.found_well))
     assert rig.failed == rig.store.offline_paths == ([directory] if is_broken else [])
     await until(lambda: trio.current_time() > POLL_S)
     assert rig.found_well == (set() if is_broken else {directory})
