@@ -177,6 +177,12 @@ EQUIVALENT: dict[str, str] = {
         "driver.log_bytes_since_snapshot = 0 -> "
         "driver.log_bytes_since_snapshot = 1"
     ): "One byte more or less of what is logged between two snapshots is not noticed.",
+    (
+        "controller/state/configs.py::_check_existence: "
+        "if resource_type == ResourceType.TOPIC and name not in "
+        "image.topics: -> if resource_type <= ResourceType.TOPIC and "
+        "name not in image.topics:"
+    ): "A type below is not known, and has been refused before.",
     # kbroker/coordinators
     (
         "kbroker/coordinators/group/classic_group.py::ClassicGroup.select_protocol: "
@@ -231,7 +237,7 @@ EQUIVALENT: dict[str, str] = {
     (
         "kbroker/coordinators/group/classic_group.py::ClassicGroup.remove: "
         "self.pending_syncs.discard(member_id) -> pass"
-    ): "Whoever goes while an assignment is awaited has the group rebalance, which awaits all anew.",
+    ): "Whoever goes makes the group rebalance, which awaits all anew.",
     (
         "kbroker/coordinators/group_coordinator.py::GroupCoordinator.partition_for: "
         "if len(self._partitions) >= PARTITIONS_CACHED_MAX:"
