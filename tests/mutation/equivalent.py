@@ -243,6 +243,13 @@ EQUIVALENT: dict[str, str] = {
         "if len(self._partitions) >= PARTITIONS_CACHED_MAX:"
         " -> if len(self._partitions) > PARTITIONS_CACHED_MAX:"
     ): "How many are kept is tuning.",
+    (
+        "kbroker/coordinators/group/shard.py::_commit_error: "
+        "if generation_id < 0 and not request.member_id and "
+        "request.group_instance_id is None: -> if not generation_id "
+        "< 0 and not request.member_id and request.group_instance_id "
+        "is None:"
+    ): "No member is without an id, so the next check refuses it with the same error.",
     # kbroker/server
     (
         "kbroker/server/connection.py::Connection._take_frames: "

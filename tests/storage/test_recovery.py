@@ -348,6 +348,16 @@ def test_damage_below_the_recovery_point_is_left_for_somebody_to_look_at() -> No
     assert disk.exists(path(6, names.LOG))
 
 
+def test_no_snapshots_are_taken_below_the_log_start() -> None:
+    disk = closed(9)
+    for name in disk.list_dir(DIRECTORY):
+        if name.endswith(names.SNAPSHOT):
+            disk.unlink(f"{DIRECTORY}/{name}")
+    log = open_at(disk, PAIRS, log_start_offset=5)
+    assert base_offsets(log) == [0, 2, 4, 6, 8]
+    assert log.producers.snapshots.offsets == [6, 8]
+
+
 def test_a_log_that_ends_below_its_start_starts_afresh() -> None:
     disk = closed(7)
     log = open_at(disk, PAIRS, log_start_offset=50)
