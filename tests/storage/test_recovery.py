@@ -355,7 +355,7 @@ def test_no_snapshots_are_taken_below_the_log_start() -> None:
             disk.unlink(f"{DIRECTORY}/{name}")
     log = open_at(disk, PAIRS, log_start_offset=5)
     assert base_offsets(log) == [0, 2, 4, 6, 8]
-    assert log.producers.snapshots.offsets == [6, 8]
+    assert log.producers.snapshots.offsets == (6, 8)
 
 
 def test_a_log_that_ends_below_its_start_starts_afresh() -> None:
