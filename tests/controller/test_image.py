@@ -270,8 +270,10 @@ def test_a_delta_names_the_brokers_that_came_and_went() -> None:
 def test_a_snapshot_keeps_the_next_producer_id(next_id: int) -> None:
     image = MetadataImage()
     image.apply([ProducerIdsRecord(next_producer_id=next_id)], 0, 1)
+    kept = [each for each in snapshot_records(image) if isinstance(each, ProducerIdsRecord)]
+    assert kept == [ProducerIdsRecord(broker_id=-1, broker_epoch=-1, next_producer_id=next_id)]
     again = MetadataImage()
-    again.apply(list(snapshot_records(image)), 0, 1)
+    again.apply(kept, 0, 1)
     assert again.next_producer_id == next_id
 
 

@@ -250,6 +250,9 @@ EQUIVALENT: dict[str, str] = {
         "< 0 and not request.member_id and request.group_instance_id "
         "is None:"
     ): "No member is without an id, so the next check refuses it with the same error.",
+    (
+        "kbroker/coordinators/runtime.py::GroupRuntime._run_loads: await turn.next() -> pass"
+    ): "Each load has let others have their turn after each step.",
     # kbroker/server
     (
         "kbroker/server/connection.py::Connection._take_frames: "
