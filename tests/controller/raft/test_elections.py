@@ -190,6 +190,18 @@ def test_a_timeout_leads_to_a_pre_vote_and_only_a_majority_of_those_to_a_new_epo
     assert effects.persist == ElectionState(epoch=1, leader_id=1)
 
 
+@pytest.mark.parametrize("refusal", [Refusal.NONE, Refusal.FENCED_LEADER_EPOCH])
+@pytest.mark.parametrize("leader_id", [None, 2])
+def test_whoever_hears_of_a_newer_epoch_is_in_it(refusal: Refusal, leader_id: int | None) -> None:
+    stands = node()
+    stands.start(0)
+    stands.step(Tick(), stands.deadline_ms)
+    newer = VoteReply(epoch=9, leader_id=leader_id, granted=False, pre_vote=True, refusal=refusal)
+    effects = stands.step(Receive(THREE, newer), LONG_MS)
+    assert (stands.epoch, stands.leader_id) == (9, leader_id)
+    assert effects.persist == ElectionState(epoch=9, leader_id=leader_id)
+
+
 def test_a_vote_of_an_older_epoch_counts_no_more() -> None:
     stands = node()
     stands.start(0)

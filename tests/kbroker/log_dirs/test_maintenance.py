@@ -117,6 +117,30 @@ async def test_checkpoints_are_written_when_something_moved(
     assert rig.disk.calls == calls
 
 
+async def test_a_large_checkpoint_lets_others_have_their_turn(
+    nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kbroker.log_dirs.maintenance.CHANGES_A_TURN", 10)
+    rig = Rig()
+    await rig.add_topic(100)
+    for partition in rig.table:
+        partition.append(batch(b"x"), rig.clock.now_ms, Origin.CLIENT)
+    left = []
+
+    async def look() -> None:
+        while rig.store.unsaved_high_watermarks:
+            left.append(len(rig.store.unsaved_high_watermarks))
+            await trio.lowlevel.checkpoint()
+
+    assert len(rig.store.unsaved_high_watermarks) == 100
+    nursery.start_soon(look)
+    await nursery.start(rig.maintenance.run)
+    path = "/data/replication-offset-checkpoint"
+    await until(lambda: len(read_offsets(rig.disk, path)) == 100)
+    steps = [before - after for before, after in pairwise([*left, 0])]
+    assert max(steps) <= 20  # tasks take turns in any order
+
+
 async def test_a_large_delta_lets_others_have_their_turn(nursery: trio.Nursery) -> None:
     rig = Rig()
     sizes = []
