@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kbroker.controller.image import MetadataImage
+from kbroker.controller.model import MIGRATING_DIRECTORY
 from kbroker.controller.snapshot import snapshot_records
 from kbroker.wire.records.abort_transaction_record import AbortTransactionRecord
 from kbroker.wire.records.access_control_entry_record import AccessControlEntryRecord
@@ -275,6 +276,30 @@ def test_a_snapshot_keeps_the_next_producer_id(next_id: int) -> None:
     again = MetadataImage()
     again.apply(kept, 0, 1)
     assert again.next_producer_id == next_id
+
+
+@pytest.mark.parametrize(
+    ("replicas", "directories", "expected"),
+    [
+        (None, None, [b"1" * 16, b"2" * 16]),
+        ([2, 1], None, [b"1" * 16, b"2" * 16]),
+        ([1, 2, 3], None, [MIGRATING_DIRECTORY] * 3),
+        ([2], None, [MIGRATING_DIRECTORY]),
+        ([3], [b"3" * 16], [b"3" * 16]),
+    ],
+)
+def test_replicas_that_a_change_gives_no_directories_are_somewhere(
+    replicas: list[int] | None, directories: list[bytes] | None, expected: list[bytes]
+) -> None:
+    image = MetadataImage()
+    image.apply(new_topic(), 0, 1)
+    change = PartitionChangeRecord(
+        topic_id=ID, partition_id=0, replicas=replicas, directories=directories
+    )
+    image.apply([change], 2, 1)
+    partition = image.topics["t"].partitions[0]
+    assert partition.directories == expected
+    assert partition.replicas == (replicas or [1, 2])
 
 
 @pytest.mark.parametrize("name", ["t", ""])

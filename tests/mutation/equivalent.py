@@ -253,6 +253,12 @@ EQUIVALENT: dict[str, str] = {
     (
         "kbroker/coordinators/runtime.py::GroupRuntime._run_loads: await turn.next() -> pass"
     ): "Each load has let others have their turn after each step.",
+    (
+        "kbroker/coordinators/runtime.py::GroupRuntime._write: "
+        "for offset, record in enumerate(records, last_offset - "
+        "len(records) + 1): -> for offset, record in "
+        "enumerate(records, last_offset + len(records) + 1):"
+    ): "Offsets are compared with those of commits of transactions, which were loaded and lie below.",
     # kbroker/server
     (
         "kbroker/server/connection.py::Connection._take_frames: "
