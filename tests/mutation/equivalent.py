@@ -258,7 +258,7 @@ EQUIVALENT: dict[str, str] = {
         "for offset, record in enumerate(records, last_offset - "
         "len(records) + 1): -> for offset, record in "
         "enumerate(records, last_offset + len(records) + 1):"
-    ): "Offsets are compared with those of commits of transactions, which were loaded and lie below.",
+    ): "They are compared with those of loaded transactions, which are lower.",
     # kbroker/server
     (
         "kbroker/server/connection.py::Connection._take_frames: "
