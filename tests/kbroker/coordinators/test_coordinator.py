@@ -141,6 +141,29 @@ async def test_a_coordinator_is_found_once_it_serves(
     nursery.cancel_scope.cancel()
 
 
+async def test_a_search_goes_on_with_the_election_it_waits_for(
+    nursery: trio.Nursery, autojump_clock: object
+) -> None:
+    desk = Desk(config(offsets_topic_num_partitions=2))
+    desk.add_topic("__consumer_offsets", b"offsets".ljust(16), 2)
+    index = desk.coordinator.partition_for(GROUP)
+    found: list[tuple[float, tuple[ErrorCode, int]]] = []
+
+    async def find() -> None:
+        answer = await desk.coordinator.find(GROUP)
+        found.append((trio.current_time(), answer))
+
+    started = trio.current_time()
+    for _ in range(2):
+        nursery.start_soon(find)
+    for each in (1 - index, index):
+        await trio.sleep(2)
+        assert found == []
+        desk.coordinator.on_elected(each, MemoryPartition(), 0)
+    await trio.testing.wait_all_tasks_blocked()
+    assert found == [(started + 4, (ErrorCode.NONE, 1))] * 2
+
+
 async def test_a_search_ends_with_a_retriable_error(autojump_clock: object) -> None:
     desk = Desk(config(offsets_topic_num_partitions=1))
     desk.add_topic("__consumer_offsets", b"offsets".ljust(16), 1)  # nobody is told of its election
