@@ -101,6 +101,11 @@ EQUIVALENT: dict[str, str] = {
     "if producer_epoch == current_epoch and ( -> if producer_epoch >= current_epoch and (": (
         "A larger one has returned before."
     ),
+    (
+        "storage/segment.py::LogSegment.locate: "
+        "if length < _MIN_LENGTH and length < length_min(magic): -> "
+        "if length <= _MIN_LENGTH and length < length_min(magic):"
+    ): "A batch of any format may be as long as that.",
     # kbroker/partitions
     "kbroker/partitions/fetch_sessions.py::FetchSessionCache.create: "
     "max(1, number * IDS_A_SHARD), (number + 1) * IDS_A_SHARD -> "

@@ -132,6 +132,14 @@ def test_a_level_that_is_there_is_written_again(upgrade_type: int) -> None:
     assert records == (FeatureLevelRecord(name="group.version", feature_level=1),)
 
 
+@pytest.mark.parametrize("upgrade_type", [UPGRADE, SAFE, UNSAFE])
+def test_a_feature_that_is_off_may_be_switched_off(upgrade_type: int) -> None:
+    cluster = Cluster(levels=RELEASES["3.9"])
+    response, records = cluster.update_features(to("group.version", 0, upgrade_type))
+    assert (response.error_code, response.error_message) == (0, None)
+    assert records == (FeatureLevelRecord(name="group.version", feature_level=0),)
+
+
 @pytest.mark.parametrize("upgrade_type", [SAFE, UNSAFE])
 def test_a_feature_goes_down_and_up(upgrade_type: int) -> None:
     cluster = Cluster()
