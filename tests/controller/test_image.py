@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from kbroker.controller.features import UnsupportedLevel
 from kbroker.controller.image import MetadataImage
 from kbroker.controller.model import MIGRATING_DIRECTORY
 from kbroker.controller.snapshot import snapshot_records
@@ -161,6 +162,23 @@ def test_a_feature_at_level_zero_is_none() -> None:
     image.apply([FeatureLevelRecord(name="group.version", feature_level=1)], 0, 1)
     image.apply([FeatureLevelRecord(name="group.version", feature_level=0)], 1, 1)
     assert image.features == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "level", "problem"),
+    [
+        ("nosuch", -1, "does not know this feature"),
+        ("nosuch", 1, "does not know this feature"),
+        ("group.version", -1, "from an earlier Kafka"),
+        ("group.version", 2, "from a later Kafka"),
+        ("metadata.version", 6, "from an earlier Kafka, .* supports 7 to 30"),
+        ("metadata.version", 31, "from a later Kafka, .* supports 7 to 30"),
+    ],
+)
+def test_levels_that_are_not_understood_are_refused(name: str, level: int, problem: str) -> None:
+    record = FeatureLevelRecord(name=name, feature_level=level)
+    with pytest.raises(UnsupportedLevel, match=f"{name} is at level {level}, .*{problem}"):
+        MetadataImage().replay(record, 0)
 
 
 def kept_records() -> list[Message]:

@@ -264,6 +264,12 @@ EQUIVALENT: dict[str, str] = {
         "len(records) + 1): -> for offset, record in "
         "enumerate(records, last_offset + len(records) + 1):"
     ): "They are compared with those of loaded transactions, which are lower.",
+    (
+        "kbroker/coordinators/runtime.py::GroupRuntime._write: "
+        "for offset, record in enumerate(records, last_offset - "
+        "len(records) + 1): -> for offset, record in "
+        "enumerate(records, last_offset - len(records) + 0):"
+    ): "They are compared with those of loaded transactions, which are lower.",
     # kbroker/server
     (
         "kbroker/server/connection.py::Connection._take_frames: "

@@ -202,6 +202,18 @@ def test_whoever_hears_of_a_newer_epoch_is_in_it(refusal: Refusal, leader_id: in
     assert effects.persist == ElectionState(epoch=9, leader_id=leader_id)
 
 
+@pytest.mark.parametrize("leader_id", [None, 2])
+def test_whoever_stands_hears_of_the_leader_of_its_own_epoch(leader_id: int | None) -> None:
+    stands = node(stored=ElectionState(epoch=4))
+    stands.start(0)
+    stands.step(Tick(), stands.deadline_ms)
+    assert isinstance(stands.role, Prospective)
+    refused = VoteReply(epoch=4, leader_id=leader_id, granted=False, pre_vote=True)
+    stands.step(Receive(THREE, refused), LONG_MS)
+    assert (stands.epoch, stands.leader_id) == (4, leader_id)
+    assert isinstance(stands.role, Prospective if leader_id is None else Follower)
+
+
 def test_a_vote_of_an_older_epoch_counts_no_more() -> None:
     stands = node()
     stands.start(0)
