@@ -1,4 +1,4 @@
-"""DescribeQuorum: what this node knows of the quorum it leads (KIP-595, KIP-836, KIP-853).
+"""DescribeQuorum: what the leader knows of its quorum (KIP-595, KIP-836, KIP-853).
 
 Source: KafkaRaftClient.handleDescribeQuorumRequest, LeaderState.
 """

@@ -1,12 +1,13 @@
-"""The only Trio of the quorum: carries out what RaftNode decides, and hands on what is committed.
+"""Runs a quorum node: carries out what RaftNode decides, and passes on what is committed.
 
-Three tasks. The pump steps the node, one event at a time, and carries out each step's effects
-before the next. The flusher syncs the log in a thread; one sync serves everything appended before
-it began (group commit). The applier replays committed batches into the node's image, in order,
-calls the listeners, and only then wakes those who wait for an offset (read your writes).
+There are three tasks. The pump steps the node with one event at a time, and carries out the effects
+of each step before the next. The flusher syncs the log in a thread; one sync serves everything that
+was appended before it began (group commit). The applier replays committed batches into the node's
+image in order, calls the listeners, and then wakes the requests that wait for an offset.
 
-Any failure ends `run` with the exception: a quorum node that cannot write, or whose metadata make
-no sense, must not go on.
+Any failure but a full disk ends `run` with the exception: a quorum node that cannot write, or whose
+metadata are inconsistent, must not go on. No other module of the controller but `controller.py`
+uses Trio.
 """
 
 from __future__ import annotations

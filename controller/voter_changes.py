@@ -1,8 +1,8 @@
-"""AddRaftVoter and RemoveRaftVoter (KIP-853), as a quorum of one answers them.
+"""AddRaftVoter and RemoveRaftVoter (KIP-853), as a quorum of one voter answers them.
 
-Source: KafkaRaftClient.handleAddVoterRequest, AddVoterHandler, RemoveVoterHandler. Neither ever
-changes the voters: the only one cannot go, and without a controller listener there is nobody who
-has caught up with it and so could come.
+The voters never change: the only voter cannot be removed, and without a controller listener no
+other node can have caught up, as a new voter must. Source: KafkaRaftClient.handleAddVoterRequest,
+AddVoterHandler, RemoveVoterHandler.
 """
 
 from __future__ import annotations

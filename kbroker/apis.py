@@ -1,6 +1,7 @@
-"""The API table: one row is what the broker serves, and the only place that says so.
+"""The API table. Each row is one API that the broker serves.
 
-ApiVersions, dispatch, the README's table and the tests all read it.
+No other place says which APIs are served: ApiVersions, dispatch, the README's table and the tests
+read this table.
 """
 
 from __future__ import annotations

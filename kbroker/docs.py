@@ -1,6 +1,6 @@
-"""The parts of the documents that are made from code: `python -m kbroker.docs [--check]`.
+"""Writes the parts of the documents that are made from code: `python -m kbroker.docs [--check]`.
 
-`--check` writes nothing and fails where a document says something else than the code.
+`--check` writes nothing, and fails if a document differs from what the code says.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Clients that push their metrics (KIP-714): who they are, what they are asked for, and how often.
+"""Clients that push their metrics (KIP-714): their ids, and what they are asked for and how often.
 
-Nothing is done with what they push: there is no reporter to hand it to. Kafka then does not
-advertise the two APIs, and yet serves them, as here. Source: ClientMetricsManager,
-ClientMetricsInstance.
+The pushed metrics are checked and dropped, because there is no reporter to give them to. In this
+case Kafka does not advertise the two APIs but serves them all the same, and so does kbroker.
+Source: ClientMetricsManager, ClientMetricsInstance.
 """
 
 from __future__ import annotations

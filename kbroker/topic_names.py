@@ -1,4 +1,4 @@
-"""Topic names: which are legal, which are Kafka's own (common.internals.Topic)."""
+"""Which topic names are valid, and which topics are internal. Source: common.internals.Topic."""
 
 from __future__ import annotations
 

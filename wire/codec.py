@@ -1,9 +1,10 @@
-"""Bytes to messages and back, by functions made for one (class, version) when first asked for.
+"""Converts bytes to messages and back, with functions that are made for one (class, version).
 
     request = decode(ProduceRequest, 9, view)      bad bytes: ProtocolError, and nothing else
-    chunks = encode_chunks(response, 9)            records stay chunks of their own
+    chunks = encode_chunks(response, 9)            records stay separate chunks
 
-A connection that serves many requests asks once for `decoder` and `chunk_encoder` and keeps them.
+The functions are made on first use. A connection asks for `decoder` and `chunk_encoder` once and
+keeps them.
 """
 
 from __future__ import annotations

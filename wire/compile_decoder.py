@@ -1,9 +1,9 @@
-"""Source text of a decoder for one (class, version): one function, nested structs written in line.
+"""Makes the source text of a decoder for one (class, version), in one function.
 
-Neighbouring fields of fixed width become one `struct` unpack, straight into the objects' slots, and
-take the first byte of a following varint with them. No version is looked at when the text runs.
-Where the buffer itself finds out that it is short, that shows as struct.error or IndexError, which
-the caller turns into ProtocolError; the text checks only what slices would let through.
+Neighbouring fields of fixed width become one `struct` unpack, together with the first byte of a
+varint that follows. The generated code never looks at the version. If the buffer is too short,
+struct.error or IndexError shows it, and the caller raises ProtocolError; the generated code itself
+checks only slices, which would be shortened silently.
 """
 
 from __future__ import annotations

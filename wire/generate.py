@@ -3,9 +3,9 @@
     python -m kbroker.wire.generate --jars DIR [--check]      DIR holds Kafka's jars
     python -m kbroker.wire.generate --schemas DIR [--check]   DIR/<jar's name>/*.json, extracted
 
-Only names, types, versions and defaults are taken, none of the definitions' prose. `--check` writes
-nothing and fails if a file differs. Definitions without valid versions have no fields to code: they
-are named in api_keys.py and left out.
+Only names, types, versions and defaults are taken, not the text of the definitions. `--check`
+writes nothing and fails if a file differs. Definitions without valid versions are listed in
+api_keys.py and otherwise left out.
 """
 
 from __future__ import annotations

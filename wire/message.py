@@ -1,7 +1,7 @@
-"""What every generated class shares: equality, repr, and the facts codecs are compiled from.
+"""The base class of generated messages: equality, repr, and the data that codecs are made from.
 
-A generated class says its fields once, as data (`FIELDS`); codecs are built from that on first use.
-One object stands for all versions of a message: a codec writes the fields its version has.
+A generated class lists its fields once, as data (`FIELDS`). One class represents all versions of a
+message; a codec writes the fields that its version has.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""The plain codec: field by field, as the definitions say. Slow, and easy to check.
+"""A plain codec that follows the definitions field by field. It is slow and easy to check.
 
-Tests hold the compiled codec (codec.py) against this one; a broker does not use it.
+Tests compare the compiled codec (codec.py) with it. A broker does not use it.
 """
 
 from __future__ import annotations

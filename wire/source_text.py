@@ -1,4 +1,4 @@
-"""The text of the generated files, from definitions. Not imported by a running broker."""
+"""The text of the generated files. A running broker does not import it."""
 
 from __future__ import annotations
 

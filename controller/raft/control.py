@@ -1,5 +1,4 @@
-"""Control records of the quorum: batches that Raft writes for itself into the log and into
-snapshots.
+"""Control records of the quorum, which Raft itself writes into the log and into snapshots.
 
 Source: org.apache.kafka.common.record.ControlRecordType and ControlRecordUtils.
 """

@@ -1,8 +1,9 @@
-"""A broker's configuration: the keys of the properties file, and the dynamic ones over them.
+"""A broker's configuration: the properties file, and dynamic values that override it.
 
-`BrokerConfig` is live: `update_dynamic` changes what its attributes answer, so what is read afresh
-for each decision follows a dynamic change. Precedence as in Kafka's DynamicBrokerConfig: this
-broker's dynamic values, the cluster's dynamic defaults, the properties file, the default.
+`BrokerConfig` is live: after `update_dynamic`, its attributes have the new values. Code that reads
+an attribute for each decision therefore follows dynamic changes. Precedence as in Kafka's
+DynamicBrokerConfig: this broker's dynamic values, the cluster's dynamic defaults, the properties
+file, the default.
 """
 
 from __future__ import annotations

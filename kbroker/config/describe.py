@@ -1,7 +1,7 @@
-"""Every key of a resource with its value, where the value comes from, and what else was set.
+"""Every key of a resource with its value, the source of the value, and its synonyms.
 
-The order of synonyms is ConfigHelper's: this broker's dynamic values, the cluster's, the properties
-file, the defaults; before them the resource's own value. The first of them is the source.
+The order is that of Kafka's ConfigHelper: the resource's own value, this broker's dynamic values,
+the cluster's, the properties file, the default. The first that is set is the source.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The configuration in effect: the broker's own over the dynamic values of the metadata image.
+"""The configuration in effect: dynamic values of the metadata image over the broker's own.
 
-Whoever applies metadata records calls `apply` with the resources whose values they touched;
-nothing is looked up, parsed or compared per request.
+When metadata records are applied, `apply` is called with the resources whose values they changed.
+So no request has to look up, parse or compare anything.
 """
 
 from __future__ import annotations

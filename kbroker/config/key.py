@@ -1,9 +1,9 @@
-"""A configuration key: everything known of it, in the one place that defines it.
+"""The definition of a configuration key, with everything that is known of it.
 
 A key is a typed descriptor of the class that holds it: `config.num_partitions` is an int to mypy,
-and `BrokerConfig.num_partitions` the key itself. The attribute is Kafka's name with `_` for `.`.
-A key without a documentation sentence has no effect here: it is known, checked and shown, and a
-start that sets it names it.
+and `BrokerConfig.num_partitions` is the key itself. The attribute is Kafka's name with `_` for `.`.
+A key without a sentence of documentation has no effect here. It is known, checked and shown, and
+the broker says so at a start that sets it.
 """
 
 from __future__ import annotations

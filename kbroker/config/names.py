@@ -1,6 +1,6 @@
 """Names of keys that this broker does not know: of older Kafkas, of plugins, or mistakes.
 
-A mistake ends the start: what was meant would not happen, and nobody would see it.
+A mistake ends the start, because otherwise a setting would have no effect and nobody would notice.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The keys as tables in Markdown: docs/configuration.md is made of them."""
+"""The keys as tables in Markdown, from which docs/configuration.md is made."""
 
 from __future__ import annotations
 

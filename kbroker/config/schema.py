@@ -1,6 +1,6 @@
-"""Which dynamic values are valid: what a controller asks before it stores any.
+"""Checks dynamic values before the controller stores them.
 
-The rules and sentences are those of ControllerConfigurationValidator, LogConfig.validate,
+Rules and messages are those of ControllerConfigurationValidator, LogConfig.validate,
 GroupConfig.validate, ClientMetricsConfigs.validate and DynamicBrokerConfig.validate.
 """
 

@@ -1,4 +1,4 @@
-"""A topic's configuration: its overrides over the broker's defaults; the log settings of it."""
+"""The configuration of a topic: its own values over the broker's defaults; its log settings."""
 
 from __future__ import annotations
 

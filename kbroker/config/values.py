@@ -1,4 +1,4 @@
-"""A value's two forms: the text of a properties file and the Python value behind it.
+"""The two forms of a value: its text in a properties file, and the Python value.
 
 Parsing and printing follow ConfigDef.parseType and convertToString, with Java's rules for numbers.
 Lists are tuples of str, classes and passwords are str, None is Kafka's null.

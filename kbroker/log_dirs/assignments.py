@@ -1,6 +1,7 @@
-"""Tells the controller in which log directory each replica of this broker lies.
+"""Tells the controller which log directory holds each replica of this broker.
 
-Kafka's AssignmentsManager. Of a replica the last word counts; what cannot be told is told again.
+If a replica is assigned several times, the last one counts. An assignment that could not be sent is
+sent again. Source: AssignmentsManager.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
-"""Moves partitions from one log directory to another while they are written and read (KIP-113).
+"""Moves a partition to another log directory while it is written and read (KIP-113).
 
-A copy of the log grows in the other directory (`topic-0.<id>-future`), batch for batch as a
-follower would take them, until it ends where the log ends. Then it is synced, the controller is
-told where the replica lies, and in one step without an await the copy takes the log's place.
-Kafka's ReplicaAlterLogDirsThread.
+A copy of the log is made in the other directory (`topic-0.<id>-future`), batch by batch as a
+follower would copy it. When it has everything, it is synced, the controller is told the new
+directory, and the copy replaces the log in one step without an await.
+Source: ReplicaAlterLogDirsThread.
 
-A crash leaves the copy, which goes on from what is whole of it, or (in the midst of the exchange)
-the copy alone, which `LogStore.open` then makes the log.
+After a crash the copying continues from the valid part of the copy. If the crash came during the
+exchange, only the copy may be left, and `LogStore.open` makes it the log.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The log directories of a broker as its partitions use them: which directory holds which log.
+"""All log directories of a broker: which of them holds which log.
 
-Kafka's LogManager, for all of `log.dirs`. A log stays in the directory where it lies; a new one
-goes where it was asked to go (AlterReplicaLogDirs), where the metadata say, or to the directory
-with the fewest. One that has failed is known by its path alone until the next start.
+A log stays in its directory. A new one goes to the directory that AlterReplicaLogDirs asked for, or
+that the metadata name, or that has the fewest logs. Of a directory that has failed, only the path
+is known until the next start. Source: LogManager.
 """
 
 from __future__ import annotations

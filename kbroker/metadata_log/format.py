@@ -1,7 +1,7 @@
-"""Formatting a directory, and reading what it was formatted with.
+"""Formats a directory, and reads the settings that a directory was formatted with.
 
-The settings that a cluster begins with are in `bootstrap.checkpoint`, beside the metadata log, or
-since Kafka 4.4 in the log's snapshot up to offset 0. Source: Formatter, BootstrapDirectory.
+These settings are in `bootstrap.checkpoint`, beside the metadata log, or since Kafka 4.4 in the
+log's snapshot up to offset 0. Source: Formatter, BootstrapDirectory.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The metadata log of one node: gives the quorum a storage log and the files around it.
+"""The metadata log of one node: the quorum's interface to a storage log and the files beside it.
 
-`__cluster_metadata-0/` holds the segments, `quorum-state` and the snapshots. Calls block; there is
-no Trio here. Source: KafkaMetadataLog.
+`__cluster_metadata-0/` holds the segments, `quorum-state` and the snapshots. Calls block; Trio is
+not used here. Source: KafkaMetadataLog.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Builds the parts of one broker around an opened node, each with all that it needs.
+"""Creates the parts of a broker. Each gets everything that it needs when it is created.
 
 Nothing runs yet: `Broker` starts the parts in their order.
 """

@@ -1,8 +1,8 @@
-"""A node's log directories in use: the metadata log in one of them, the controller on top.
+"""Opens the log directories of a node, the metadata log in one of them, and the controller.
 
-An empty directory formats itself (meta.properties, bootstrap.checkpoint), as Apache Kafka's
-`kafka-storage format --standalone` would have; one that Apache Kafka formatted is taken as it is,
-but that it gets a directory.id where it is of a Kafka before 3.7.
+An empty directory is formatted (meta.properties, bootstrap.checkpoint), as
+`kafka-storage format --standalone` would do. A directory that Apache Kafka formatted is used as it
+is; it gets a directory.id if it is older than Kafka 3.7.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Makes this broker what the metadata image says: opens, leads, configures and deletes its
-partitions (Kafka's BrokerMetadataPublisher).
+"""Makes this broker match the metadata image: opens, leads, configures and deletes partitions.
 
-`apply` runs as the committed records are replayed, before anyone who waits for them is answered. A
-delta may tell of thousands of partitions: requests have their turn between some and the next. What
-they find meanwhile is what a client of Apache Kafka finds too, metadata that are ahead of the logs.
+`apply` runs when committed records are replayed, before the requests that wait for them are
+answered. A delta may concern thousands of partitions, so other requests are served in between.
+These may see metadata that are ahead of the logs, as clients of Apache Kafka may.
+Source: BrokerMetadataPublisher.
 """
 
 from __future__ import annotations

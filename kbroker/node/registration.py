@@ -1,7 +1,7 @@
-"""This broker's life in the cluster: registers with the controller, heartbeats, leaves in order.
+"""Registers this broker with the controller, sends heartbeats, and leaves in order.
 
-Kafka's BrokerLifecycleManager. The broker starts fenced; the controller unfences it when a
-heartbeat says that it has caught up with its own registration.
+A broker starts fenced. The controller unfences it when a heartbeat shows that the broker has
+replayed its own registration. Source: BrokerLifecycleManager.
 """
 
 from __future__ import annotations

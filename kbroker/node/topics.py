@@ -1,4 +1,4 @@
-"""Topics that a broker creates itself: those it was started with, and internal ones."""
+"""Creates topics for the broker itself: those it was started with, and internal ones."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Flushes logs in worker threads, one flush of a log at a time: whoever appends meanwhile shares
-the next one (group commit).
+"""Flushes logs in worker threads, at most one flush of a log at a time.
 
-Durability policy as Kafka's: `flush.messages` (a produce waits for it), `flush.ms` (in the
-background), and every segment that is finished.
+Appends that come during a flush share the next one (group commit). A log is flushed as in Kafka:
+after `flush.messages` (a produce request then waits for it), after `flush.ms` (in the background),
+and whenever a segment is finished.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
-"""A partition as this broker leads it: the log, the leader epoch, the high watermark and who waits
-for them.
+"""A partition that this broker leads: the log, leader epoch, high watermark, and waiting requests.
 
-Alone in its ISR a leader's high watermark follows its own log end, and where `flush.messages` asks
-for it only what is flushed; with followers it will follow the slowest of the ISR: `_advance` is
-the one place that moves it.
+The leader is alone in its ISR, so the high watermark follows its own log end, or the flushed part
+of the log if `flush.messages` is set. With followers it will follow the slowest of the ISR. It
+moves only in `_advance`.
 """
 
 from __future__ import annotations

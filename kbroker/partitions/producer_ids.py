@@ -1,5 +1,6 @@
-"""Producer ids, handed out from blocks that the controller allocates (KIP-730,
-RPCProducerIdManager).
+"""Hands out producer ids from blocks that the controller allocates (KIP-730).
+
+Source: RPCProducerIdManager.
 """
 
 from __future__ import annotations

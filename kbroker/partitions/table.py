@@ -1,4 +1,4 @@
-"""The partitions that this broker holds, by name and by topic id."""
+"""The partitions of this broker, found by name or by topic id."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""From a frame to an answer: header, version check, decode, handler, encode.
+"""From a frame to its answer: parse the header, check the version, decode, handle, encode.
 
-A frame that is no request of a served API at a served version closes the connection, as Kafka does
-(SocketServer.Processor: InvalidRequestException); only ApiVersions answers a version that it does
+A frame that is no request of a served API at a served version closes the connection, as in Kafka
+(SocketServer.Processor: InvalidRequestException). Only ApiVersions answers a version that it does
 not know.
 """
 

@@ -1,4 +1,4 @@
-"""What a broker does once in a process, done before the copies are made: codecs, late imports."""
+"""Builds codecs and imports modules before the template forks, so that no broker has to."""
 
 from __future__ import annotations
 

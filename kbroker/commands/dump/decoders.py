@@ -1,6 +1,6 @@
-"""What records of Kafka's own topics say, as JSON with Kafka's field names.
+"""Decodes the records of Kafka's internal topics to JSON with Kafka's field names.
 
-Sources: CoordinatorRecordSerde (keys open with the record's type, values with a version),
+Sources: CoordinatorRecordSerde (a key begins with the record's type, a value with its version),
 MetadataRecordSerde, ControlRecordUtils.
 """
 

@@ -1,6 +1,6 @@
-"""Indexes, producer snapshots and checkpoints, as rows.
+"""Indexes, producer snapshots and checkpoints as rows.
 
-The files are read as they lie there; nothing is mapped, trimmed or repaired.
+The files are read as they are; nothing is mapped, trimmed or repaired.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Groups of all protocols, offsets, transactions, producer ids, share state."""
+"""Keys of the groups of all protocols, offsets, transactions, producer ids and share state."""
 
 from __future__ import annotations
 

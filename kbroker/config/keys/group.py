@@ -1,4 +1,4 @@
-"""A group's keys; `synonyms` are the broker keys that give their defaults."""
+"""Keys of a group. Each key's `synonyms` are the broker keys that give its default."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Partition logs: directories, segments, retention, flush, cleaner; the defaults of topic keys."""
+"""Keys of partition logs: directories, segments, retention, flush, cleaner, topic defaults."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TLS, SASL, delegation tokens, authorization."""
+"""Keys of TLS, SASL, delegation tokens and authorization."""
 
 from __future__ import annotations
 
