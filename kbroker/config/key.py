@@ -11,10 +11,16 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar, cast, overload
 
+from kbroker.releases.release import NEWEST
+
 from .validators import ListOf
 from .values import ConfigType, Value, parse
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from kbroker.releases.release import ConfiguredResource, Release
+
     from .validators import Validator
 
 T = TypeVar("T", bound=Value)
@@ -117,6 +123,16 @@ class Keyed:
     def resolve(self, key: Key[T]) -> T:
         """The key's value for this holder."""
         raise NotImplementedError
+
+
+def known_keys(
+    keys: Mapping[str, Key[Value]], release: Release, resource: ConfiguredResource
+) -> Mapping[str, Key[Value]]:
+    """Those of `keys` that the release has. `keys` are all that any release has."""
+    if release is NEWEST:
+        return keys
+    known = release.keys(resource)
+    return {name: key for name, key in keys.items() if name in known}
 
 
 def keys_of(holder: type[Keyed]) -> dict[str, Key[Value]]:

@@ -16,6 +16,7 @@ Value = bool | int | float | str | tuple[str, ...] | None
 
 INT_MAX = (1 << 31) - 1
 LONG_MAX = (1 << 63) - 1
+ARRAY_MAX = INT_MAX - 8  # how many bytes an array of Java may have
 DOUBLE_MAX = sys.float_info.max
 
 _JAVA_BLANKS = "".join(map(chr, range(33)))  # what String.trim() removes

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from functools import cached_property
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
+
+ConfiguredResource: TypeAlias = Literal["BROKER", "TOPIC", "GROUP", "CLIENT_METRICS"]
 
 # From the oldest to the newest; the newest has everything that any other has.
 NAMES: Final = ("4.3", "4.4")
@@ -18,6 +20,17 @@ NAMES: Final = ("4.3", "4.4")
 
 class UnknownRelease(ValueError):
     """A release that kbroker does not know; the text lists those that it knows."""
+
+
+class KeyFacts(NamedTuple):
+    """A configuration key, as the text of Kafka's ConfigDef and its neighbours."""
+
+    type: str
+    default: str | None  # None: there is none, or it is null
+    validator: str | None
+    mode: str | None  # of a broker's key: read-only, per-broker or cluster-wide
+    internal: bool
+    synonyms: tuple[str, ...]
 
 
 class Release:
@@ -88,13 +101,20 @@ class Release:
             for name, (_, _, rises) in self._facts.FEATURES.items()
         }
 
-    def keys(self, resource: str) -> frozenset[str]:
-        """The configuration keys of BROKER, TOPIC, GROUP or CLIENT_METRICS."""
-        return frozenset(self._facts.KEYS[resource])
+    def keys(self, resource: ConfiguredResource) -> Collection[str]:
+        """The names of the configuration keys that a kind of resource has."""
+        found: Collection[str] = self._facts.KEYS[resource].keys()
+        return found
+
+    def key(self, resource: ConfiguredResource, name: str) -> KeyFacts:
+        """What the release says of a configuration key. KeyError."""
+        return KeyFacts(*self._facts.KEYS[resource][name])
 
 
 RELEASES: Final[Mapping[str, Release]] = {name: Release(name) for name in NAMES}
 NEWEST: Final = RELEASES[NAMES[-1]]
+# What a broker answers as, unless it is told another.
+DEFAULT: Final = RELEASES["4.3"]
 
 
 def find_release(text: str) -> Release:

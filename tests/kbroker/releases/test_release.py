@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from kbroker.releases.release import NEWEST, RELEASES, UnknownRelease, find_release
+from kbroker.releases.release import (
+    NEWEST,
+    RELEASES,
+    ConfiguredResource,
+    UnknownRelease,
+    find_release,
+)
 
+RESOURCES: tuple[ConfiguredResource, ...] = ("BROKER", "TOPIC", "GROUP", "CLIENT_METRICS")
 OLD, NEW = RELEASES["4.3"], RELEASES["4.4"]
 
 
@@ -31,8 +38,8 @@ def test_the_newest_has_all_that_others_have() -> None:
                 newest = NEWEST.api_versions(key)
                 assert newest is not None
                 assert newest[0] <= versions[0] <= versions[1] <= newest[1]
-        for resource in ("BROKER", "TOPIC", "GROUP", "CLIENT_METRICS"):
-            assert release.keys(resource) <= NEWEST.keys(resource)
+        for resource in RESOURCES:
+            assert set(release.keys(resource)) <= set(NEWEST.keys(resource))
 
 
 @pytest.mark.parametrize(
