@@ -9,6 +9,8 @@ from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
+from kbroker.wire.limits import Limits
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
@@ -58,16 +60,9 @@ class Release:
         return oldest, latest
 
     @property
-    def elements_max(self) -> int | None:
-        """How many elements of one array are decoded; None: no limit."""
-        found: int | None = self._facts.ELEMENTS_MAX
-        return found
-
-    @property
-    def tagged_fields_max(self) -> int | None:
-        """How many tagged fields of one section are decoded; None: no limit."""
-        found: int | None = self._facts.TAGGED_FIELDS_MAX
-        return found
+    def limits(self) -> Limits:
+        """How much of a request is decoded."""
+        return Limits(self._facts.ELEMENTS_MAX, self._facts.TAGGED_FIELDS_MAX)
 
     @cached_property
     def metadata_level_names(self) -> Mapping[int, str]:

@@ -69,5 +69,5 @@ def test_levels() -> None:
 
 
 def test_limits_of_the_decoder() -> None:
-    assert (OLD.elements_max, OLD.tagged_fields_max) == (None, None)
-    assert (NEW.elements_max, NEW.tagged_fields_max) == (1_000_000, 10_000)
+    assert (OLD.limits.elements_max, OLD.limits.tagged_fields_max) == (None, None)
+    assert (NEW.limits.elements_max, NEW.limits.tagged_fields_max) == (1_000_000, 10_000)
