@@ -39,6 +39,7 @@ _RESERVED_UUIDS = 100  # the lowest: Kafka's DirectoryId has meanings for some
 _SPACES = re.compile(r"\s+")
 
 Entry = TypeVar("Entry")
+Partition = tuple[str, int]  # topic, partition
 
 
 def _read_text(disk: Disk, path: str) -> str | None:
@@ -91,18 +92,18 @@ def _write_entries(disk: Disk, path: str, lines: list[str], *, sync: bool = True
     disk.write_file_atomic(path, text.encode(), sync=sync)
 
 
-def _parse_offset(line: str) -> tuple[tuple[str, int], int]:
+def _parse_offset(line: str) -> tuple[Partition, int]:
     topic, partition, offset = _SPACES.split(line)
     return (topic, int(partition)), int(offset)
 
 
-def read_offsets(disk: Disk, path: str) -> dict[tuple[str, int], int]:
-    """(topic, partition) -> offset."""
+def read_offsets(disk: Disk, path: str) -> dict[Partition, int]:
+    """The offset of each partition."""
     return dict(_read_entries(disk, path, _parse_offset))
 
 
 def write_offsets(
-    disk: Disk, path: str, offsets: Mapping[tuple[str, int], int], *, sync: bool = True
+    disk: Disk, path: str, offsets: Mapping[Partition, int], *, sync: bool = True
 ) -> None:
     """Replace the file. Without `sync` a power loss may take it."""
     lines = [f"{topic} {partition} {offset}" for (topic, partition), offset in offsets.items()]

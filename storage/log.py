@@ -348,7 +348,7 @@ class Log(LogBase):
         self._durability.note_end(offset, active.base_offset)
         self.log_start_offset = min(self.log_start_offset, offset)
         self.log_end_offset = offset
-        self.changed.add(self)
+        self.checkpoint_queue.add(self)
         self.epochs.truncate_from_end(offset)
         # What was cut off must not come back behind what is appended next, be it as bytes of the
         # file or as a segment or snapshot whose removal the disk forgot.
@@ -373,7 +373,7 @@ class Log(LogBase):
             self._is_tail_known = True
             self._disk.fsync_dir(self.directory)
             self._durability.note_start(offset)
-            self.changed.add(self)
+            self.checkpoint_queue.add(self)
         except DiskError as error:
             self.fail(error)
             raise
@@ -391,7 +391,7 @@ class Log(LogBase):
         if offset <= self.log_start_offset:
             return False
         self.log_start_offset = offset
-        self.changed.add(self)
+        self.checkpoint_queue.add(self)
         # The recovery point stays: segments that go have gone for good only after a flush, and if
         # a power loss brings one back, it must be checked.
         self.epochs.truncate_from_start(offset)
@@ -469,7 +469,7 @@ class Log(LogBase):
             plan.run()
             self.finish_flush(plan)
             self._durability.closed(self.log_end_offset)
-            self.changed.add(self)
+            self.checkpoint_queue.add(self)
             active.is_written = False
         except DiskError as error:
             self.fail(error)

@@ -44,7 +44,7 @@ class LogBase:
         "_producers",
         "_rng",
         "_topic_id",
-        "changed",
+        "checkpoint_queue",
         "config",
         "directory",
         "last_append_bytes",
@@ -71,6 +71,7 @@ class LogBase:
         now_ms: int,
         rng: Random,
         deletions: Deletions,
+        checkpoint_queue: set[LogBase],
         is_tail_known: bool,
         epochs: LeaderEpochCache | None,
         producers: ProducerState | None,
@@ -100,9 +101,8 @@ class LogBase:
         self._is_tail_known = is_tail_known
         self._offline: DiskError | None = None
         self._durability = durability
-        # Where it enters itself when what the checkpoints say of it may have changed, so that they
-        # need not ask all logs. Its log directory gives it a set that it looks into.
-        self.changed: set[LogBase] = set()
+        # It adds itself when its recovery point or log start offset may have changed.
+        self.checkpoint_queue = checkpoint_queue
 
     def __repr__(self) -> str:
         return f"Log({self.directory}, [{self.log_start_offset}, {self.log_end_offset}))"
@@ -254,7 +254,7 @@ class LogBase:
 
     def _note_names(self) -> None:
         self._durability.note_names(self.directory)
-        self.changed.add(self)
+        self.checkpoint_queue.add(self)
 
     # Flushing.
 
@@ -279,7 +279,7 @@ class LogBase:
     def finish_flush(self, plan: FlushPlan, now_ms: int | None = None) -> None:
         """The plan has run: its offsets are safe, unless the log was truncated meanwhile."""
         self._durability.finish(plan)
-        self.changed.add(self)
+        self.checkpoint_queue.add(self)
         self.last_flush_ms = self._now_ms if now_ms is None else now_ms
 
     def abandon_flush(self, plan: FlushPlan) -> None:
@@ -314,7 +314,7 @@ class LogBase:
         if self._producers is not None:
             self._producers.snapshots.update_directory(new)
         self._durability.update_directory(old, new)
-        self.changed.add(self)
+        self.checkpoint_queue.add(self)
 
     def let_go(self) -> bool:
         """Give back the descriptors of its files until it is used again; whether there were any.
@@ -360,7 +360,7 @@ class LogBase:
         self.log_end_offset = end_offset
         self._durability.note_end(end_offset, self.segments.active.base_offset)
         self.log_start_offset = min(self.log_start_offset, end_offset)
-        self.changed.add(self)
+        self.checkpoint_queue.add(self)
         self.epochs.truncate_from_end(end_offset)
 
     def _replay(self, producers: ProducerState) -> None:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from .batch import BatchHeader
     from .disk import Disk
+    from .log_base import LogBase
     from .log_config import LogConfig
 
 logger = logging.getLogger(__name__)
@@ -63,6 +64,7 @@ def open_log(
     topic_id: bytes | None = None,
     is_identified: bool = False,
     deletions: Deletions | None = None,
+    checkpoint_queue: set[LogBase] | None = None,
     keeps_synced: bool = False,
     is_copy: bool = False,
 ) -> Log:
@@ -71,10 +73,11 @@ def open_log(
     `clean`: the log directory was closed in order; `recovery_point` and `log_start_offset` are what
     the checkpoints say, None where they say nothing. `topic_id` is written to a new log; with
     `is_identified` the caller has read there that it is this one. What is deleted waits in
-    `deletions`, which logs may share. `keeps_synced`: damage below the recovery point, which no
-    crash does, is an error; otherwise the log is cut there, as Kafka does. After a crash a log goes
-    on behind missing offsets, as Kafka's does, but for one with `keeps_synced`, and for a copy that
-    is to take the place of the log that has them: these end there.
+    `deletions`, which logs may share. The log adds itself to `checkpoint_queue` when its recovery
+    point or its log start offset may have changed. `keeps_synced`: damage below the recovery point,
+    which no crash does, is an error; otherwise the log is cut there, as Kafka does. After a crash a
+    log goes on behind missing offsets, as Kafka's does, but for one with `keeps_synced`, and for a
+    copy that is to take the place of the log that has them: these end there.
     DiskError, CorruptFile.
     """
     log_dir, _, name = directory.rpartition("/")
@@ -139,6 +142,7 @@ def open_log(
         now_ms=now_ms,
         rng=rng,
         deletions=Deletions() if deletions is None else deletions,
+        checkpoint_queue=set() if checkpoint_queue is None else checkpoint_queue,
         is_tail_known=is_new or not clean,
         epochs=loader.epochs,
         producers=loader.producers,

@@ -133,10 +133,12 @@ class Moves:
     def resume(self, partition: Partition) -> None:
         """Go on with the move that the last stop interrupted, before the log is written to."""
         for directory in self._store.directories:
-            if not directory.holds_future(partition.topic, partition.index):
+            if not directory.futures.holds(partition.topic, partition.index):
                 continue
             try:
-                if partition in self._moves or directory.holds(partition.topic, partition.index):
+                if partition in self._moves or directory.logs.holds(
+                    partition.topic, partition.index
+                ):
                     # A second copy, or one that came after the log itself was made anew.
                     self._store.drop_future(partition.topic, partition.index, directory, 0)
                 else:
@@ -239,7 +241,9 @@ class Moves:
                         if partition.log.is_offline:
                             self._forget(partition)
                             source = self._store.directory_of(partition.log)
-                            if source is None or source.holds(partition.topic, partition.index):
+                            if source is None or source.logs.holds(
+                                partition.topic, partition.index
+                            ):
                                 self._take_back(move)
                             partition.note_unreadable(error)
                         else:
@@ -327,7 +331,7 @@ class Moves:
         await self._checkpoint(move)
 
     async def _checkpoint(self, move: Move) -> None:
-        for write in move.directory.offset_checkpoints():
+        for write in move.directory.checkpoints.offset_writes():
             await trio.to_thread.run_sync(write, limiter=self._store.checkpoint_limiter)
             await trio.lowlevel.checkpoint_if_cancelled()
         move.is_checkpoint_due = False
@@ -364,7 +368,7 @@ class Moves:
             self._store.exchange(partition, future)
         except DiskError as error:
             self._store.report_failure(source.log_dir)
-            if directory is None or not directory.holds(partition.topic, partition.index):
+            if directory is None or not directory.logs.holds(partition.topic, partition.index):
                 source.fail(error)  # it is set aside; the next start finds the copy
             raise
         partition.replace_log(future)

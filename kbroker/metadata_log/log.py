@@ -82,7 +82,7 @@ def _check_topic_id(log_dir: LogDir) -> None:
     """CorruptFile where the directory says another. A partition's would be set aside then, and a
     new log would begin without all that is in this one.
     """
-    if not log_dir.holds(TOPIC, PARTITION):
+    if not log_dir.logs.holds(TOPIC, PARTITION):
         return
     stored = log_dir.stored_topic_id(TOPIC, PARTITION)
     if stored not in (None, METADATA_TOPIC_ID):
@@ -133,7 +133,7 @@ class MetadataLog:
         latest = self.latest_snapshot()
         if latest is not None and latest.end_offset > self._log.log_end_offset:
             self._log.truncate_fully_and_start_at(latest.end_offset, now_ms)
-            self._log_dir.write_offset_checkpoints()
+            self._log_dir.checkpoints.write_offsets()
         start = self._log.log_start_offset
         if start > 0 and all(each.end_offset != start for each in self._snapshots):
             # Segments went away before their checkpoint said so, or the other way round.
@@ -189,7 +189,7 @@ class MetadataLog:
 
     def truncate_to(self, offset: int, now_ms: int) -> None:
         self._log.truncate_to(offset, now_ms)
-        self._log_dir.write_offset_checkpoints()
+        self._log_dir.checkpoints.write_offsets()
 
     def begin_flush(self) -> MetadataFlush:
         return MetadataFlush(self._log)
@@ -237,7 +237,7 @@ class MetadataLog:
             # First the log: a snapshot may only go when nothing starts at it any more.
             size_before = self._log.size
             self._log.increment_log_start_offset(self._snapshots[0].end_offset)
-            for write in self._log_dir.offset_checkpoints():
+            for write in self._log_dir.checkpoints.offset_writes():
                 yield partial(run_or_no_room, write)
             with no_room_if_full():
                 self._log.delete_old_segments(now_ms)

@@ -22,7 +22,7 @@ from kbroker.metadata_log.log import PARTITION, TOPIC, MetadataLogConfig, open_m
 from kbroker.storage.checkpoints import META_PROPERTIES, MetaProperties
 from kbroker.storage.directory_contents import ForeignLogDir
 from kbroker.storage.errors import CorruptFile, DiskError
-from kbroker.storage.log_dir import LogDir, open_log_dir
+from kbroker.storage.log_dir_opening import open_log_dir
 from kbroker.wire.errors import ProtocolError
 from kbroker.wire.uuids import random_uuid, uuid_text
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from kbroker.clock import Clock
     from kbroker.config import BrokerConfig
     from kbroker.storage.disk import Disk
+    from kbroker.storage.log_dir import LogDir
 
 log = logging.getLogger("kbroker.logs")
 
@@ -192,16 +193,16 @@ def _check_metadata_log(quorum: LogDir, directories: Iterable[LogDir]) -> None:
     """ForeignLogDir where the metadata lie elsewhere: to begin new ones beside them would set every
     partition aside.
     """
-    is_new = not quorum.holds(TOPIC, PARTITION)
+    is_new = not quorum.logs.holds(TOPIC, PARTITION)
     for each in directories:
-        if each is not quorum and each.holds(TOPIC, PARTITION):
+        if each is not quorum and each.logs.holds(TOPIC, PARTITION):
             raise ForeignLogDir(
                 each.path,
                 f"it holds a metadata log, {TOPIC}-{PARTITION}, but the metadata log of this "
                 f"broker belongs in {quorum.path} (set by metadata.log.dir, else the first of "
                 "log.dirs)",
             )
-        partitions = each.partitions()
+        partitions = each.logs.partitions()
         if is_new and partitions and each.meta is not None and each.meta.version == 0:
             topic, index = partitions[0]
             raise ForeignLogDir(
@@ -227,7 +228,7 @@ def _check_unique(directories: Sequence[LogDir], with_quorum: Iterable[LogDir]) 
         return
     holders: dict[tuple[str, int], LogDir] = {}
     for directory in directories:
-        for topic, index in directory.partitions():
+        for topic, index in directory.logs.partitions():
             other = holders.setdefault((topic, index), directory)
             if other is not directory:
                 raise ValueError(

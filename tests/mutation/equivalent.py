@@ -19,10 +19,10 @@ EQUIVALENT: dict[str, str] = {
     '(int.from_bytes(head[: 5] + magic[len(head[:4]) :], "little") ^ number) & mask == 0': (
         "The mask takes away what the number has beyond four bytes."
     ),
-    "storage/log.py::Log.close: self.changed.add(self) -> pass": (
+    "storage/log.py::Log.close: self.checkpoint_queue.add(self) -> pass": (
         "The flush before it has entered the log."
     ),
-    "storage/log.py::Log.truncate_fully_and_start_at: self.changed.add(self) -> pass": (
+    "storage/log.py::Log.truncate_fully_and_start_at: self.checkpoint_queue.add(self) -> pass": (
         "The segment that is made before it has entered the log."
     ),
     "storage/log_base.py::LogBase.__init__: "

@@ -22,7 +22,7 @@ from kbroker.storage.checkpoints import (
     has_clean_shutdown,
 )
 from kbroker.storage.errors import DiskError, DiskFull, UnknownFormat
-from kbroker.storage.log_dir import open_log_dir
+from kbroker.storage.log_dir_opening import open_log_dir
 from kbroker.storage.origin import Origin
 from tests.sim.disk import PowerLoss
 from tests.storage.logs import (
@@ -193,9 +193,9 @@ def test_a_checkpoint_that_cannot_be_read_is_kept_when_it_is_written_anew() -> N
     again = open_log_dir(disk, "/data", rng=Random(1), now_ms=NOW_MS)
     assert disk.read_file(file) == b"damage"
     again.open_log("t", 0, SMALL, now_ms=NOW_MS)
-    fill(again.logs["t", 0], 1)
-    again.logs["t", 0].increment_log_start_offset(1)
-    again.write_offset_checkpoints()
+    fill(again.logs.opened["t", 0], 1)
+    again.logs.opened["t", 0].increment_log_start_offset(1)
+    again.checkpoints.write_offsets()
     assert disk.read_file(f"/data/aside-1-{LOG_START_OFFSET_CHECKPOINT}-0") == b"damage"
     assert b"t 0 1" in disk.read_file(file)
 

@@ -22,12 +22,13 @@ from kbroker.storage.builder import NewRecord, build_batch
 from kbroker.storage.checkpoints import MetaProperties
 from kbroker.storage.errors import DiskError
 from kbroker.storage.log_config import LogConfig
-from kbroker.storage.log_dir import LogDir, open_log_dir
+from kbroker.storage.log_dir_opening import open_log_dir
 from kbroker.storage.names import OFFSET_INDEX
 from tests.sim.disk import PowerLoss, SimDisk
 
 if TYPE_CHECKING:
     from kbroker.storage.log import Log
+    from kbroker.storage.log_dir import LogDir
 
 SEEDS = int(os.environ.get("KBROKER_CRASH_SEEDS", "200"))
 FIRST_SEED = int(os.environ.get("KBROKER_CRASH_FIRST_SEED", "0"))
@@ -157,7 +158,7 @@ class World:
         self.flushed = max(self.flushed, plan.end_offset)
 
     def checkpoint(self) -> None:
-        self.log_dir.write_offset_checkpoints()
+        self.log_dir.checkpoints.write_offsets()
 
     def bump_epoch(self) -> None:
         self.epoch += 1
@@ -180,7 +181,7 @@ class World:
         self.start = min(self.start, offset)
         self.resumed = min(self.resumed, offset)
         self._forget_sequences()
-        self.log_dir.write_offset_checkpoints()
+        self.log_dir.checkpoints.write_offsets()
         self.bump_epoch()
 
     def delete_records(self) -> None:
@@ -202,7 +203,7 @@ class World:
         self.log.truncate_fully_and_start_at(offset, self.now_ms)
         self.history = []
         self.sequences.clear()
-        self.log_dir.write_offset_checkpoints()
+        self.log_dir.checkpoints.write_offsets()
 
     def restart(self) -> None:
         self.log_dir.close()

@@ -675,9 +675,9 @@ def test_a_cut_log_enters_itself_for_the_checkpoints(offset: int) -> None:
     fill(log, 3)
     log.increment_log_start_offset(1)
     fill(log, 2)
-    log.changed.clear()
+    log.checkpoint_queue.clear()
     log.truncate_to(offset, NOW_MS)
-    assert log.changed == {log}
+    assert log.checkpoint_queue == {log}
     assert (log.log_start_offset, log.log_end_offset) == (min(1, offset), offset)
 
 

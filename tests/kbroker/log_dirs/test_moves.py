@@ -16,7 +16,7 @@ from kbroker.log_dirs.moves import Moves
 from kbroker.log_dirs.store import LogStore
 from kbroker.partitions.partition import Partition
 from kbroker.storage.checkpoints import MetaProperties
-from kbroker.storage.log_dir import open_log_dir
+from kbroker.storage.log_dir_opening import open_log_dir
 from kbroker.storage.origin import Origin
 from kbroker.wire.codes import ResourceType
 from kbroker.wire.messages.assign_replicas_to_dirs import (

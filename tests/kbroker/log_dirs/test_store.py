@@ -13,7 +13,7 @@ from kbroker.log_dirs.store import LOGS_A_THREAD, RELEASED_LOGS_MAX, LogStore
 from kbroker.storage.checkpoints import MetaProperties, has_clean_shutdown
 from kbroker.storage.errors import DiskError, OutOfDescriptors
 from kbroker.storage.log_config import LogConfig
-from kbroker.storage.log_dir import open_log_dir
+from kbroker.storage.log_dir_opening import open_log_dir
 from tests.kbroker.broker_parts import NOW_MS, WallClock, new_directory
 from tests.kbroker.handlers.data_path import batch
 from tests.sim.disk import SimDisk
