@@ -51,6 +51,12 @@ class RecordTooLarge(StorageError):
 class RecordBatchTooLarge(StorageError):
     """RECORD_LIST_TOO_LARGE: an append is larger than a whole segment may be (segment.bytes)."""
 
+    def __init__(self, size: int, partition: str, segment_bytes: int) -> None:
+        super().__init__(
+            f"an append of {size} bytes to {partition}, which exceeds the segment size of "
+            f"{segment_bytes}"
+        )
+
 
 class UnsupportedForMessageFormat(StorageError):
     """UNSUPPORTED_FOR_MESSAGE_FORMAT: magic 0 or 1, which is read and no longer written."""

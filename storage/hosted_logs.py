@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .checkpoints import Partition
     from .log import Log
-    from .log_base import LogBase
 
 
 class HostedLogs:
@@ -41,7 +40,7 @@ class HostedLogs:
         self.opened[key] = log
         self.found.pop(key, None)
 
-    def has_open(self, log: LogBase) -> bool:
+    def has_open(self, log: Log) -> bool:
         """Whether this log object is the partition's."""
         return self.opened.get((log.topic, log.partition)) is log
 

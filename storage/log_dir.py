@@ -12,7 +12,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from . import names
+from . import closing, names
 from .checkpoints import (
     META_PROPERTIES,
     PARTITION_METADATA,
@@ -100,7 +100,7 @@ class LogDir:
         """What the partition's directory says it belongs to. CorruptFile."""
         opened = self.logs.opened.get((topic, partition))
         if opened is not None:
-            return opened.topic_id
+            return opened.directory.topic_id
         name = names.partition_dir(topic, partition)
         return read_partition_metadata(self._disk, f"{self.path}/{name}/{PARTITION_METADATA}")
 
@@ -241,7 +241,7 @@ class LogDir:
         """The copy is the partition's log from now on: all others must be set aside. DiskError."""
         key = (topic, partition)
         log = self.futures.opened[key]
-        log.rename_directory(names.partition_dir(topic, partition))
+        closing.rename_directory(log, names.partition_dir(topic, partition))
         self._disk.fsync_dir(self.path)
         self.logs.opened[key] = self.futures.opened.pop(key)
         return log
@@ -266,7 +266,7 @@ class LogDir:
         self.checkpoints.note_directory_removed(key)
         log = self.futures.opened.pop(key, None)
         if log is not None:
-            log.delete(now_ms, self._rng.randbytes(16))
+            closing.delete(log, now_ms, self._rng.randbytes(16))
             self.checkpoints.queue.discard(log)
             return
         old = self.futures.found.pop(key)
@@ -279,7 +279,7 @@ class LogDir:
         """Another directory's log takes the place of this one. DiskError."""
         log = self.logs.opened.pop((topic, partition))
         self.checkpoints.note_log_removed((topic, partition))
-        log.set_aside(now_ms, self._rng.randbytes(16))
+        closing.set_aside(log, now_ms, self._rng.randbytes(16))
         self.checkpoints.queue.discard(log)
 
     def delete_log(self, topic: str, partition: int, now_ms: int) -> None:
@@ -290,7 +290,7 @@ class LogDir:
         log = self.logs.opened.pop((topic, partition))
         self.checkpoints.note_log_removed((topic, partition))
         self.checkpoints.queue.discard(log)
-        log.delete(now_ms, self._rng.randbytes(16))
+        closing.delete(log, now_ms, self._rng.randbytes(16))
 
     def sync_names(self) -> None:
         """Make what was renamed here last. Blocks; may be run in a thread. DiskError."""
@@ -370,7 +370,7 @@ class LogDir:
             logs = self.all_logs()
             for log in logs:
                 try:
-                    log.close(sync_log_dir=False)
+                    closing.close(log, sync_log_dir=False)
                 except DiskError as error:
                     failure = failure or error
             # What a crash left and could not be opened has still to be recovered.

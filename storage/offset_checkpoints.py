@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from .checkpoints import Partition
     from .disk import Disk
     from .hosted_logs import HostedLogs
-    from .log_base import LogBase
+    from .log import Log
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ class OffsetCheckpoints:
         if not disk.exists(f"{directory}/{LOG_START_OFFSET_CHECKPOINT}"):
             self._log_start_offsets.note_change()  # Kafka writes this file even if it is empty
         # Logs whose offsets may have changed since they were last taken up here.
-        self.queue: set[LogBase] = set()
+        self.queue: set[Log] = set()
         # Partitions that may no longer have a directory here.
         self._gone: set[Partition] = set()
         for file in self._files:
@@ -136,15 +136,16 @@ class OffsetCheckpoints:
         for write in self.offset_writes():
             write()
 
-    def _note(self, log: LogBase) -> None:
+    def _note(self, log: Log) -> None:
         if not self._logs.has_open(log) and not self._futures.has_open(log):
             return
         key = (log.topic, log.partition)
-        self._recovery_points.set(key, log.checkpoint_offset())
+        recovery_point = log.durability.checkpoint_offset(log.segments, log.log_end_offset)
+        self._recovery_points.set(key, recovery_point)
         # As in Kafka, a log that starts with its first segment has no entry, but only once the
         # segments before that one cannot come back.
         if log.log_start_offset > log.segments.first.base_offset or (
-            key in self._log_start_offsets.offsets and log.has_unsynced_names
+            key in self._log_start_offsets.offsets and log.durability.has_unsynced_names
         ):
             self._log_start_offsets.set(key, log.log_start_offset)
         else:

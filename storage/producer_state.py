@@ -37,12 +37,14 @@ from .errors import (
 )
 from .origin import Origin
 from .producer_snapshot import SnapshotEntry, SnapshotFiles
+from .txn_index import AbortedTransaction
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from .batch import BatchHeader
     from .disk import Disk
+    from .txn_index import TransactionIndex
 
 logger = logging.getLogger(__name__)
 
@@ -305,8 +307,7 @@ class ProducerState:
     def commit(self, prepared: AppendInfo, last_offset: int) -> CompletedTransaction | None:
         """Make an append known that has been written and ends with `last_offset` (inclusive).
 
-        A completed transaction, if any, is to be indexed (`last_stable_offset`) and then given to
-        `complete_transaction`.
+        A completed transaction, if any, is then given to `complete_transaction`.
         """
         self.map_end_offset = last_offset + 1
         producer_id = prepared.producer_id
@@ -387,8 +388,22 @@ class ProducerState:
                 return first_offset
         return completed.last_offset + 1
 
-    def complete_transaction(self, completed: CompletedTransaction) -> None:
-        """`completed` is no longer open; it stays unstable until the high watermark passes it."""
+    def complete_transaction(
+        self, completed: CompletedTransaction, index: TransactionIndex | None = None
+    ) -> None:
+        """`completed` is no longer open; it stays unstable until the high watermark passes it.
+
+        If it is aborted it enters `index`, that of the marker's segment; None if it is there.
+        """
+        if completed.is_aborted and index is not None:
+            index.append(
+                AbortedTransaction(
+                    completed.producer_id,
+                    completed.first_offset,
+                    completed.last_offset,
+                    self.last_stable_offset(completed),
+                )
+            )
         if self._ongoing.pop(completed.first_offset, None) is None:
             raise ValueError(f"{completed} has not been open")
         self._unreplicated[completed.first_offset] = completed.last_offset

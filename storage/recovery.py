@@ -17,25 +17,25 @@ from typing import TYPE_CHECKING
 from . import names
 from .aside import Aside
 from .checkpoints import PARTITION_METADATA, read_partition_metadata
+from .closing import release_descriptors
 from .deletions import Deletions
 from .disk import TEMPORARY_SUFFIX
+from .durability import Durability
 from .errors import CorruptBatch, CorruptFile, InvalidRecord, StorageError, UnknownFormat
-from .flush import Durability
 from .formats import check_header, header_of, verify_crc
 from .leader_epochs import LeaderEpochCache
 from .log import Log
+from .partition_directory import PartitionDirectory
 from .producer_replay import replay_producers
 from .producer_state import ProducerState
 from .segment import LogSegment, new_segment
 from .segments import Segments
-from .txn_index import AbortedTransaction
 
 if TYPE_CHECKING:
     from random import Random
 
     from .batch import BatchHeader
     from .disk import Disk
-    from .log_base import LogBase
     from .log_config import LogConfig
 
 logger = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ def open_log(
     topic_id: bytes | None = None,
     is_identified: bool = False,
     deletions: Deletions | None = None,
-    checkpoint_queue: set[LogBase] | None = None,
+    checkpoint_queue: set[Log] | None = None,
     keeps_synced: bool = False,
     is_copy: bool = False,
 ) -> Log:
@@ -129,9 +129,17 @@ def open_log(
         durability.note_names(directory)
     if is_new:
         durability.note_names(log_dir)
-    log = Log(
+    partition_directory = PartitionDirectory(
         disk,
         directory,
+        durability=durability,
+        deletions=Deletions() if deletions is None else deletions,
+        rng=rng,
+        topic_id=topic_id if is_identified else None,
+    )
+    log = Log(
+        disk,
+        partition_directory,
         parsed.topic,
         parsed.partition,
         config,
@@ -140,19 +148,20 @@ def open_log(
         log_end_offset=end_offset,
         durability=durability,
         now_ms=now_ms,
-        rng=rng,
-        deletions=Deletions() if deletions is None else deletions,
         checkpoint_queue=set() if checkpoint_queue is None else checkpoint_queue,
         is_tail_known=is_new or not clean,
         epochs=loader.epochs,
         producers=loader.producers,
-        topic_id=topic_id if is_identified else None,
     )
     if not clean and not is_new:
         # Every log of the broker has been read, few of them will be used at once.
-        log.let_go()
-    if topic_id is not None and not is_identified and (is_new or log.topic_id is None):
-        log.assign_topic_id(topic_id)
+        release_descriptors(log)
+    if (
+        topic_id is not None
+        and not is_identified
+        and (is_new or partition_directory.topic_id is None)
+    ):
+        partition_directory.assign_topic_id(topic_id)
     return log
 
 
@@ -417,18 +426,8 @@ class _Loader:
     ) -> None:
         assert self.producers is not None
         completed = self.producers.update(header, batch)
-        if completed is None:
-            return
-        if completed.is_aborted:
-            segment.txn_index.append(
-                AbortedTransaction(
-                    completed.producer_id,
-                    completed.first_offset,
-                    completed.last_offset,
-                    self.producers.last_stable_offset(completed),
-                )
-            )
-        self.producers.complete_transaction(completed)
+        if completed is not None:
+            self.producers.complete_transaction(completed, segment.txn_index)
 
     def _check(
         self,

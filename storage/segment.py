@@ -345,7 +345,7 @@ class LogSegment:
         self.release_indexes()
         self._file = None
 
-    def let_go(self) -> None:
+    def release_descriptors(self) -> None:
         """Give its descriptors back; it takes them again when it is used. DiskError."""
         self._file = None  # first of all: trimming the indexes needs a descriptor
         self.offset_index.close()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from .formats import header_of, timestamps
 
 if TYPE_CHECKING:
+    from .log import Log
     from .segment import LogSegment
     from .segments import Segments
 
@@ -24,12 +25,35 @@ class TimestampOffset(NamedTuple):
     leader_epoch: int
 
 
-def find_timestamp(segments: Segments, timestamp: int, from_offset: int) -> TimestampOffset | None:
-    """The first record at or above `from_offset` whose timestamp is at or after `timestamp`."""
-    for segment in segments:
+def offset_for_timestamp(
+    log: Log, timestamp: int, end_offset: int | None = None
+) -> TimestampOffset | None:
+    """The first record at or after `timestamp` (KIP-79).
+
+    None if none is below `end_offset` (None: the log end).
+    """
+    log.verify_tail()
+    for segment in log.segments:
         if segment.largest_timestamp() >= timestamp:
-            return _find_in_segment(segment, timestamp, from_offset)
+            found = _find_in_segment(segment, timestamp, log.log_start_offset)
+            return _below(log, found, end_offset)
     return None
+
+
+def offset_of_max_timestamp(log: Log, end_offset: int | None = None) -> TimestampOffset | None:
+    """The first record that has the largest timestamp of all, which is -1 where none has any.
+
+    None as above.
+    """
+    log.verify_tail()
+    return _below(log, _find_max(log.segments), end_offset)
+
+
+def _below(
+    log: Log, found: TimestampOffset | None, end_offset: int | None
+) -> TimestampOffset | None:
+    limit = log.log_end_offset if end_offset is None else end_offset
+    return found if found is not None and found.offset < limit else None
 
 
 def _find_in_segment(
@@ -48,8 +72,7 @@ def _find_in_segment(
     return None
 
 
-def find_max_timestamp(segments: Segments) -> TimestampOffset | None:
-    """The first record that has the largest timestamp of all, which is -1 where none has any."""
+def _find_max(segments: Segments) -> TimestampOffset | None:
     newest = max(segments, key=lambda segment: segment.max_timestamp_and_offset()[0])
     _, last_offset = newest.max_timestamp_and_offset()
     found = newest.locate(last_offset)

@@ -17,6 +17,7 @@ import trio
 from kbroker import descriptors
 from kbroker.config import log_config
 from kbroker.controller.model import UNASSIGNED_DIRECTORY
+from kbroker.storage.closing import close, release_descriptors
 from kbroker.storage.errors import DiskError, OutOfDescriptors
 from kbroker.storage.names import STRAY_DIR
 
@@ -117,7 +118,7 @@ class LogStore:
 
     def directory_of(self, log: Log) -> LogDir | None:
         """Where the log lies; None once that has failed."""
-        return self._by_path.get(log.log_dir)
+        return self._by_path.get(log.directory.log_dir)
 
     def directory_id_of(self, log: Log) -> bytes:
         """Of the directory that works and holds the log."""
@@ -256,7 +257,7 @@ class LogStore:
         for log in logs[start:] + logs[:start]:
             self._released_to += 1
             try:
-                released += log.let_go()
+                released += release_descriptors(log)
             except DiskError as error:
                 what = f"{log.topic}-{log.partition} cannot close its files"
                 self.trouble.tell(what, error)
@@ -411,7 +412,7 @@ def _close(logs: list[Log]) -> list[DiskError]:
     failures = []
     for log in logs:
         try:
-            log.close(sync_log_dir=False)
+            close(log, sync_log_dir=False)
         except DiskError as error:
             failures.append(error)
     return failures

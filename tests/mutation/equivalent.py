@@ -19,18 +19,13 @@ EQUIVALENT: dict[str, str] = {
     '(int.from_bytes(head[: 5] + magic[len(head[:4]) :], "little") ^ number) & mask == 0': (
         "The mask takes away what the number has beyond four bytes."
     ),
-    "storage/log.py::Log.close: self.checkpoint_queue.add(self) -> pass": (
-        "The flush before it has entered the log."
+    "storage/truncation.py::truncate_fully_and_start_at: log.checkpoint_queue.add(log) -> pass": (
+        "The segments that are discarded before it have queued the log."
     ),
-    "storage/log.py::Log.truncate_fully_and_start_at: self.checkpoint_queue.add(self) -> pass": (
-        "The segment that is made before it has entered the log."
-    ),
-    "storage/log_base.py::LogBase.__init__: "
-    "self.last_append_bytes = 0 -> self.last_append_bytes = -1": (
+    "storage/log.py::Log.__init__: self.last_append_bytes = 0 -> self.last_append_bytes = -1": (
         "It is read after an append, which sets it."
     ),
-    "storage/log_base.py::LogBase.__init__: "
-    "self.last_append_bytes = 0 -> self.last_append_bytes = 1": (
+    "storage/log.py::Log.__init__: self.last_append_bytes = 0 -> self.last_append_bytes = 1": (
         "It is read after an append, which sets it."
     ),
     "storage/segment.py::LogSegment.append: self._first_timestamp = max_timestamp -> pass": (

@@ -13,8 +13,10 @@ from kbroker.storage.recovery import open_log
 from tests.sim.disk import SimDisk
 
 if TYPE_CHECKING:
+    from kbroker.storage.append_info import AppendInfo
     from kbroker.storage.disk import Disk
-    from kbroker.storage.log import AppendInfo, FetchSlice, Log
+    from kbroker.storage.log import Log
+    from kbroker.storage.log_reader import FetchSlice
 
 NOW_MS = 1_700_000_000_000
 DIRECTORY = "/data/t-0"

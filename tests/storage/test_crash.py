@@ -20,10 +20,18 @@ import pytest
 from kbroker.storage.batch import BatchHeader
 from kbroker.storage.builder import NewRecord, build_batch
 from kbroker.storage.checkpoints import MetaProperties
+from kbroker.storage.closing import release_descriptors
 from kbroker.storage.errors import DiskError
+from kbroker.storage.flush import begin_flush, finish_flush
 from kbroker.storage.log_config import LogConfig
 from kbroker.storage.log_dir_opening import open_log_dir
 from kbroker.storage.names import OFFSET_INDEX
+from kbroker.storage.retention import delete_old_segments
+from kbroker.storage.truncation import (
+    increment_log_start_offset,
+    truncate_fully_and_start_at,
+    truncate_to,
+)
 from tests.sim.disk import PowerLoss, SimDisk
 
 if TYPE_CHECKING:
@@ -105,7 +113,7 @@ class World:
         self.rng.choices([step for _, step in steps], weights)[0]()
 
     def let_go(self) -> None:
-        self.log.let_go()
+        release_descriptors(self.log)
 
     def append(self) -> None:
         count = self.rng.randint(1, 4)
@@ -144,7 +152,7 @@ class World:
         self.sequences[producer_id] = sequence + count
 
     def flush(self) -> None:
-        plan = self.log.begin_flush()
+        plan = begin_flush(self.log)
         for _ in range(self.rng.randrange(3)):
             self.append()
         try:
@@ -154,7 +162,7 @@ class World:
             raise
         for _ in range(self.rng.randrange(2)):
             self.append()
-        self.log.finish_flush(plan)
+        finish_flush(self.log, plan)
         self.flushed = max(self.flushed, plan.end_offset)
 
     def checkpoint(self) -> None:
@@ -176,7 +184,7 @@ class World:
         offset = self.rng.choice(offsets)
         self.flushed = min(self.flushed, offset)
         before = self.history
-        self.log.truncate_to(offset, self.now_ms)
+        truncate_to(self.log, offset, self.now_ms)
         self.history = [batch for batch in before if batch.end_offset <= offset]
         self.start = min(self.start, offset)
         self.resumed = min(self.resumed, offset)
@@ -187,10 +195,10 @@ class World:
     def delete_records(self) -> None:
         offset = self.rng.randint(self.log.log_start_offset, self.log.log_end_offset)
         self.start = max(self.start, offset)
-        self.log.increment_log_start_offset(offset)
+        increment_log_start_offset(self.log, offset)
 
     def retain(self) -> None:
-        self.log.delete_old_segments(self.now_ms)
+        delete_old_segments(self.log, self.now_ms)
 
     def remove_deleted(self) -> None:
         for remove in self.log_dir.take_expired_deletions(self.now_ms + 100_000):
@@ -200,7 +208,7 @@ class World:
         offset = self.end + self.rng.randrange(50)
         self.flushed = 0
         self.start = self.resumed = offset
-        self.log.truncate_fully_and_start_at(offset, self.now_ms)
+        truncate_fully_and_start_at(self.log, offset, self.now_ms)
         self.history = []
         self.sequences.clear()
         self.log_dir.checkpoints.write_offsets()
@@ -269,7 +277,7 @@ class World:
         assert log.log_start_offset <= log.log_end_offset
         assert log.log_end_offset >= self.flushed
         assert log.log_start_offset <= max(self.start, self.flushed)
-        assert log.topic_id == TOPIC_ID
+        assert log.directory.topic_id == TOPIC_ID
         self._check_epochs(headers)
         self._check_producers()
         self._check_indexes()
@@ -278,7 +286,7 @@ class World:
     def _check_epochs(self, headers: list[BatchHeader]) -> None:
         for header in headers:
             if header.base_offset >= self.log.log_start_offset:
-                assert self.log.epoch_for_offset(header.base_offset) == header.leader_epoch
+                assert self.log.epochs.epoch_for_offset(header.base_offset) == header.leader_epoch
 
     def _check_producers(self) -> None:
         producers = self.log.producers
@@ -348,7 +356,7 @@ def test_a_failed_call_takes_the_log_offline_and_leaves_it_valid(seed: int) -> N
             with pytest.raises(DiskError):
                 world.log.append(memoryview(batch), leader_epoch=0, now_ms=world.now_ms)
             with pytest.raises(DiskError):
-                world.log.begin_flush()
+                begin_flush(world.log)
         world.recover()
         world.append()
         world.check()

@@ -18,7 +18,9 @@ from kbroker.storage.checkpoints import (
 from kbroker.storage.directory_contents import ForeignLogDir
 from kbroker.storage.disk import OsDisk
 from kbroker.storage.errors import CorruptFile, DiskError, LogDirLocked
+from kbroker.storage.flush import flush
 from kbroker.storage.log_dir_opening import open_log_dir
+from kbroker.storage.truncation import increment_log_start_offset, truncate_to
 from tests.storage.log_dirs import ID, META, OTHER_ID, PAIRS, start
 from tests.storage.logs import NOW_MS, append, base_offsets, fill, new_disk
 
@@ -43,7 +45,7 @@ def test_logs_come_back_after_a_clean_stop() -> None:
     log_dir = start(disk)
     for index in range(3):
         fill(log_dir.open_log("t", index, PAIRS, now_ms=NOW_MS, topic_id=ID), index * 2)
-    log_dir.logs.opened["t", 2].increment_log_start_offset(1)
+    increment_log_start_offset(log_dir.logs.opened["t", 2], 1)
     log_dir.checkpoints.note_high_watermark("t", 2, 3)
     log_dir.close()
     assert disk.exists(f"/data/{CLEAN_SHUTDOWN}")
@@ -150,14 +152,14 @@ def test_a_deleted_partition_can_be_made_again() -> None:
     log_dir = start(disk)
     log = log_dir.open_log("t", 0, PAIRS, now_ms=NOW_MS, topic_id=ID)
     fill(log, 6)
-    log.increment_log_start_offset(5)
-    log.flush()
+    increment_log_start_offset(log, 5)
+    flush(log)
     log_dir.checkpoints.write_offsets()
     log_dir.delete_log("t", 0, NOW_MS)
     assert log_dir.logs.partitions() == []
     log = log_dir.open_log("t", 0, PAIRS, now_ms=NOW_MS, topic_id=OTHER_ID)
     assert (log.log_start_offset, log.log_end_offset) == (0, 0)
-    assert log.topic_id == OTHER_ID
+    assert log.directory.topic_id == OTHER_ID
     # What the checkpoints said of the old one must not count after a crash.
     assert read_offsets(disk, f"/data/{RECOVERY_POINT_CHECKPOINT}") == {}
     assert read_offsets(disk, f"/data/{LOG_START_OFFSET_CHECKPOINT}") == {}
@@ -187,7 +189,7 @@ def test_a_directory_of_another_topic_id_is_set_aside() -> None:
     log_dir.close()
     log_dir = start(disk)
     log = log_dir.open_log("t", 0, PAIRS, now_ms=NOW_MS, topic_id=OTHER_ID)
-    assert (log.log_end_offset, log.topic_id) == (0, OTHER_ID)
+    assert (log.log_end_offset, log.directory.topic_id) == (0, OTHER_ID)
     (stray,) = (name for name in disk.list_dir("/data") if name.endswith(names.STRAY_DIR))
     assert disk.size(f"/data/{stray}/{names.file_name(0, names.LOG)}") > 0
     log_dir.close()
@@ -202,11 +204,11 @@ def test_a_copy_for_another_topic_id_goes_at_once_and_a_new_one_begins() -> None
     log_dir = start(disk)
     assert log_dir.futures.holds("t", 0)
     future = log_dir.open_future("t", 0, PAIRS, now_ms=NOW_MS, topic_id=OTHER_ID)
-    assert (future.log_end_offset, future.topic_id) == (0, OTHER_ID)
+    assert (future.log_end_offset, future.directory.topic_id) == (0, OTHER_ID)
     for remove in log_dir.take_expired_deletions(NOW_MS):
         remove()
     left = [name for name in disk.list_dir("/data") if name.startswith("t-0")]
-    assert [f"/data/{name}" for name in left] == [future.directory]
+    assert [f"/data/{name}" for name in left] == [future.directory.path]
 
 
 @pytest.mark.parametrize("is_clean", [True, False])
@@ -227,7 +229,7 @@ def test_a_topic_id_that_makes_no_sense_is_damage_unless_a_crash_may_have_done_i
     else:
         assert log_dir.stored_topic_id("t", 0) is None
         log = log_dir.open_log("t", 0, PAIRS, now_ms=NOW_MS, topic_id=ID)
-        assert (log.log_end_offset, log.topic_id) == (1, ID)
+        assert (log.log_end_offset, log.directory.topic_id) == (1, ID)
 
 
 def test_a_copy_goes_on_where_it_was() -> None:
@@ -358,7 +360,7 @@ def test_on_the_real_disk(tmp_path: Path) -> None:
     log = log_dir.open_log("t", 0, PAIRS, now_ms=NOW_MS)
     assert log.log_end_offset == 40
     before = base_offsets(log)
-    log.truncate_to(13, NOW_MS)  # within the batch of 12 and 13
+    truncate_to(log, 13, NOW_MS)  # within the batch of 12 and 13
     append(log, 2)
     assert log.log_end_offset == 14
     log_dir.close()

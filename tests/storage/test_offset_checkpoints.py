@@ -18,7 +18,10 @@ from kbroker.storage.checkpoints import (
 )
 from kbroker.storage.disk import TEMPORARY_SUFFIX, OsDisk
 from kbroker.storage.errors import DiskError
+from kbroker.storage.flush import flush
 from kbroker.storage.log_dir_opening import open_log_dir
+from kbroker.storage.retention import delete_old_segments
+from kbroker.storage.truncation import increment_log_start_offset, truncate_to
 from tests.storage.log_dirs import ID, META, PAIRS, start
 from tests.storage.logs import NOW_MS, append, fill, new_disk
 
@@ -45,12 +48,12 @@ def test_checkpoints_are_written_where_they_changed() -> None:
     fill(log, 4)
     log_dir.checkpoints.write_offsets()
     assert log_dir.checkpoints.offset_writes() == []
-    log.flush()
+    flush(log)
     # Below the end of the active segment, whose indexes are not synced.
     log_dir.checkpoints.write_offsets()
     assert read_offsets(disk, f"/data/{RECOVERY_POINT_CHECKPOINT}") == {("t", 0): 3}
     assert log_dir.checkpoints.offset_writes() == []
-    log.increment_log_start_offset(1)
+    increment_log_start_offset(log, 1)
     (write,) = log_dir.checkpoints.offset_writes()
     write()
     assert read_offsets(disk, f"/data/{LOG_START_OFFSET_CHECKPOINT}") == {("t", 0): 1}
@@ -104,8 +107,8 @@ def test_a_copy_enters_itself_for_the_checkpoints() -> None:
     future = log_dir.open_future("t", 0, PAIRS, now_ms=NOW_MS, topic_id=ID)
     log_dir.checkpoints.write_offsets()
     fill(future, 6)
-    future.increment_log_start_offset(5)
-    future.flush()
+    increment_log_start_offset(future, 5)
+    flush(future)
     log_dir.checkpoints.write_offsets()
     assert read_offsets(disk, f"/data/{LOG_START_OFFSET_CHECKPOINT}") == {("t", 0): 5}
     assert read_offsets(disk, f"/data/{RECOVERY_POINT_CHECKPOINT}")["t", 0] > 0
@@ -132,15 +135,17 @@ def test_checkpoints_say_what_the_logs_say_though_only_those_that_changed_are_as
             case "append":
                 append(log, 2)
             case "flush":
-                log.flush()
+                flush(log)
             case "roll":
                 log.roll(now_ms)
             case "delete_records":
-                log.increment_log_start_offset((log.log_start_offset + log.log_end_offset + 1) // 2)
+                increment_log_start_offset(
+                    log, (log.log_start_offset + log.log_end_offset + 1) // 2
+                )
             case "retain":
-                log.delete_old_segments(now_ms)
+                delete_old_segments(log, now_ms)
             case "truncate":
-                log.truncate_to((log.log_start_offset + log.log_end_offset) // 2, now_ms)
+                truncate_to(log, (log.log_start_offset + log.log_end_offset) // 2, now_ms)
             case "delete":
                 log_dir.delete_log("t", index, now_ms)
             case "close":
@@ -158,7 +163,7 @@ def check_offset_checkpoints(disk: SimDisk, log_dir: LogDir) -> None:
     assert points.keys() | starts.keys() <= set(log_dir.logs.partitions())
     for key, log in log_dir.logs.opened.items():
         # What an append alone lets rise, by its one record, waits for a flush.
-        point = log.checkpoint_offset()
+        point = log.durability.checkpoint_offset(log.segments, log.log_end_offset)
         assert points[key] == point or points[key] == point - 1 == log.recovery_point - 1
         if log.log_start_offset > log.segments.first.base_offset:
             assert starts[key] == log.log_start_offset
@@ -171,8 +176,8 @@ def test_a_checkpoint_that_was_not_written_is_written_the_next_time() -> None:
     log_dir = start(disk)
     log = log_dir.open_log("t", 0, PAIRS, now_ms=NOW_MS)
     fill(log, 4)
-    log.flush()
-    log.increment_log_start_offset(1)
+    flush(log)
+    increment_log_start_offset(log, 1)
     log_dir.checkpoints.note_high_watermark("t", 0, 4)
     disk.fail_next("append", errno.ENOSPC, RECOVERY_POINT_CHECKPOINT)
     with pytest.raises(DiskError):
