@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from kbroker.storage.disk import OsDisk, OsFile
+from kbroker.storage.os_disk import OsDisk, OsFile
 
 from .sim.disk import SimDisk, SimFile
 

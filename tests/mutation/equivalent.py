@@ -44,7 +44,7 @@ EQUIVALENT: dict[str, str] = {
     ),
     "storage/compression.py::: _SNAPPY_CHUNK_BYTES = 32 * 1024 -> "
     "_SNAPPY_CHUNK_BYTES = 32 * 1025": "A chunk may have any size.",
-    "storage/disk.py::: _PROBE_BYTES = 128 * 1024 "
+    "storage/os_disk.py::: _PROBE_BYTES = 128 * 1024 "
     "# what the kernel reads ahead, so what is there or not as a whole -> "
     "_PROBE_BYTES = 128 * 1023 "
     "# what the kernel reads ahead, so what is there or not as a whole": (

@@ -16,10 +16,10 @@ from kbroker.storage.checkpoints import (
     read_offsets,
 )
 from kbroker.storage.directory_contents import ForeignLogDir
-from kbroker.storage.disk import OsDisk
 from kbroker.storage.errors import CorruptFile, DiskError, LogDirLocked
 from kbroker.storage.flush import flush
 from kbroker.storage.log_dir_opening import open_log_dir
+from kbroker.storage.os_disk import OsDisk
 from kbroker.storage.truncation import increment_log_start_offset, truncate_to
 from tests.storage.log_dirs import ID, META, OTHER_ID, PAIRS, start
 from tests.storage.logs import NOW_MS, append, base_offsets, fill, new_disk

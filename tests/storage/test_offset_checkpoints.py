@@ -16,10 +16,11 @@ from kbroker.storage.checkpoints import (
     REPLICATION_OFFSET_CHECKPOINT,
     read_offsets,
 )
-from kbroker.storage.disk import TEMPORARY_SUFFIX, OsDisk
+from kbroker.storage.disk import TEMPORARY_SUFFIX
 from kbroker.storage.errors import DiskError
 from kbroker.storage.flush import flush
 from kbroker.storage.log_dir_opening import open_log_dir
+from kbroker.storage.os_disk import OsDisk
 from kbroker.storage.retention import delete_old_segments
 from kbroker.storage.truncation import increment_log_start_offset, truncate_to
 from tests.storage.log_dirs import ID, META, PAIRS, start

@@ -9,8 +9,8 @@ import pytest
 from kbroker import descriptors
 from kbroker.storage import names
 from kbroker.storage.closing import close
-from kbroker.storage.disk import OsDisk
 from kbroker.storage.errors import DiskError
+from kbroker.storage.os_disk import OsDisk
 from kbroker.storage.retention import delete_old_segments
 from kbroker.storage.truncation import increment_log_start_offset
 from tests.storage.logs import (
