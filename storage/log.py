@@ -29,8 +29,9 @@ from .errors import (
 from .leader_epochs import LeaderEpochCache
 from .log_reader import read_batches, read_slice
 from .origin import Origin
+from .producer_checks import Duplicate
 from .producer_replay import replay_producers
-from .producer_state import Duplicate, ProducerState
+from .producer_state import ProducerState
 from .validation import prepare
 
 if TYPE_CHECKING:
