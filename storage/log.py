@@ -172,7 +172,6 @@ class Log:
         leader_epoch: int,
         now_ms: int,
         origin: Origin = Origin.CLIENT,
-        allow_zstd: bool = True,
         transaction_version: int = -1,
     ) -> AppendInfo:
         """Append as the leader: one batch, which gets its offsets and the epoch in place.
@@ -189,7 +188,7 @@ class Log:
             self.verify_tail()
         self.now_ms = now_ms
         first_offset = self.log_end_offset
-        prepared = prepare(records, self.config, now_ms, origin=origin, allow_zstd=allow_zstd)
+        prepared = prepare(records, self.config, now_ms, origin=origin)
         batch = prepared.batch
         header = prepared.header
         size = len(batch)

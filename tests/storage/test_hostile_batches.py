@@ -143,10 +143,10 @@ def test_only_errors_of_storage_come_out_of_the_checks_of_a_batch() -> None:
     outcomes: set[str] = set()
 
     @settings(max_examples=800)
-    @given(hostile_batches(), st.sampled_from(CONFIGS), st.booleans())
-    def check(batch: bytes, config: LogConfig, allow_zstd: bool) -> None:
+    @given(hostile_batches(), st.sampled_from(CONFIGS))
+    def check(batch: bytes, config: LogConfig) -> None:
         try:
-            prepared = prepare(memoryview(batch), config, NOW_MS, allow_zstd=allow_zstd)
+            prepared = prepare(memoryview(batch), config, NOW_MS)
         except StorageError as error:
             outcomes.add(type(error).__name__)
             return
