@@ -1,4 +1,4 @@
-"""What an append to a log did (Kafka's LogAppendInfo)."""
+"""The result of an append to a log (Kafka's LogAppendInfo)."""
 
 from __future__ import annotations
 

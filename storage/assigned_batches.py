@@ -1,5 +1,6 @@
-"""Appends batches whose offsets are assigned already, by a leader: that of the partition, or of the
-metadata log. Kafka's UnifiedLog.appendAsFollower.
+"""Appends batches whose offsets are assigned already. Kafka's UnifiedLog.appendAsFollower.
+
+They come from the leader of the partition, or from the Raft leader of the metadata log.
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
-"""The small text files beside the segments, each replaced as a whole.
+"""The small text files of a log directory and of a partition. Each is replaced as a whole.
 
-A file that is not there reads as None or empty; one that breaks its format raises CorruptFile with
-its path and what is wrong.
+A file that does not exist is read as None or as empty. A file in a wrong format raises CorruptFile
+with its path and what is wrong.
 
-Checkpoints (CheckpointFile): a line with the version, one with the number of entries, the entries.
-Those of `recovery-point-offset-checkpoint`, `replication-offset-checkpoint`,
-`log-start-offset-checkpoint` and `cleaner-offset-checkpoint` are "topic partition offset", those of
-`leader-epoch-checkpoint` "epoch offset".
-`partition.metadata` names a partition's topic id, `meta.properties` whose directory this is,
-`.kafka_cleanshutdown` that the directory needs no recovery.
+Checkpoints (CheckpointFile) have a line with the version, a line with the number of entries, and a
+line for each entry. An entry is "topic partition offset" in `recovery-point-offset-checkpoint`,
+`replication-offset-checkpoint`, `log-start-offset-checkpoint` and `cleaner-offset-checkpoint`, and
+"epoch offset" in `leader-epoch-checkpoint`.
+`partition.metadata` contains the topic id of a partition. `meta.properties` says which node and
+cluster a log directory belongs to. `.kafka_cleanshutdown` says that it needs no recovery.
 """
 
 from __future__ import annotations

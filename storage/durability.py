@@ -1,7 +1,8 @@
-"""What of a log survives a power loss: the recovery point, and what is written and not synced.
+"""What of a log survives a power loss: the recovery point, and what is written but not synced.
 
-A crash rebuilds indexes from the segment of the recovery point on, so the indexes of the active
-segment need no fsync; once it has rolled they do, before the recovery point may pass its end.
+A crash rebuilds indexes from the segment of the recovery point on. So the indexes of the active
+segment need no fsync. Those of a segment that has rolled need one before the recovery point may
+pass its end.
 """
 
 from __future__ import annotations

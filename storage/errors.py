@@ -1,4 +1,4 @@
-"""What storage raises. Each class names the Kafka error a client gets (the broker maps them).
+"""The exceptions of storage. Each names the Kafka error that a client gets; the broker maps them.
 
 A subclass means the same to a client as its base, unless its own docstring names another error.
 """

@@ -1,4 +1,4 @@
-"""The fsyncs of one flush."""
+"""The fsyncs of one flush, which may run in a thread."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
-"""The logs in one log directory: those that are open, and those that were found and are not open
-yet.
+"""The logs in one log directory: the open ones, and those that were found and are not open yet.
 
-A log directory has two of these: one for its logs, one for the future logs, which are copies that
-are on their way here from another directory.
+A log directory has two of these: one for its logs, one for the future logs. A future log is a copy
+that is on its way here from another log directory.
 """
 
 from __future__ import annotations

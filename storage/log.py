@@ -1,13 +1,14 @@
-"""The log of one partition: append, read, roll, flush, truncate, retain.
+"""The log of one partition. This class appends, reads and rolls.
 
 Kafka's UnifiedLog. A log is a directory of segments, of which the last is active, plus the leader
-epochs and the producers' state. Offsets: `log_start_offset` is the first that may be read,
-`log_end_offset` (exclusive) the next to be written. The high watermark is the partition's and comes
-in as an argument, and so does time.
+epochs and the producers' state. `log_start_offset` is the first offset that may be read,
+`log_end_offset` the next that is written. The high watermark belongs to the partition and is passed
+in, and so is the time. The rarer operations are functions of other modules: `assigned_batches`,
+`flush`, `truncation`, `retention`, `timestamp_search`, `closing`.
 
 Every call blocks, and nothing is thread-safe but `FlushPlan.run`. After a failed write or fsync the
-log is offline: what is on the disk is unknown (a second fsync may report success for pages that the
-first one dropped), so only a restart and its recovery may go on.
+log is offline, because what is on the disk is unknown: a second fsync may succeed although the
+first one dropped pages. Only a restart with its recovery can go on.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """Deletes the segments of a log that have outlived their topic's settings.
 
-Kafka's UnifiedLog.deleteOldSegments: by the log start offset always, by size and by time where
-`cleanup.policy` has `delete`. Oldest first, up to the first that stays; nothing at or above the
-high watermark goes. Time is the segment's largest timestamp, be it in the future, else when the
-file was last written. An active segment that goes is rolled first.
+Kafka's UnifiedLog.deleteOldSegments. The log start offset always counts; size and time count if
+`cleanup.policy` has `delete`. Segments are deleted oldest first, up to the first that stays, and
+none at or above the high watermark. The time of a segment is its largest timestamp, even one in the
+future; without timestamps it is when the file was last written. An active segment is rolled before
+it is deleted.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""Offsets by timestamp: what ListOffsets asks of a log (KIP-79, KIP-734).
+"""Finds offsets by timestamp, for ListOffsets (KIP-79, KIP-734).
 
-Through the time index of one segment, then record by record within one batch. Kafka picks the first
-segment that is new enough and looks no further: without timestamps (format 0) it counts as new as
-its file, and what lies behind is then not found (UnifiedLog.searchOffsetInLocalLog).
+The time index of one segment leads to a batch, which is read record by record. Kafka picks the
+first segment that is new enough and looks no further. A segment without timestamps (format 0)
+counts as new as its file, and records behind it are then not found
+(UnifiedLog.searchOffsetInLocalLog).
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
-"""Checks the batch that a leader is to append, and rewrites it where the topic's config demands.
+"""Checks the batch that a leader is to append, and rewrites it if the topic's config demands that.
 
 Kafka's ProduceRequest.validateRecords, UnifiedLog.analyzeAndValidateRecords and LogValidator, but
-by the batch: CRC and header are checked always, records only where a rule speaks of each (keys on a
-compacted topic, message.timestamp.before.max.ms), where the header contradicts itself, or where
-they are decompressed anyway, as the topic's codec is another. So a batch with a right CRC and a
-wrong inside, which Kafka refuses, is stored. Its record count is bounded by its size: it cannot use
-up offsets, recovery and producer state only read headers, and a reader of its records gets
-InvalidRecord.
+per batch. CRC and header are always checked. Records are checked only in three cases: a rule is
+about each record (keys on a compacted topic, message.timestamp.before.max.ms), the header
+contradicts itself, or the records are decompressed anyway because the topic has another codec. So a
+batch with a right CRC and damaged records is stored, which Kafka refuses. It does no harm beyond
+itself: its record count is bounded by its size, so it cannot use up offsets; recovery and producer
+state read only headers; and a reader of its records gets InvalidRecord.
 """
 
 from __future__ import annotations
