@@ -49,7 +49,7 @@ logger = logging.getLogger(__name__)
 
 
 class Log:
-    """One partition's log. `recovery.open_log` makes it."""
+    """One partition's log. `log_opening.open_log` makes it."""
 
     __slots__ = (
         "_disk",

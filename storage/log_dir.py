@@ -23,8 +23,8 @@ from .checkpoints import (
 )
 from .deletions import Deletions
 from .errors import CorruptFile, DiskError, DiskFull, StorageError
+from .log_opening import open_log
 from .offset_checkpoints import OffsetCheckpoints
-from .recovery import open_log
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -114,7 +114,7 @@ class LogDir:
         topic_id: bytes | None = None,
         keeps_synced: bool = False,
     ) -> Log:
-        """The partition's log, made where there is none. `keeps_synced` as in `recovery.open_log`.
+        """The partition's log, made if there is none. `keeps_synced` as in `log_opening.open_log`.
 
         A directory of the same name that belongs to another topic id is set aside, not deleted.
         DiskError, CorruptFile.

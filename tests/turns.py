@@ -57,7 +57,7 @@ WAITING_FUNCTIONS = (
 MAY_WAIT = frozenset(
     (
         # Before anybody is served: logs are opened after a crash.
-        *("storage/recovery.py", "storage/log_dir.py:LogDir.promote_found_future"),
+        *("storage/log_opening.py", "storage/log_dir.py:LogDir.promote_found_future"),
         # Once, where a segment follows one that a crash had mended.
         "storage/durability.py:Durability.sync_before_roll",
         "kbroker/log_dirs/moves.py:Moves.resume",

@@ -16,9 +16,9 @@ from kbroker.storage.batch import set_base_offset
 from kbroker.storage.builder import NewRecord, build_batch
 from kbroker.storage.closing import close
 from kbroker.storage.log_config import LogConfig
+from kbroker.storage.log_opening import open_log
 from kbroker.storage.origin import Origin
 from kbroker.storage.os_disk import OsDisk
-from kbroker.storage.recovery import open_log
 from kbroker.wire.errors import ErrorCode
 from kbroker.wire.messages.offset_fetch import (
     OffsetFetchRequest,

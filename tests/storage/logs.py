@@ -10,8 +10,8 @@ from kbroker.storage.batch import BatchHeader, Record
 from kbroker.storage.builder import NewRecord, build_batch
 from kbroker.storage.compression import Codec
 from kbroker.storage.log_config import LogConfig
+from kbroker.storage.log_opening import open_log
 from kbroker.storage.origin import Origin
-from kbroker.storage.recovery import open_log
 from tests.sim.disk import SimDisk
 
 if TYPE_CHECKING:

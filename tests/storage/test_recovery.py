@@ -15,8 +15,8 @@ from kbroker.storage.checkpoints import LEADER_EPOCH_CHECKPOINT, PARTITION_METAD
 from kbroker.storage.closing import close
 from kbroker.storage.errors import CorruptFile, DiskError, StorageError
 from kbroker.storage.flush import flush
+from kbroker.storage.log_opening import UnknownLogDirectory
 from kbroker.storage.origin import Origin
-from kbroker.storage.recovery import UnknownLogDirectory
 from tests.storage.logs import (
     DIRECTORY,
     NOW_MS,
