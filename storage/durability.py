@@ -24,25 +24,26 @@ class Durability:
     """Keeps account of what a log has written and not synced."""
 
     __slots__ = (
+        "_checkpointed_offset",
         "_directories",
         "_disk",
-        "_history",
         "_indexed_to",
         "_paths",
-        "_written_down",
+        "_truncations",
         "recovery_point",
     )
 
     def __init__(
-        self, disk: Disk, recovery_point: int, *, indexed_to: int, written_down: int
+        self, disk: Disk, recovery_point: int, *, indexed_to: int, checkpointed_offset: int
     ) -> None:
-        """`indexed_to`: the indexes of segments that start below it are synced. `written_down`: the
-        recovery point as the checkpoint has it.
+        """`indexed_to`: the indexes of segments that start below it are synced.
+
+        `checkpointed_offset`: the recovery point as the checkpoint has it.
         """
         self.recovery_point = recovery_point
-        self._written_down = written_down
+        self._checkpointed_offset = checkpointed_offset
         self._disk = disk
-        self._history = 0  # truncations: a flush that began before one proves nothing after it
+        self._truncations = 0  # how many: a flush that began before one proves nothing after it
         self._indexed_to = indexed_to
         self._paths: list[str] = []
         self._directories: set[str] = set()
@@ -67,13 +68,13 @@ class Durability:
 
     def note_end(self, end_offset: int, active_base_offset: int) -> None:
         """The log was cut to end here; its indexes with it."""
-        self._history += 1
+        self._truncations += 1
         self.recovery_point = min(self.recovery_point, end_offset)
         self._indexed_to = min(self._indexed_to, active_base_offset)
 
     def note_start(self, offset: int) -> None:
         """The log is empty, and that is synced; its next record gets `offset`."""
-        self._history += 1
+        self._truncations += 1
         self.recovery_point = self._indexed_to = offset
 
     def sync_before_roll(self, segment: LogSegment, base_offset: int) -> None:
@@ -82,7 +83,7 @@ class Durability:
         If the checkpoint says just this offset (the log was closed here, opened, and a crash had it
         mended), recovery would begin behind `segment`: what was written to it must be synced first.
         """
-        if base_offset <= self._written_down and segment.is_written:
+        if base_offset <= self._checkpointed_offset and segment.is_written:
             try:
                 segment.file.fsync()
                 for path in segment.index_paths():
@@ -95,7 +96,7 @@ class Durability:
 
     def begin(self, segments: Segments, end_offset: int) -> FlushPlan:
         active = segments.active
-        plan = FlushPlan(self._disk, end_offset, active.base_offset, self._history)
+        plan = FlushPlan(self._disk, end_offset, active.base_offset, self._truncations)
         for segment in segments.from_offset(min(self.recovery_point, self._indexed_to)):
             if segment.base_offset >= end_offset:
                 break
@@ -115,7 +116,7 @@ class Durability:
     def finish(self, plan: FlushPlan) -> None:
         assert plan.is_done, "a plan is finished after it has run"
         assert plan.error is None, "a failed flush is told by `fail`"
-        if plan.history == self._history:
+        if plan.truncations == self._truncations:
             self.recovery_point = max(self.recovery_point, plan.end_offset)
             self._indexed_to = max(self._indexed_to, min(plan.active_base_offset, plan.end_offset))
 
@@ -141,5 +142,5 @@ class Durability:
         if behind is not None or unsynced.is_written:
             end_offset = log_end_offset if behind is None else behind.base_offset
             offset = min(offset, max(end_offset - 1, unsynced.base_offset))
-        self._written_down = offset
+        self._checkpointed_offset = offset
         return offset

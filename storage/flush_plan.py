@@ -23,18 +23,20 @@ class FlushPlan:
         "end_offset",
         "error",
         "files",
-        "history",
         "is_done",
         "paths",
+        "truncations",
         "write_epochs",
     )
 
-    def __init__(self, disk: Disk, end_offset: int, active_base_offset: int, history: int) -> None:
-        """`history`: how often the log had been truncated when this was planned."""
+    def __init__(
+        self, disk: Disk, end_offset: int, active_base_offset: int, truncations: int
+    ) -> None:
+        """`truncations`: how often the log had been truncated when this was planned."""
         self._disk = disk
         self.end_offset = end_offset
         self.active_base_offset = active_base_offset
-        self.history = history
+        self.truncations = truncations
         self.files: list[File] = []  # open ones
         self.paths: list[str] = []  # files to open for it; one that is gone needs no sync
         self.directories: list[str] = []

@@ -6,9 +6,9 @@ epochs and the producers' state. `log_start_offset` is the first offset that may
 in, and so is the time. The rarer operations are functions of other modules: `assigned_batches`,
 `flush`, `truncation`, `retention`, `timestamp_search`, `closing`.
 
-Every call blocks, and nothing is thread-safe but `FlushPlan.run`. After a failed write or fsync the
-log is offline, because what is on the disk is unknown: a second fsync may succeed although the
-first one dropped pages. Only a restart with its recovery can go on.
+Every call blocks. Only `FlushPlan.run` is thread-safe. After a failed write or fsync the log is
+offline, because what is on the disk is unknown: a second fsync may succeed although the first one
+dropped pages. Only a restart with its recovery can go on.
 """
 
 from __future__ import annotations
@@ -314,8 +314,6 @@ class Log:
     def remove_expired_producers(self, now_ms: int) -> int:
         """Forget the producers that `producer.id.expiration.ms` rules out; how many. Cheap."""
         return 0 if self.loaded_producers is None else self.loaded_producers.remove_expired(now_ms)
-
-    # Changes. Truncation, retention, flushes and closing are in modules of their own.
 
     def roll(self, now_ms: int, *, first_offset: int = 0) -> bool:
         """Begin a segment at the log end, or at `first_offset` if that is higher; whether so.

@@ -78,7 +78,7 @@ class LogDir:
         write_meta_properties(self._disk, self.path, meta)
         self.meta = meta
 
-    def identify(self, directory_id: bytes) -> None:
+    def assign_directory_id(self, directory_id: bytes) -> None:
         """Give an id to a directory of Kafka 3.3 to 3.6, which had none. DiskError."""
         assert self.meta is not None, f"{self.path} is not formatted"
         meta = self.meta._replace(directory_id=directory_id)
@@ -293,11 +293,11 @@ class LogDir:
         closing.delete(log, now_ms, self._rng.randbytes(16))
 
     def sync_names(self) -> None:
-        """Make what was renamed here last. Blocks; may be run in a thread. DiskError."""
+        """Make renames in this directory durable. Blocks; may be run in a thread. DiskError."""
         self._disk.fsync_dir(self.path)
 
     def set_aside(self, topic: str, partition: int, mark: str) -> str:
-        """Rename the directory of a partition that is not open; where it lies now."""
+        """Rename the directory of a partition that is not open; its new path."""
         old = self.logs.found.pop((topic, partition))
         self.checkpoints.note_log_removed((topic, partition))
         new = f"{self.path}/{names.marked_dir(topic, partition, self._rng.randbytes(16), mark)}"
@@ -307,8 +307,8 @@ class LogDir:
         return new
 
     def stored_topic_id(self, topic: str, partition: int) -> bytes | None:
-        """As `topic_id`, of one that lies here and is not open. After an unclean end None where it
-        makes no sense. CorruptFile.
+        """As `topic_id`, of a log that is here and not open. After an unclean stop, None if it
+        cannot be read. CorruptFile.
         """
         return self._topic_id_in(self.logs.found[topic, partition])
 
@@ -338,7 +338,7 @@ class LogDir:
             raise DiskError(self.path, "its files are missing")
 
     def fail(self, error: DiskError) -> None:
-        """It has failed: let go of every file, and of the lock. Only the next start uses it."""
+        """The directory has failed: release all files and the lock. Only the next start uses it."""
         for log in self.all_logs():
             log.fail(error)
         self.logs.clear()
@@ -350,7 +350,7 @@ class LogDir:
         """Bytes of the file system, and of these what this process may still write. DiskError."""
         return self._disk.space(self.path)
 
-    # What happens by and by.
+    # Deletions.
 
     def take_expired_deletions(self, now_ms: int) -> list[Callable[[], None]]:
         """Removals that are due. Each blocks, may be run in a thread, and may raise DiskError."""
@@ -388,7 +388,7 @@ class LogDir:
             raise failure
 
     def abandon(self) -> None:
-        """Let go of it, as it was found: for whoever has opened it and can do nothing with it.
+        """Release it as it was found, for a caller that has opened it and cannot use it.
 
         Nothing has been appended to its logs. DiskError.
         """

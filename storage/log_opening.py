@@ -67,7 +67,7 @@ def open_log(
     parsed = names.parse_partition_dir(name)
     if parsed is None:
         raise UnknownLogDirectory(f"{directory} is not the directory of a partition")
-    written_down = recovery_point or 0
+    checkpointed_offset = recovery_point or 0
     found = FoundSegments(disk, directory, config, now_ms, rng)
     drops_from = 0
     is_new = not disk.is_dir(directory)
@@ -89,7 +89,7 @@ def open_log(
         found,
         now_ms=now_ms,
         producer_expiration_ms=config.producer_id_expiration_ms,
-        synced_to=written_down if keeps_synced else 0,
+        synced_to=checkpointed_offset if keeps_synced else 0,
         drops_from=drops_from,
         may_lack_offsets=not (keeps_synced or is_copy),
     )
@@ -113,7 +113,7 @@ def open_log(
         end_offset = recovery_point = log_start_offset
     segments = Segments(found.segments)
     durability = Durability(
-        disk, recovery_point, indexed_to=found.indexed_to, written_down=written_down
+        disk, recovery_point, indexed_to=found.indexed_to, checkpointed_offset=checkpointed_offset
     )
     if is_new or not clean:
         durability.note_names(directory)

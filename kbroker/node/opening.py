@@ -186,7 +186,7 @@ def _format_others(
 def _identify(directory: LogDir, directory_id: bytes) -> None:
     """It is of Kafka 3.3 to 3.6, and has no id."""
     log.info("%s is given the directory.id %s", directory.path, uuid_text(directory_id))
-    directory.identify(directory_id)
+    directory.assign_directory_id(directory_id)
 
 
 def _check_metadata_log(quorum: LogDir, directories: Iterable[LogDir]) -> None:

@@ -133,7 +133,7 @@ def test_a_directory_without_an_id_gets_one_that_stays() -> None:
     log_dir.format(META._replace(directory_id=None))
     log_dir.close()
     log_dir = start(disk)
-    log_dir.identify(ID)
+    log_dir.assign_directory_id(ID)
     assert log_dir.meta == META
     log_dir.close()
     assert start(disk).meta == META
