@@ -2,7 +2,11 @@
 randomness.
 
 A decision (`GroupShard.decide_*`) takes a request and the time and returns a Result: records for
-the log, answers for requests that were parked, and what to come back with once the records are
-committed. What the log holds changes only in `replay`. What it does not hold (who is joining, who
-must still sync, timers) is soft state, gone with the coordinator and told anew by the members.
+the log, answers for parked requests, and what to come back with once the records are committed.
+What the log holds changes only in `replay`. What it does not hold (who is joining, who must still
+sync, deadlines) is gone when another broker becomes the coordinator, and the members tell it anew.
+
+The modules import one another in one direction: `shard`, then the rules (`join_rules`,
+`member_rules`, `rebalance_rules`, `committed_offsets`), then `group_factory`, `classic_group` and
+`member`, then `records` and `deadlines`.
 """

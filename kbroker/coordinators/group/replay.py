@@ -13,8 +13,9 @@ drives the load starts over with `keeps_latest` off.
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from kbroker.coordinators.replay import UnreadableValue, count_skipped
 from kbroker.storage import batch as record_batch
 from kbroker.storage.batch import NO_PRODUCER_ID, ControlType
 from kbroker.wire.errors import ProtocolError
@@ -28,12 +29,6 @@ if TYPE_CHECKING:
     from kbroker.storage.batch import BatchHeader, KeyValue
 
     from .shard import GroupShard
-
-REASONS_NAMED_MAX: Final = 32  # to skip a record, in the one line that is logged of it
-
-
-class UnreadableValue(Exception):
-    """The last value of a key is none that we read."""
 
 
 class GroupReplay:
@@ -116,10 +111,3 @@ class GroupReplay:
 
     def _skip(self, reason: str) -> None:
         count_skipped(self.skipped, reason, 1)
-
-
-def count_skipped(skipped: Counter[str], reason: str, count: int) -> None:
-    """Name the first few reasons, and count the rest together."""
-    if reason not in skipped and len(skipped) >= REASONS_NAMED_MAX:
-        reason = "others"
-    skipped[reason] += count

@@ -1,48 +1,19 @@
-"""What goes into a decision and what comes out of it."""
+"""What decisions about groups come back with once their records are committed."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+from kbroker.coordinators.result import ResponseT, Result
+
+from .records import Record
 
 if TYPE_CHECKING:
+    from kbroker.coordinators.result import Parked
     from kbroker.wire.messages.join_group import JoinGroupResponse
-    from kbroker.wire.messages.sync_group import SyncGroupResponse
 
     from .classic_group import ClassicGroup
-    from .records import Record
-
-ResponseT = TypeVar("ResponseT")
-ParkedT = TypeVar("ParkedT")
-
-
-class Now(NamedTuple):
-    """The time of a decision."""
-
-    timer_ms: int  # of the monotonic clock that timers run on
-    wall_ms: int  # since the Unix epoch: what records and retention go by
-
-
-@dataclass(frozen=True, slots=True)
-class Client:
-    """Who asks: what a member's description says of its client, and the version it speaks."""
-
-    client_id: str
-    host: str  # as Java prints an address: "/127.0.0.1"
-    api_version: int
-
-
-class Parked(Generic[ParkedT]):
-    """A request whose answer comes later. The driver makes one that wakes the waiting task."""
-
-    __slots__ = ("response",)
-
-    def __init__(self) -> None:
-        self.response: ParkedT | None = None
-
-    def answer(self, response: ParkedT) -> None:
-        self.response = response
-
 
 # Each holds its group itself: one of the same name may have been made since.
 
@@ -78,25 +49,6 @@ class StaticMemberStored:
     api_version: int
 
 
-Committed = GroupCreated | AssignmentStored | StaticMemberStored
+OnCommit = GroupCreated | AssignmentStored | StaticMemberStored
 
-
-@dataclass(slots=True)
-class Result(Generic[ResponseT]):
-    """What a decision produced.
-
-    `response` goes out once `records` are committed, `answers` at once. None: the request is
-    parked, or there was none. `then` goes to GroupShard.committed or GroupShard.failed when it is
-    known what became of the records.
-    """
-
-    now: Now
-    response: ResponseT | None = None
-    records: list[Record] = field(default_factory=list)
-    join_answers: list[tuple[Parked[JoinGroupResponse], JoinGroupResponse]] = field(
-        default_factory=list
-    )
-    sync_answers: list[tuple[Parked[SyncGroupResponse], SyncGroupResponse]] = field(
-        default_factory=list
-    )
-    then: Committed | None = None
+GroupResult: TypeAlias = Result[Record, OnCommit, ResponseT]

@@ -43,7 +43,9 @@ async def test_offsets_are_committed_at_every_version(nursery: trio.Nursery, ver
     (topic,) = response.topics
     assert (topic.name, topic.topic_id) == (("", T_ID) if version >= 10 else ("t", bytes(16)))
     assert [(p.partition_index, p.error_code) for p in topic.partitions] == [(0, 0), (2, 0)]
-    shard = rig.desk.coordinator._runtime.slots()[rig.desk.coordinator.partition_for(GROUP)].shard
+    shard = rig.desk.coordinator._runtime.partitions()[
+        rig.desk.coordinator.partition_for(GROUP)
+    ].shard
     stored = shard.offsets.get(GROUP, "t", 2)
     assert stored is not None
     assert (stored.offset, stored.metadata, stored.topic_id) == (7, "m", T_ID)

@@ -1,12 +1,12 @@
-"""Reads a partition's log into a coordinator's state, beside serving (Kafka's CoordinatorLoader).
+"""One load: reads a partition's log into a coordinator's state, while the broker serves other
+requests (Kafka's CoordinatorLoader).
 
-What is not in the page cache is read in a thread, and so is a large batch decompressed; all else is
-done on the loop, in turns by time, so that no request waits for longer than one of them.
+A thread reads what is not in the page cache, and decompresses large batches. All other work is done
+on the event loop in short turns, so that no request waits for longer than one of them.
 """
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 import trio
@@ -16,13 +16,13 @@ from kbroker.storage.errors import CorruptBatch, InvalidRecord
 from kbroker.storage.lone_records import lone_records
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    import logging
 
     from kbroker.partitions.turns import TimedTurn
-    from kbroker.storage.batch import BatchHeader, KeyValue
+    from kbroker.storage.batch import BatchHeader
     from kbroker.storage.disk import FileRange
 
-log = logging.getLogger("kbroker.groups")
+    from .replay import Replay
 
 TURN_S: Final = 0.001
 READ_BYTES_MAX: Final = 256 * 1024
@@ -46,22 +46,6 @@ class LoadedPartition(Protocol):
         ...
 
 
-class Replay(Protocol):
-    """What becomes of the records."""
-
-    def take(self, records: Iterable[KeyValue]) -> None:
-        """(offset, key, value) of records of no producer, in their order."""
-        ...
-
-    def take_batch(self, header: BatchHeader, records: Iterable[KeyValue]) -> Iterator[None]:
-        """Any batch, a record at a time. InvalidRecord where its records are broken."""
-        ...
-
-    def flush(self) -> Iterator[None]:
-        """Take into the state what is kept, a step at a time."""
-        ...
-
-
 class Loaded(NamedTuple):
     """How much a load was."""
 
@@ -72,12 +56,20 @@ class Loaded(NamedTuple):
 
 
 class Load:
-    """One load of one partition. Whoever cancels `run` has a state in part, to be dropped."""
+    """One load of one partition. A state that is only half loaded, because `run` was cancelled, is
+    to be dropped.
+    """
 
     def __init__(
-        self, name: str, partition: LoadedPartition, replay: Replay, read_bytes_max: int
+        self,
+        name: str,
+        partition: LoadedPartition,
+        replay: Replay,
+        read_bytes_max: int,
+        log: logging.Logger,
     ) -> None:
         self._name = name
+        self._log = log
         self._partition = partition
         self._replay = replay
         self._read_bytes_max = min(read_bytes_max, READ_BYTES_MAX)
@@ -137,7 +129,7 @@ class Load:
                 self._records += 1
                 await turn.next()
         except InvalidRecord as error:
-            log.error(
+            self._log.error(
                 "%s: skipping the batch at offset %d: %s", self._name, header.base_offset, error
             )
 

@@ -13,10 +13,10 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
+from kbroker.coordinators.group.join_rules import Client
 from kbroker.coordinators.group.records import CommittedOffset, OffsetStored, encode
-from kbroker.coordinators.group.result import Client
-from kbroker.coordinators.loading import LARGE_BATCH_BYTES, STEP_RECORDS, TURN_S
-from kbroker.coordinators.runtime import RETRY_S, SMALL_LOAD_BYTES
+from kbroker.coordinators.load import LARGE_BATCH_BYTES, STEP_RECORDS, TURN_S
+from kbroker.coordinators.loader import RETRY_S, SMALL_LOAD_BYTES
 from kbroker.storage.batch import ControlType, control_key
 from kbroker.storage.builder import NewRecord, build_batch
 from kbroker.storage.compression import Codec
@@ -55,7 +55,7 @@ from .rig import (
     LOG_PATH,
     TOPIC_ID,
     WALL_MS,
-    Desk,
+    CoordinatorRig,
     MemoryPartition,
     commit_request,
     config,
@@ -67,8 +67,9 @@ from .rig import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from kbroker.coordinators.group.shard import GroupShard
     from kbroker.coordinators.group_coordinator import GroupCoordinator
-    from kbroker.coordinators.runtime import GroupRuntime
+    from kbroker.coordinators.runtime import CoordinatorRuntime
 
 LOADING = ErrorCode.COORDINATOR_LOAD_IN_PROGRESS
 GONE = ErrorCode.NOT_COORDINATOR
@@ -103,25 +104,25 @@ def large_log(partition: MemoryPartition, last: int) -> None:
     assert partition.log_size > SMALL_LOAD_BYTES
 
 
-def new_desk(partition_count: int = 1, **settings: object) -> Desk:
+def new_desk(partition_count: int = 1, **settings: object) -> CoordinatorRig:
     """Whose topic exists, with logs that nobody has been elected for yet."""
-    desk = Desk(config(offsets_topic_num_partitions=partition_count, **settings))
+    desk = CoordinatorRig(config(offsets_topic_num_partitions=partition_count, **settings))
     desk.add_topic("__consumer_offsets", b"offsets".ljust(16), partition_count)
     desk.partitions = {index: MemoryPartition() for index in range(partition_count)}
     return desk
 
 
-def elect(desk: Desk, leader_epoch: int = 1) -> None:
+def elect(desk: CoordinatorRig, leader_epoch: int = 1) -> None:
     for index, partition in desk.partitions.items():
         desk.coordinator.on_elected(index, partition, leader_epoch)
 
 
-def served(desk: Desk) -> list[int]:
+def served(desk: CoordinatorRig) -> list[int]:
     """Whose partitions' groups are served."""
-    return [slot.index for slot in runtime_of(desk).loaded_slots()]
+    return [partition.index for partition in runtime_of(desk).loaded_partitions()]
 
 
-def runtime_of(desk: Desk) -> GroupRuntime:
+def runtime_of(desk: CoordinatorRig) -> CoordinatorRuntime[GroupShard]:
     return desk.coordinator._runtime
 
 
@@ -307,9 +308,9 @@ async def test_a_large_one_that_is_asked_for_goes_first(nursery: trio.Nursery) -
     assert committed(desk.coordinator, wanted) == LOADING
     await nursery.start(desk.run)
     gates[1].set()
-    slot = runtime_of(desk).slots()[1]
+    coordinated = runtime_of(desk).partitions()[1]
     with trio.fail_after(30):
-        await slot.load_over.wait()
+        await coordinated.load_over.wait()
     assert served(desk) == [1]
     for gate in gates.values():
         gate.set()
@@ -375,8 +376,8 @@ async def test_turns_are_short_and_others_have_theirs(
     turns = Turns(ticking)
     trio.lowlevel.add_instrument(turns)
     elect(desk)
-    (slot,) = runtime_of(desk).slots()
-    while slot.is_loading:
+    (partition,) = runtime_of(desk).partitions()
+    while partition.is_loading:
         others += 1
         await trio.lowlevel.checkpoint()
     trio.lowlevel.remove_instrument(turns)
@@ -426,7 +427,7 @@ async def test_leadership_lost_while_it_loads(
     assert not runtime.is_loading
     gate.set()
     await wait_all_tasks_blocked()
-    assert runtime.slots() == []
+    assert runtime.partitions() == []
     assert (await desk.coordinator.list_groups([], [])) == ListGroupsResponse()
     elect(desk, 2)
     await desk.coordinator.wait_loaded()
@@ -489,12 +490,12 @@ async def test_records_that_come_at_the_very_end_of_a_load_are_loaded_too(
     write_each(partition, (stored(n, f"g{n}") for n in range(300)))
     await nursery.start(desk.run)
     elect(desk)
-    (slot,) = runtime_of(desk).slots()
+    (coordinated,) = runtime_of(desk).partitions()
     while partition.reads < 2:  # the second has found the end
         await trio.lowlevel.checkpoint()
-    assert slot.is_loading
+    assert coordinated.is_loading
     write(partition, stored(7, "late"))
-    await slot.load_over.wait()
+    await coordinated.load_over.wait()
     assert committed(desk.coordinator, "late") == 7
     nursery.cancel_scope.cancel()
 

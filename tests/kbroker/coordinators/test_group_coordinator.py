@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pytest
 import trio
 
-from kbroker.coordinators.group.result import Client
+from kbroker.coordinators.group.join_rules import Client
 from kbroker.storage.builder import NewRecord, build_batch
 from kbroker.storage.errors import DiskError, RecordTooLarge
 from kbroker.wire.errors import ErrorCode, RequestError
@@ -22,7 +22,7 @@ from kbroker.wire.messages.sync_group import SyncGroupResponse
 from .rig import (
     GROUP,
     TOPIC_ID,
-    Desk,
+    CoordinatorRig,
     MemoryPartition,
     commit_request,
     config,
@@ -46,9 +46,11 @@ async def answer(given: T | Coroutine[Any, Any, T], of: type[T]) -> T:
 
 
 @pytest.fixture
-async def desk(nursery: trio.Nursery, autojump_clock: object) -> AsyncIterator[Desk]:
+async def desk(nursery: trio.Nursery, autojump_clock: object) -> AsyncIterator[CoordinatorRig]:
     """Tests name the clock themselves: pytest-trio looks for it among their own arguments."""
-    desk = Desk(config(group_initial_rebalance_delay_ms=0, offsets_topic_num_partitions=4))
+    desk = CoordinatorRig(
+        config(group_initial_rebalance_delay_ms=0, offsets_topic_num_partitions=4)
+    )
     await nursery.start(desk.run)
     error, node_id = await desk.coordinator.find(GROUP)
     assert (error, node_id) == (ErrorCode.NONE, 1)
@@ -110,7 +112,7 @@ def heartbeat(coordinator: GroupCoordinator, member_id: str, generation_id: int)
 
 
 async def test_the_offsets_topic_is_made_once_on_first_use(autojump_clock: object) -> None:
-    desk = Desk(config(offsets_topic_num_partitions=3))
+    desk = CoordinatorRig(config(offsets_topic_num_partitions=3))
     results = []
 
     async def find(group_id: str) -> None:
@@ -127,7 +129,7 @@ async def test_the_offsets_topic_is_made_once_on_first_use(autojump_clock: objec
 async def test_a_coordinator_is_found_once_it_serves(
     nursery: trio.Nursery, autojump_clock: object
 ) -> None:
-    desk = Desk(config(offsets_topic_num_partitions=1))
+    desk = CoordinatorRig(config(offsets_topic_num_partitions=1))
     await desk.ensure_topic("__consumer_offsets")
     await commit(desk.coordinator, 5)
     desk.coordinator.shutdown()
@@ -142,23 +144,19 @@ async def test_a_coordinator_is_found_once_it_serves(
 
 
 async def test_a_search_ends_with_a_retriable_error(autojump_clock: object) -> None:
-    desk = Desk(config(offsets_topic_num_partitions=1))
+    desk = CoordinatorRig(config(offsets_topic_num_partitions=1))
     desk.add_topic("__consumer_offsets", b"offsets".ljust(16), 1)  # nobody is told of its election
     assert await desk.coordinator.find(GROUP) == (ErrorCode.COORDINATOR_NOT_AVAILABLE, -1)
 
 
 async def test_a_topic_that_cannot_be_made_is_a_retriable_error() -> None:
-    desk = Desk(config())
-
-    async def refuse(name: str) -> None:
-        raise RequestError(ErrorCode.INVALID_REPLICATION_FACTOR)
-
-    desk.coordinator._ensure_topic = refuse
+    desk = CoordinatorRig(config())
+    desk.creation_error = RequestError(ErrorCode.INVALID_REPLICATION_FACTOR)
     assert await desk.coordinator.find(GROUP) == (ErrorCode.COORDINATOR_NOT_AVAILABLE, -1)
 
 
 async def test_groups_stay_where_they_are_when_partitions_are_added(
-    autojump_clock: object, desk: Desk
+    autojump_clock: object, desk: CoordinatorRig
 ) -> None:
     names = [f"group{number}" for number in range(50)]
     before = [desk.coordinator.partition_for(name) for name in names]
@@ -173,7 +171,7 @@ async def test_groups_stay_where_they_are_when_partitions_are_added(
 
 
 async def test_without_the_partition_it_is_not_the_coordinator(
-    autojump_clock: object, desk: Desk
+    autojump_clock: object, desk: CoordinatorRig
 ) -> None:
     coordinator = desk.coordinator
     coordinator.shutdown()
@@ -193,7 +191,7 @@ async def test_without_the_partition_it_is_not_the_coordinator(
 
 
 async def test_while_it_loads_members_stay_alive(autojump_clock: object) -> None:
-    desk = Desk(config(offsets_topic_num_partitions=1))
+    desk = CoordinatorRig(config(offsets_topic_num_partitions=1))
     await desk.ensure_topic("__consumer_offsets")
     await commit(desk.coordinator, 5)
     desk.coordinator.shutdown()
@@ -207,7 +205,7 @@ async def test_while_it_loads_members_stay_alive(autojump_clock: object) -> None
 
 @pytest.mark.parametrize("session_timeout_ms", [5_999, 1_800_001])
 async def test_session_timeouts_have_bounds(
-    autojump_clock: object, desk: Desk, session_timeout_ms: int
+    autojump_clock: object, desk: CoordinatorRig, session_timeout_ms: int
 ) -> None:
     request = join_request("m", session_timeout_ms=session_timeout_ms)
     response = await join(desk.coordinator, request)
@@ -215,7 +213,7 @@ async def test_session_timeouts_have_bounds(
 
 
 async def test_the_group_without_a_name_holds_offsets_but_no_members(
-    autojump_clock: object, desk: Desk
+    autojump_clock: object, desk: CoordinatorRig
 ) -> None:
     coordinator = desk.coordinator
     joined = await join(coordinator, join_request("m", group_id=""))
@@ -237,7 +235,7 @@ async def test_the_group_without_a_name_holds_offsets_but_no_members(
 
 
 async def test_two_consumers_share_the_work_and_one_leaves(
-    autojump_clock: object, desk: Desk, nursery: trio.Nursery
+    autojump_clock: object, desk: CoordinatorRig, nursery: trio.Nursery
 ) -> None:
     coordinator = desk.coordinator
     first = await alone(coordinator)
@@ -271,7 +269,7 @@ async def test_two_consumers_share_the_work_and_one_leaves(
 
 
 async def test_concurrent_joins_of_several_groups_all_end_in_one_generation(
-    autojump_clock: object, desk: Desk
+    autojump_clock: object, desk: CoordinatorRig
 ) -> None:
     """No unknown members, and nobody without a place (Tansu's gaps; field.md D 22)."""
     desk.coordinator._config.update_dynamic({}, {})
@@ -307,7 +305,9 @@ async def test_concurrent_joins_of_several_groups_all_end_in_one_generation(
         assert sorted(len(r.members) for r in final) == [0, 0, 0, 0, 5]
 
 
-async def test_a_silent_member_loses_its_place(autojump_clock: object, desk: Desk) -> None:
+async def test_a_silent_member_loses_its_place(
+    autojump_clock: object, desk: CoordinatorRig
+) -> None:
     member_id = await alone(desk.coordinator)
     await trio.sleep(9.9)
     assert heartbeat(desk.coordinator, member_id, 1) == ErrorCode.NONE
@@ -322,7 +322,7 @@ async def test_a_silent_member_loses_its_place(autojump_clock: object, desk: Des
 async def test_the_initial_delay_is_the_configured_one(
     nursery: trio.Nursery, autojump_clock: object
 ) -> None:
-    desk = Desk(config(offsets_topic_num_partitions=1))
+    desk = CoordinatorRig(config(offsets_topic_num_partitions=1))
     await nursery.start(desk.run)
     await desk.coordinator.find(GROUP)
     started = trio.current_time()
@@ -331,7 +331,9 @@ async def test_the_initial_delay_is_the_configured_one(
     nursery.cancel_scope.cancel()
 
 
-async def test_groups_are_listed_from_all_partitions(autojump_clock: object, desk: Desk) -> None:
+async def test_groups_are_listed_from_all_partitions(
+    autojump_clock: object, desk: CoordinatorRig
+) -> None:
     for number in range(8):
         request = commit_request({0: 1}, group_id=f"g{number}")
         desk.coordinator.commit_offsets(request, 9)
@@ -343,7 +345,9 @@ async def test_groups_are_listed_from_all_partitions(autojump_clock: object, des
     assert (await desk.coordinator.list_groups([], ["share"])).groups == []
 
 
-async def test_several_groups_are_deleted_at_once(autojump_clock: object, desk: Desk) -> None:
+async def test_several_groups_are_deleted_at_once(
+    autojump_clock: object, desk: CoordinatorRig
+) -> None:
     for number in range(8):
         desk.coordinator.commit_offsets(commit_request({0: 1}, group_id=f"g{number}"), 9)
     await alone(desk.coordinator)
@@ -358,7 +362,9 @@ async def test_several_groups_are_deleted_at_once(autojump_clock: object, desk: 
     assert len((await desk.coordinator.list_groups([], [])).groups) == 7
 
 
-async def test_offsets_of_deleted_topics_are_forgotten(autojump_clock: object, desk: Desk) -> None:
+async def test_offsets_of_deleted_topics_are_forgotten(
+    autojump_clock: object, desk: CoordinatorRig
+) -> None:
     await commit(desk.coordinator, 5)
     desk.coordinator.on_topics_deleted([("t", TOPIC_ID)])
     assert await committed(desk.coordinator) == -1
@@ -367,7 +373,7 @@ async def test_offsets_of_deleted_topics_are_forgotten(autojump_clock: object, d
 # --- the log
 
 
-async def test_a_commit_is_one_batch(autojump_clock: object, desk: Desk) -> None:
+async def test_a_commit_is_one_batch(autojump_clock: object, desk: CoordinatorRig) -> None:
     request = commit_request(dict.fromkeys(range(50), 7))
     desk.coordinator.commit_offsets(request, 9)
     assert len(desk.partition_of().stored) == 1
@@ -375,7 +381,7 @@ async def test_a_commit_is_one_batch(autojump_clock: object, desk: Desk) -> None
 
 
 async def test_everything_survives_a_restart(
-    autojump_clock: object, desk: Desk, nursery: trio.Nursery
+    autojump_clock: object, desk: CoordinatorRig, nursery: trio.Nursery
 ) -> None:
     member_id = await alone(desk.coordinator)
     desk.coordinator.commit_offsets(
@@ -395,7 +401,9 @@ async def test_everything_survives_a_restart(
     assert heartbeat(coordinator, member_id, 1) == ErrorCode.UNKNOWN_MEMBER_ID
 
 
-async def test_answers_wait_for_the_high_watermark(autojump_clock: object, desk: Desk) -> None:
+async def test_answers_wait_for_the_high_watermark(
+    autojump_clock: object, desk: CoordinatorRig
+) -> None:
     partition = desk.partition_of()
     await commit(desk.coordinator, 5)
     partition.auto_commit = False
@@ -419,7 +427,7 @@ async def test_answers_wait_for_the_high_watermark(autojump_clock: object, desk:
 
 
 async def test_an_assignment_waits_for_the_high_watermark(
-    autojump_clock: object, desk: Desk
+    autojump_clock: object, desk: CoordinatorRig
 ) -> None:
     joined = await join(desk.coordinator, join_request())
     partition = desk.partition_of()
@@ -439,7 +447,7 @@ async def test_an_assignment_waits_for_the_high_watermark(
 
 
 async def test_a_commit_that_takes_too_long_is_a_retriable_error(
-    autojump_clock: object, desk: Desk
+    autojump_clock: object, desk: CoordinatorRig
 ) -> None:
     desk.partition_of().auto_commit = False
     started = trio.current_time()
@@ -448,7 +456,7 @@ async def test_a_commit_that_takes_too_long_is_a_retriable_error(
 
 
 async def test_an_assignment_that_takes_too_long_starts_over(
-    autojump_clock: object, desk: Desk
+    autojump_clock: object, desk: CoordinatorRig
 ) -> None:
     joined = await join(desk.coordinator, join_request())
     desk.partition_of().auto_commit = False
@@ -469,7 +477,7 @@ async def test_an_assignment_that_takes_too_long_starts_over(
     ],
 )
 async def test_a_failed_append_changes_nothing(
-    autojump_clock: object, desk: Desk, raised: Exception, error: ErrorCode
+    autojump_clock: object, desk: CoordinatorRig, raised: Exception, error: ErrorCode
 ) -> None:
     await commit(desk.coordinator, 5)
     desk.partition_of().append_error = raised
@@ -479,7 +487,7 @@ async def test_a_failed_append_changes_nothing(
 
 
 async def test_who_waits_when_the_coordinator_moves_is_told(
-    autojump_clock: object, desk: Desk
+    autojump_clock: object, desk: CoordinatorRig
 ) -> None:
     coordinator = desk.coordinator
     first = await alone(coordinator)
@@ -498,7 +506,7 @@ async def test_who_waits_when_the_coordinator_moves_is_told(
 
 
 async def test_a_group_survives_that_its_coordinator_moves_away_and_back(
-    autojump_clock: object, desk: Desk
+    autojump_clock: object, desk: CoordinatorRig
 ) -> None:
     member_id = await alone(desk.coordinator)
     await commit(desk.coordinator, 5)  # refused: the group has members
@@ -511,7 +519,9 @@ async def test_a_group_survives_that_its_coordinator_moves_away_and_back(
         assert heartbeat(desk.coordinator, member_id, 1) == ErrorCode.NONE
 
 
-async def test_an_older_election_is_not_heeded(autojump_clock: object, desk: Desk) -> None:
+async def test_an_older_election_is_not_heeded(
+    autojump_clock: object, desk: CoordinatorRig
+) -> None:
     member_id = await alone(desk.coordinator)
     index = desk.coordinator.partition_for(GROUP)
     desk.coordinator.on_elected(index, MemoryPartition(), 0)
@@ -519,7 +529,7 @@ async def test_an_older_election_is_not_heeded(autojump_clock: object, desk: Des
 
 
 async def test_a_lost_partition_ends_the_wait_for_a_commit(
-    autojump_clock: object, desk: Desk
+    autojump_clock: object, desk: CoordinatorRig
 ) -> None:
     partition = desk.partition_of()
     partition.auto_commit = False
@@ -537,7 +547,10 @@ async def test_a_lost_partition_ends_the_wait_for_a_commit(
 
 
 async def test_records_of_other_groups_do_not_disturb_loading(
-    autojump_clock: object, desk: Desk, nursery: trio.Nursery, caplog: pytest.LogCaptureFixture
+    autojump_clock: object,
+    desk: CoordinatorRig,
+    nursery: trio.Nursery,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     await commit(desk.coordinator, 5)
     partition = desk.partition_of()
@@ -568,7 +581,10 @@ async def test_records_of_other_groups_do_not_disturb_loading(
 
 
 async def test_a_load_names_some_of_the_reasons_to_skip_records(
-    autojump_clock: object, desk: Desk, nursery: trio.Nursery, caplog: pytest.LogCaptureFixture
+    autojump_clock: object,
+    desk: CoordinatorRig,
+    nursery: trio.Nursery,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     await commit(desk.coordinator, 5)
     kinds = [NewRecord(0, b"\x01" + bytes([kind]), b"") for kind in range(200)]
@@ -581,7 +597,7 @@ async def test_a_load_names_some_of_the_reasons_to_skip_records(
 
 
 async def test_expired_offsets_leave_tombstones_in_batches_that_fit(
-    autojump_clock: object, desk: Desk, nursery: trio.Nursery
+    autojump_clock: object, desk: CoordinatorRig, nursery: trio.Nursery
 ) -> None:
     desk.coordinator.commit_offsets(commit_request(dict.fromkeys(range(2_500), 7)), 9)
     await trio.sleep(7 * 24 * 3600 + 700)
@@ -592,7 +608,7 @@ async def test_expired_offsets_leave_tombstones_in_batches_that_fit(
     assert (await coordinator.list_groups([], [])).groups == []
 
 
-async def test_shutdown_answers_who_waits(autojump_clock: object, desk: Desk) -> None:
+async def test_shutdown_answers_who_waits(autojump_clock: object, desk: CoordinatorRig) -> None:
     await alone(desk.coordinator)
     answers: list[int] = []
 
@@ -607,7 +623,7 @@ async def test_shutdown_answers_who_waits(autojump_clock: object, desk: Desk) ->
 
 
 async def test_a_member_whose_client_hangs_up_does_not_disturb_the_others(
-    autojump_clock: object, desk: Desk
+    autojump_clock: object, desk: CoordinatorRig
 ) -> None:
     first = await alone(desk.coordinator)
     with trio.move_on_after(1):
