@@ -69,7 +69,7 @@ class Loader(Generic[ShardT]):
         self._large: LoadQueue[ShardT] = LoadQueue()
         self._large_may_begin = trio.Event()
         self._skipped: Counter[str] = Counter()  # records that no load could use, by reason
-        self._told: Counter[str] = Counter()
+        self._logged: Counter[str] = Counter()
 
     @property
     def is_loading(self) -> bool:
@@ -108,7 +108,7 @@ class Loader(Generic[ShardT]):
                 if await self._load(partition, turn):
                     serve(partition)
             if not self.is_loading:
-                self._tell_skipped()
+                self._log_skipped()
             await turn.next()
 
     async def _load(self, partition: CoordinatedPartition[ShardT], turn: TimedTurn) -> bool:
@@ -175,10 +175,10 @@ class Loader(Generic[ShardT]):
     def _renew_shard(self, partition: CoordinatedPartition[ShardT]) -> None:
         partition.shard = self._topic.new_shard(partition.index, self._deadlines)
 
-    def _tell_skipped(self) -> None:
+    def _log_skipped(self) -> None:
         skipped, self._skipped = self._skipped, Counter()
-        if skipped and skipped != self._told:  # every election loads the same again
-            self._told = skipped
+        if skipped and skipped != self._logged:  # every election loads the same again
+            self._logged = skipped
             self._topic.log.warning(
                 "%s: %d records are kept but not used: %s",
                 self._topic.name,

@@ -64,13 +64,13 @@ class JoinRules:
         self,
         groups: dict[str, ClassicGroup],
         factory: GroupFactory,
-        rebalances: RebalanceRules,
+        rebalance_rules: RebalanceRules,
         config: BrokerConfig,
         deadlines: Deadlines[GroupEvent],
     ) -> None:
         self._groups = groups
         self._factory = factory
-        self._rebalances = rebalances
+        self._rebalance_rules = rebalance_rules
         self._config = config
         self._deadlines = deadlines
 
@@ -95,7 +95,7 @@ class JoinRules:
             group = self._factory.new_group(request.group_id, GroupState.EMPTY, now.wall_ms)
             self._groups[request.group_id] = group
         if not self._accepts(group, request.member_id):
-            self._rebalances.remove(group, request.member_id)
+            self._rebalance_rules.remove(group, request.member_id)
             result.response = _refused(UNKNOWN_MEMBER, ErrorCode.GROUP_MAX_SIZE_REACHED)
         else:
             protocols = [(protocol.name, protocol.metadata) for protocol in request.protocols]
@@ -188,7 +188,9 @@ class JoinRules:
             group.new_member_added = True
         group.add(member, join.parked)
         self._deadlines.set(session, result.now.timer_ms + NEW_MEMBER_JOIN_TIMEOUT_MS)
-        self._rebalances.prepare_or_complete(group, f"new member {member_id}{join.reason}", result)
+        self._rebalance_rules.prepare_or_complete(
+            group, f"new member {member_id}{join.reason}", result
+        )
 
     def _replace(
         self,
@@ -214,7 +216,7 @@ class JoinRules:
         replacement = group.replace_static(
             member, member_id, self._factory.new_session(group.group_id, member_id)
         )
-        self._rebalances.put_off_session(replacement, result.now)
+        self._rebalance_rules.put_off_session(replacement, result.now)
         stored = StaticMemberStored(
             group=group,
             old_member_id=member.member_id,
@@ -235,13 +237,13 @@ class JoinRules:
                 result.on_commit = stored
             case GroupState.STABLE:
                 reason = f"static member {member_id} changed its protocols{join.reason}"
-                self._rebalances.prepare_or_complete(group, reason, result)
+                self._rebalance_rules.prepare_or_complete(group, reason, result)
             case GroupState.COMPLETING_REBALANCE:
                 # The leader may be computing an assignment for the old id.
                 reason = f"static member {member_id} has a new id{join.reason}"
-                self._rebalances.prepare(group, reason, result)
+                self._rebalance_rules.prepare(group, reason, result)
             case _:
-                self._rebalances.maybe_complete_join(group, result)
+                self._rebalance_rules.maybe_complete_join(group, result)
 
     # --- members with an id
 
@@ -270,7 +272,7 @@ class JoinRules:
         match group.state:
             case GroupState.PREPARING_REBALANCE:
                 self._update(group, member, join)
-                self._rebalances.maybe_complete_join(group, result)
+                self._rebalance_rules.maybe_complete_join(group, result)
             case GroupState.COMPLETING_REBALANCE if not has_changed:
                 # It seems to have lost the answer to its JoinGroup.
                 result.response = join_response(group, member_id, with_members=is_leader)
@@ -280,7 +282,7 @@ class JoinRules:
                 # A leader may join to make a rebalance: it may know of new partitions.
                 self._update(group, member, join)
                 reason = f"{'leader' if is_leader else 'member'} {member_id} rejoined{join.reason}"
-                self._rebalances.prepare_or_complete(group, reason, result)
+                self._rebalance_rules.prepare_or_complete(group, reason, result)
             case _:
                 log.warning(
                     "group %s: refusing a join of %s in state %s",
@@ -317,7 +319,7 @@ class JoinRules:
             response = join_response(group, stored.new_member_id, with_members=False)
             # An old client that found itself the leader would compute an assignment.
             response.leader = stored.old_leader_id
-        self._rebalances.answer_join(group, member, response, result)
+        self._rebalance_rules.answer_join(group, member, response, result)
 
     def static_member_failed(
         self,
@@ -337,7 +339,7 @@ class JoinRules:
         response = join_response(group, UNKNOWN_MEMBER, with_members=False)
         response.leader = stored.old_leader_id
         response.error_code = error
-        self._rebalances.answer_join(group, member, response, result)
+        self._rebalance_rules.answer_join(group, member, response, result)
         if is_appended:
             return
         group.update(
@@ -350,7 +352,7 @@ class JoinRules:
         self._deadlines.cancel(member.session)
         session = self._factory.new_session(group.group_id, stored.old_member_id)
         former = group.replace_static(member, stored.old_member_id, session)
-        self._rebalances.put_off_session(former, result.now)
+        self._rebalance_rules.put_off_session(former, result.now)
 
 
 class _Join:

@@ -31,9 +31,9 @@ log = logging.getLogger("kbroker.groups")
 class MemberRules:
     """What members do between joins, over the groups of one shard."""
 
-    def __init__(self, groups: dict[str, ClassicGroup], rebalances: RebalanceRules) -> None:
+    def __init__(self, groups: dict[str, ClassicGroup], rebalance_rules: RebalanceRules) -> None:
         self._groups = groups
-        self._rebalances = rebalances
+        self._rebalance_rules = rebalance_rules
 
     # --- SyncGroup
 
@@ -51,7 +51,7 @@ class MemberRules:
             result.response = SyncGroupResponse(error_code=error)
             return result
         member = group.members[request.member_id]
-        self._rebalances.note_synced(group, member.member_id)
+        self._rebalance_rules.note_synced(group, member.member_id)
         if group.state is GroupState.STABLE:
             result.response = sync_response(group, member)
             return result
@@ -89,7 +89,7 @@ class MemberRules:
             return error
         if request.generation_id != group.generation_id:
             return ErrorCode.ILLEGAL_GENERATION
-        self._rebalances.put_off_session(group.members[request.member_id], now)
+        self._rebalance_rules.put_off_session(group.members[request.member_id], now)
         if group.state is GroupState.PREPARING_REBALANCE:
             return ErrorCode.REBALANCE_IN_PROGRESS
         return ErrorCode.NONE
@@ -125,9 +125,9 @@ class MemberRules:
             reason = f"{', '.join(gone)} left"
             try:
                 if group.state in (GroupState.STABLE, GroupState.COMPLETING_REBALANCE):
-                    self._rebalances.prepare_or_complete(group, reason, result)
+                    self._rebalance_rules.prepare_or_complete(group, reason, result)
                 elif group.state is GroupState.PREPARING_REBALANCE:
-                    self._rebalances.maybe_complete_join(group, result)
+                    self._rebalance_rules.maybe_complete_join(group, result)
             except Exception as failure:
                 # They have left, and are told so.
                 refusal(failure, f"the rebalance of group {request.group_id!r}")
@@ -145,7 +145,7 @@ class MemberRules:
                 return ErrorCode.UNKNOWN_MEMBER_ID
             member_id = current
         elif member_id in group.pending_joins:
-            self._rebalances.remove(group, member_id)
+            self._rebalance_rules.remove(group, member_id)
             return ErrorCode.NONE
         else:
             error = group.validate_member(member_id, identity.group_instance_id)
@@ -158,8 +158,8 @@ class MemberRules:
             member_id,
             identity.reason or "no reason given",
         )
-        self._rebalances.answer_removed(group, member, result)
-        self._rebalances.remove(group, member_id)
+        self._rebalance_rules.answer_removed(group, member, result)
+        self._rebalance_rules.remove(group, member_id)
         return ErrorCode.NONE
 
 

@@ -71,9 +71,11 @@ class GroupShard:
         self._config = config
         self._deadlines = deadlines
         self._factory = GroupFactory(self)
-        self._rebalances = RebalanceRules(config, deadlines)
-        self._joins = JoinRules(self.groups, self._factory, self._rebalances, config, deadlines)
-        self._members = MemberRules(self.groups, self._rebalances)
+        self._rebalance_rules = RebalanceRules(config, deadlines)
+        self._join_rules = JoinRules(
+            self.groups, self._factory, self._rebalance_rules, config, deadlines
+        )
+        self._member_rules = MemberRules(self.groups, self._rebalance_rules)
         self._cleanup: Deadline[GroupEvent] = Deadline(self, CleanupDue())
 
     # --- members
@@ -86,20 +88,20 @@ class GroupShard:
         member_uuid: str,
         now: Now,
     ) -> GroupResult[JoinGroupResponse]:
-        return self._joins.decide(request, client, parked, member_uuid, now)
+        return self._join_rules.decide(request, client, parked, member_uuid, now)
 
     def decide_sync(
         self, request: SyncGroupRequest, parked: Parked[SyncGroupResponse], now: Now
     ) -> GroupResult[SyncGroupResponse]:
-        return self._members.decide_sync(request, parked, now)
+        return self._member_rules.decide_sync(request, parked, now)
 
     def decide_heartbeat(self, request: HeartbeatRequest, now: Now) -> ErrorCode:
-        return self._members.decide_heartbeat(request, now)
+        return self._member_rules.decide_heartbeat(request, now)
 
     def decide_leave(
         self, request: LeaveGroupRequest, identities: list[MemberIdentity], now: Now
     ) -> GroupResult[LeaveGroupResponse]:
-        return self._members.decide_leave(request, identities, now)
+        return self._member_rules.decide_leave(request, identities, now)
 
     # --- offsets
 
@@ -120,7 +122,7 @@ class GroupShard:
         if error is not ErrorCode.NONE:
             return error
         if group.state in (GroupState.STABLE, GroupState.PREPARING_REBALANCE):
-            self._rebalances.put_off_session(group.members[request.member_id], now)
+            self._rebalance_rules.put_off_session(group.members[request.member_id], now)
         return self.offsets.decide_commit(request, now)
 
     def fetch_offsets(
@@ -247,13 +249,13 @@ class GroupShard:
                 self._clean_up(result)
             case SessionDue(group_id, member_id):
                 if (group := self.groups.get(group_id)) is not None:
-                    self._rebalances.session_due(group, member_id, result)
+                    self._rebalance_rules.session_due(group, member_id, result)
             case JoinDue(group_id):
                 if (group := self.groups.get(group_id)) is not None:
-                    self._rebalances.join_due(group, result)
+                    self._rebalance_rules.join_due(group, result)
             case SyncDue(group_id, generation_id):
                 if (group := self.groups.get(group_id)) is not None:
-                    self._rebalances.sync_due(group, generation_id, result)
+                    self._rebalance_rules.sync_due(group, generation_id, result)
         return result
 
     def _clean_up(self, result: GroupResult[None]) -> None:
@@ -277,9 +279,9 @@ class GroupShard:
         if self.groups.get(on_commit.group.group_id) is on_commit.group:
             match on_commit:
                 case AssignmentStored():
-                    self._rebalances.assignment_stored(on_commit, result)
+                    self._rebalance_rules.assignment_stored(on_commit, result)
                 case StaticMemberStored():
-                    self._joins.static_member_stored(on_commit, result)
+                    self._join_rules.static_member_stored(on_commit, result)
                 case GroupCreated():
                     pass
         return result
@@ -296,14 +298,16 @@ class GroupShard:
             return result
         match on_commit:
             case AssignmentStored():
-                self._rebalances.assignment_failed(on_commit, error, result)
+                self._rebalance_rules.assignment_failed(on_commit, error, result)
             case StaticMemberStored():
-                self._joins.static_member_failed(on_commit, error, result, is_appended=is_appended)
+                self._join_rules.static_member_failed(
+                    on_commit, error, result, is_appended=is_appended
+                )
             case GroupCreated() if not is_appended:
                 self._forget(group)
                 for member in group.members.values():
                     response = JoinGroupResponse(error_code=error)
-                    self._rebalances.answer_join(group, member, response, result)
+                    self._rebalance_rules.answer_join(group, member, response, result)
         return result
 
     # --- the log
@@ -359,9 +363,9 @@ class GroupShard:
         result: GroupResult[None] = Result(now)
         for group in list(self.groups.values()):
             for member in group.members.values():
-                self._rebalances.put_off_session(member, now)
+                self._rebalance_rules.put_off_session(member, now)
             if len(group.members) > self._config.group_max_size:
-                self._rebalances.prepare(
+                self._rebalance_rules.prepare(
                     group, "the group has more members than group.max.size", result
                 )
         self._schedule_cleanup(now)
@@ -375,7 +379,7 @@ class GroupShard:
                 response = JoinGroupResponse(
                     member_id=member.member_id, error_code=ErrorCode.NOT_COORDINATOR
                 )
-                self._rebalances.answer_join(group, member, response, result)
+                self._rebalance_rules.answer_join(group, member, response, result)
                 if member.awaiting_sync is not None:
                     moved = SyncGroupResponse(error_code=ErrorCode.NOT_COORDINATOR)
                     result.answers.append((member.awaiting_sync, moved))

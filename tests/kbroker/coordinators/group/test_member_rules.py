@@ -230,7 +230,7 @@ def test_the_last_member_leaves_an_empty_group_behind() -> None:
     assert (group.generation_id, group.protocol_type, group.members) == (2, "consumer", {})
 
 
-def test_heartbeats_do_not_move_timers() -> None:
+def test_heartbeats_do_not_move_deadlines() -> None:
     rig = ShardRig()
     ids = rig.stable(3)
     before = len(rig.deadlines)
