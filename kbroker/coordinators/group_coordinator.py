@@ -62,9 +62,9 @@ if TYPE_CHECKING:
     from kbroker.wire.messages.sync_group import SyncGroupRequest
 
     from .deadlines import Deadlines
+    from .group.classic.join_rules import Client
+    from .group.classic.result import GroupResult
     from .group.deadlines import GroupEvent
-    from .group.join_rules import Client
-    from .group.result import GroupResult
     from .partition import CoordinatedPartition, LeaderReplica
     from .result import Now
 

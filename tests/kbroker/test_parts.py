@@ -16,7 +16,7 @@ import trio
 
 from kbroker.apis import APIS
 from kbroker.config.describe import describe_topic
-from kbroker.coordinators.group.rebalance_rules import RebalanceRules
+from kbroker.coordinators.group.classic.rebalance_rules import RebalanceRules
 from kbroker.coordinators.group.shard import GroupShard
 from kbroker.coordinators.partition import CoordinatedPartition
 from kbroker.coordinators.runtime import CoordinatorRuntime

@@ -128,22 +128,22 @@ EQUIVALENT: dict[str, str] = {
     ): "It has one element, as the lines before say.",
     # kbroker/coordinators
     (
-        "kbroker/coordinators/group/classic_group.py::ClassicGroup.select_protocol: "
+        "kbroker/coordinators/group/classic/group.py::ClassicGroup.select_protocol: "
         "if len(votes) <= 1:"
         " -> if len(votes) <= 0:"
     ): "The way for several finds the only one too.",
     (
-        "kbroker/coordinators/group/join_rules.py::: "
+        "kbroker/coordinators/group/classic/join_rules.py::: "
         "PENDING_JOINS_MAX: Final = 10_000"
         " -> PENDING_JOINS_MAX: Final = 9999"
     ): "How many ids may wait is a bound of ours, which nothing promises exactly.",
     (
-        "kbroker/coordinators/group/rebalance_rules.py::RebalanceRules.join_due: "
+        "kbroker/coordinators/group/classic/rebalance_rules.py::RebalanceRules.join_due: "
         "if group.new_member_added and remaining_ms != 0:"
         " -> if group.new_member_added and remaining_ms != -1:"
     ): "A further delay of nothing is over at once.",
     (
-        "kbroker/coordinators/group/result.py::: "
+        "kbroker/coordinators/group/classic/result.py::: "
         "@dataclass(frozen=True, slots=True)"
         " -> @dataclass(frozen=False, slots=True)"
     ): "Nothing sets its fields.",

@@ -23,7 +23,7 @@ from kbroker.wire.messages.offset_fetch import (
     OffsetFetchResponseTopics,
 )
 
-from .classic_group import GroupState
+from .classic.group import GroupState
 from .records import NO_TIMESTAMP, CommittedOffset, OffsetRemoved, OffsetStored
 
 if TYPE_CHECKING:
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from kbroker.wire.messages.offset_commit import OffsetCommitRequest
     from kbroker.wire.messages.offset_fetch import OffsetFetchRequestTopics
 
-    from .classic_group import ClassicGroup
-    from .result import GroupResult
+    from .classic.group import ClassicGroup
+    from .classic.result import GroupResult
 
     # topic -> partition -> what is committed
     _GroupOffsets = dict[str, dict[int, "_LoggedOffset"]]

@@ -19,15 +19,15 @@ from kbroker.wire.messages.offset_delete import (
 )
 from kbroker.wire.messages.sync_group import SyncGroupResponse
 
-from .classic_group import GroupState
+from .classic.factory import GroupFactory
+from .classic.group import GroupState
+from .classic.join_rules import JoinRules
+from .classic.member_rules import MemberRules
+from .classic.rebalance_rules import RebalanceRules
+from .classic.result import AssignmentStored, GroupCreated, StaticMemberStored
 from .committed_offsets import NO_PRODUCER, CommittedOffsets
 from .deadlines import CleanupDue, JoinDue, SessionDue, SyncDue
-from .group_factory import GroupFactory
-from .join_rules import JoinRules
-from .member_rules import MemberRules
-from .rebalance_rules import RebalanceRules
 from .records import GroupRemoved, GroupStored, OffsetRemoved, OffsetStored
-from .result import AssignmentStored, GroupCreated, StaticMemberStored
 
 if TYPE_CHECKING:
     from kbroker.config import BrokerConfig
@@ -48,11 +48,11 @@ if TYPE_CHECKING:
     )
     from kbroker.wire.messages.sync_group import SyncGroupRequest
 
-    from .classic_group import ClassicGroup
+    from .classic.group import ClassicGroup
+    from .classic.join_rules import Client
+    from .classic.result import GroupResult, OnCommit
     from .deadlines import GroupEvent
-    from .join_rules import Client
     from .records import Record
-    from .result import GroupResult, OnCommit
 
 log = logging.getLogger("kbroker.groups")
 

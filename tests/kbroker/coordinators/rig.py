@@ -13,7 +13,8 @@ from kbroker.config import BrokerConfig
 from kbroker.controller.image import MetadataImage
 from kbroker.controller.topic_names import CONSUMER_OFFSETS
 from kbroker.coordinators.deadlines import Deadlines
-from kbroker.coordinators.group.classic_group import GroupState
+from kbroker.coordinators.group.classic.group import GroupState
+from kbroker.coordinators.group.classic.join_rules import Client
 from kbroker.coordinators.group.deadlines import (
     CleanupDue,
     GroupEvent,
@@ -21,7 +22,6 @@ from kbroker.coordinators.group.deadlines import (
     SessionDue,
     SyncDue,
 )
-from kbroker.coordinators.group.join_rules import Client
 from kbroker.coordinators.group.records import GroupStored, Record, decode, encode
 from kbroker.coordinators.group.shard import GroupShard
 from kbroker.coordinators.group_coordinator import GroupCoordinator
@@ -55,7 +55,7 @@ from tests.sim.disk import SimDisk
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from kbroker.coordinators.group.result import GroupResult, OnCommit
+    from kbroker.coordinators.group.classic.result import GroupResult, OnCommit
     from kbroker.storage.errors import StorageError
 
 GROUP = "orders"

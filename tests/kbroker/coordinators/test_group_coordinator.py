@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pytest
 import trio
 
-from kbroker.coordinators.group.join_rules import Client
+from kbroker.coordinators.group.classic.join_rules import Client
 from kbroker.storage.builder import NewRecord, build_batch
 from kbroker.storage.errors import DiskError, RecordTooLarge
 from kbroker.wire.errors import ErrorCode, RequestError

@@ -13,7 +13,7 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
-from kbroker.coordinators.group.join_rules import Client
+from kbroker.coordinators.group.classic.join_rules import Client
 from kbroker.coordinators.group.records import CommittedOffset, OffsetStored, encode
 from kbroker.coordinators.load import LARGE_BATCH_BYTES, STEP_RECORDS, TURN_S
 from kbroker.coordinators.loader import RETRY_S, SMALL_LOAD_BYTES

@@ -10,7 +10,7 @@ from kbroker.wire.errors import ErrorCode, refusal
 from kbroker.wire.messages.leave_group import LeaveGroupResponse, MemberResponse
 from kbroker.wire.messages.sync_group import SyncGroupResponse
 
-from .classic_group import GroupState
+from .group import GroupState
 from .join_rules import UNKNOWN_MEMBER
 from .rebalance_rules import group_record, sync_response
 from .result import AssignmentStored
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from kbroker.wire.messages.leave_group import LeaveGroupRequest, MemberIdentity
     from kbroker.wire.messages.sync_group import SyncGroupRequest
 
-    from .classic_group import ClassicGroup
+    from .group import ClassicGroup
     from .rebalance_rules import RebalanceRules
     from .result import GroupResult
 

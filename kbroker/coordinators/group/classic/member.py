@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from kbroker.coordinators.deadlines import Deadline
+    from kbroker.coordinators.group.deadlines import GroupEvent
     from kbroker.coordinators.result import Parked
     from kbroker.wire.messages.join_group import JoinGroupResponse
     from kbroker.wire.messages.sync_group import SyncGroupResponse
-
-    from .deadlines import GroupEvent
 
 
 class Member:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kbroker.coordinators.group.join_rules import PENDING_JOINS_MAX
+from kbroker.coordinators.group.classic.join_rules import PENDING_JOINS_MAX
 from kbroker.wire.errors import ErrorCode
 from kbroker.wire.messages.join_group import JoinGroupRequest, JoinGroupRequestProtocol
 from kbroker.wire.messages.leave_group import MemberIdentity

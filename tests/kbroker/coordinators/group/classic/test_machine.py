@@ -22,7 +22,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from kbroker.coordinators.group.classic_group import GroupState
+from kbroker.coordinators.group.classic.group import GroupState
 from kbroker.wire.errors import ErrorCode
 from kbroker.wire.messages.leave_group import MemberIdentity
 from tests.kbroker.coordinators.rig import (

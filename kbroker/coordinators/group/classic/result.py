@@ -5,15 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+from kbroker.coordinators.group.records import Record
 from kbroker.coordinators.result import ResponseT, Result
-
-from .records import Record
 
 if TYPE_CHECKING:
     from kbroker.coordinators.result import Parked
     from kbroker.wire.messages.join_group import JoinGroupResponse
 
-    from .classic_group import ClassicGroup
+    from .group import ClassicGroup
 
 # Each holds its group itself: one of the same name may have been made since.
 

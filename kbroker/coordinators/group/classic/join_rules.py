@@ -15,7 +15,7 @@ from kbroker.wire.errors import ErrorCode
 from kbroker.wire.messages.join_group import JoinGroupResponse
 from kbroker.wire.messages.sync_group import SyncGroupResponse
 
-from .classic_group import GroupState
+from .group import GroupState
 from .member import Member
 from .rebalance_rules import (
     NEW_MEMBER_JOIN_TIMEOUT_MS,
@@ -28,12 +28,12 @@ from .result import GroupCreated, StaticMemberStored
 if TYPE_CHECKING:
     from kbroker.config import BrokerConfig
     from kbroker.coordinators.deadlines import Deadlines
+    from kbroker.coordinators.group.deadlines import GroupEvent
     from kbroker.coordinators.result import Now, Parked
     from kbroker.wire.messages.join_group import JoinGroupRequest
 
-    from .classic_group import ClassicGroup
-    from .deadlines import GroupEvent
-    from .group_factory import GroupFactory
+    from .factory import GroupFactory
+    from .group import ClassicGroup
     from .rebalance_rules import RebalanceRules
     from .result import GroupResult
 

@@ -5,16 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kbroker.coordinators.deadlines import Deadline
+from kbroker.coordinators.group.deadlines import JoinDue, SessionDue, SyncDue
 
-from .classic_group import ClassicGroup, GroupState
-from .deadlines import JoinDue, SessionDue, SyncDue
+from .group import ClassicGroup, GroupState
 from .member import Member
 
 if TYPE_CHECKING:
     from kbroker.coordinators.deadlines import DeadlineOwner
-
-    from .deadlines import GroupEvent
-    from .records import GroupStored
+    from kbroker.coordinators.group.deadlines import GroupEvent
+    from kbroker.coordinators.group.records import GroupStored
 
 
 class GroupFactory:

@@ -21,11 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from kbroker.coordinators.deadlines import Deadline
+    from kbroker.coordinators.group.deadlines import GroupEvent
     from kbroker.coordinators.result import Parked
     from kbroker.wire.messages.join_group import JoinGroupResponse
     from kbroker.wire.messages.offset_commit import OffsetCommitRequest
-
-    from .deadlines import GroupEvent
 
 log = logging.getLogger("kbroker.groups")
 

@@ -10,22 +10,22 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
+from kbroker.coordinators.group.deadlines import SyncDue
+from kbroker.coordinators.group.records import GroupStored
 from kbroker.wire.errors import ErrorCode
 from kbroker.wire.messages.join_group import JoinGroupResponse
 from kbroker.wire.messages.sync_group import SyncGroupResponse
 from kbroker.wire.records.group_metadata_value import GroupMetadataValue, MemberMetadata
 
-from .classic_group import GroupState
-from .deadlines import SyncDue
-from .records import GroupStored
+from .group import GroupState
 
 if TYPE_CHECKING:
     from kbroker.config import BrokerConfig
     from kbroker.coordinators.deadlines import Deadlines
+    from kbroker.coordinators.group.deadlines import GroupEvent
     from kbroker.coordinators.result import Now
 
-    from .classic_group import ClassicGroup
-    from .deadlines import GroupEvent
+    from .group import ClassicGroup
     from .member import Member
     from .result import AssignmentStored, GroupResult
 
