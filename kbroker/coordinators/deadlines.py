@@ -1,7 +1,8 @@
-"""Deadlines of many owners in one heap, made so that putting one off costs nothing.
+"""The deadlines of a coordinator, in one heap.
 
-A heartbeat only writes a number: the heap keeps the earlier time, finds the later one when that
-comes, and goes back to sleep. Times are milliseconds of the driver's monotonic clock.
+Most deadlines are put off again and again, so that costs nothing: it only writes the new time. The
+heap keeps the earlier time. When that has come, it finds the new one and puts the deadline there.
+Times are milliseconds of a monotonic clock.
 """
 
 from __future__ import annotations

@@ -68,6 +68,8 @@ if TYPE_CHECKING:
     from .partition import CoordinatedPartition, LeaderReplica
     from .result import Now
 
+    GroupPartition = CoordinatedPartition[GroupShard]
+
 log = logging.getLogger("kbroker.groups")
 
 T = TypeVar("T")
@@ -283,9 +285,7 @@ class GroupCoordinator:
         described += [DescribedGroup(group_id=id_, error_code=code) for id_, code in failed.items()]
         return described
 
-    async def _committed_partition(
-        self, index: int
-    ) -> CoordinatedPartition[GroupShard] | ErrorCode:
+    async def _committed_partition(self, index: int) -> GroupPartition | ErrorCode:
         """The partition, once what its state knows is committed."""
         try:
             partition = self._runtime.partition(index)
@@ -319,9 +319,7 @@ class GroupCoordinator:
         """Partition by partition, and there in the order of a HashSet, as Kafka answers; each
         once.
         """
-        decided: list[
-            tuple[CoordinatedPartition[GroupShard] | None, list[DeletableGroupResult]]
-        ] = []
+        decided: list[tuple[GroupPartition | None, list[DeletableGroupResult]]] = []
         by_partition, failed = self._by_partition(list(dict.fromkeys(group_ids)))
         for index, unordered in by_partition:
             ids = hash_map_order(unordered, string_hash)
@@ -336,7 +334,7 @@ class GroupCoordinator:
 
     def _delete_in(
         self, index: int, ids: list[str]
-    ) -> tuple[CoordinatedPartition[GroupShard] | None, list[DeletableGroupResult]]:
+    ) -> tuple[GroupPartition | None, list[DeletableGroupResult]]:
         """Of one partition: the results, and what they wait for."""
         partition = self._runtime.partition(index)
         if isinstance(partition, ErrorCode):
@@ -349,7 +347,7 @@ class GroupCoordinator:
 
     async def _answer_deletions(
         self,
-        decided: list[tuple[CoordinatedPartition[GroupShard] | None, list[DeletableGroupResult]]],
+        decided: list[tuple[GroupPartition | None, list[DeletableGroupResult]]],
     ) -> list[DeletableGroupResult]:
         results = []
         for partition, deletions in decided:
@@ -384,10 +382,10 @@ class GroupCoordinator:
         order = hash_map_order(ids, partial(topic_partition_hash, CONSUMER_OFFSETS))
         return [(index, ids[index]) for index in order], failed
 
-    def _partition(self, group_id: str) -> CoordinatedPartition[GroupShard] | ErrorCode:
+    def _partition(self, group_id: str) -> GroupPartition | ErrorCode:
         return self._runtime.partition(self._finder.partition_for(group_id))
 
-    def _partition_of_named(self, group_id: str) -> CoordinatedPartition[GroupShard] | ErrorCode:
+    def _partition_of_named(self, group_id: str) -> GroupPartition | ErrorCode:
         """For requests that the group "" may not make. It can hold offsets, for old clients'
         sake.
         """
@@ -395,17 +393,18 @@ class GroupCoordinator:
 
     def _when_committed(
         self,
-        partition: CoordinatedPartition[GroupShard],
+        partition: GroupPartition,
         response: T,
         failed: Callable[[ErrorCode], T],
     ) -> T | Coroutine[Any, Any, T]:
+        """The response, once all that the partition's shard knows is committed."""
         if partition.is_all_committed:
             return response
         return self._wait_and_answer(partition, response, failed)
 
     async def _wait_and_answer(
         self,
-        partition: CoordinatedPartition[GroupShard],
+        partition: GroupPartition,
         response: T,
         failed: Callable[[ErrorCode], T],
     ) -> T:

@@ -7,7 +7,7 @@ on the event loop in short turns, so that no request waits for longer than one o
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import trio
 
@@ -22,28 +22,13 @@ if TYPE_CHECKING:
     from kbroker.storage.batch import BatchHeader
     from kbroker.storage.disk import FileRange
 
+    from .partition import LeaderReplica
     from .replay import Replay
 
 TURN_S: Final = 0.001
 READ_BYTES_MAX: Final = 256 * 1024
 STEP_RECORDS: Final = 64  # between two looks at the clock
 LARGE_BATCH_BYTES: Final = 16 * 1024  # compressed: it may take milliseconds to decompress
-
-
-class LoadedPartition(Protocol):
-    """What a load needs of a partition."""
-
-    @property
-    def log_start_offset(self) -> int: ...
-
-    @property
-    def log_end_offset(self) -> int: ...
-
-    def read_local(self, offset: int, bytes_max: int) -> FileRange | None:
-        """Batches from the one that holds `offset`, the last of them perhaps cut; None at the end.
-        StorageError.
-        """
-        ...
 
 
 class Loaded(NamedTuple):
@@ -63,17 +48,17 @@ class Load:
     def __init__(
         self,
         name: str,
-        partition: LoadedPartition,
+        replica: LeaderReplica,
         replay: Replay,
         read_bytes_max: int,
         log: logging.Logger,
     ) -> None:
         self._name = name
         self._log = log
-        self._partition = partition
+        self._replica = replica
         self._replay = replay
         self._read_bytes_max = min(read_bytes_max, READ_BYTES_MAX)
-        self._start_offset = self._offset = partition.log_start_offset
+        self._start_offset = self._offset = replica.log_start_offset
         self._records = 0
         self._bytes = 0
 
@@ -81,17 +66,17 @@ class Load:
         """When it returns there is nothing in the log that is not in the state. After a
         StorageError it may be called again, and goes on where it was.
         """
-        partition = self._partition
+        replica = self._replica
         while True:
-            end_offset = partition.log_end_offset
-            offset = max(self._offset, partition.log_start_offset)
-            found = partition.read_local(offset, self._read_bytes_max)
+            end_offset = replica.log_end_offset
+            offset = max(self._offset, replica.log_start_offset)
+            found = replica.read_local(offset, self._read_bytes_max)
             if found is not None:
                 await self._take(await _read(found), turn)
                 continue
             for _ in self._replay.flush():
                 await turn.next()
-            if end_offset == partition.log_end_offset:
+            if end_offset == replica.log_end_offset:
                 return Loaded(self._start_offset, end_offset, self._records, self._bytes)
 
     async def _take(self, chunk: bytes, turn: TimedTurn) -> None:

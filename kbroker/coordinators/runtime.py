@@ -140,8 +140,8 @@ class CoordinatorRuntime(Generic[ShardT]):
             _answer(partition.shard.on_unloaded(self.now()))
 
     async def wait_elected(self, index: int) -> None:
-        """Until this broker coordinates the partition, and has loaded it if that takes no time to
-        speak of.
+        """Wait until this broker coordinates the partition, and has loaded it if that takes little
+        time.
         """
         while True:
             partition = self._partitions.get(index)
@@ -262,7 +262,7 @@ class CoordinatorRuntime(Generic[ShardT]):
             batch = bytearray(build_batch(encoded, codec=topic.codec))
             last_offset = partition.replica.append_local(batch, wall_ms)
         except (RequestError, StorageError, EncodeError) as error:
-            # Of the disk the partition has told.
+            # The partition has logged a DiskError already.
             if not isinstance(error, DiskError) and self._complaints.is_news(
                 (partition.index, str(error))
             ):
@@ -300,7 +300,7 @@ class CoordinatorRuntime(Generic[ShardT]):
             except AssertionError:
                 raise
             except Exception:
-                # One group's trouble is not every other's.
+                # It must not keep the other deadlines from their owners.
                 self._topic.log.exception("%s: the timer %s failed", partition, deadline.event)
                 continue
             if result.on_commit is not None or len(result.records) <= RECORDS_PER_BATCH_MAX:

@@ -1,8 +1,8 @@
 """Committed offsets of the groups of one shard: commit, fetch, delete, expire (Kafka's
 OffsetMetadataManager).
 
-Decisions here change nothing: offsets change in `replay`, and in `end_transaction` for those that
-a transaction held back until its marker.
+Decisions here change nothing. Offsets change in `replay_stored` and `replay_removed`. Those of a
+transaction count from its marker on, in `end_transaction`.
 """
 
 from __future__ import annotations
