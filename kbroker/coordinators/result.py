@@ -8,6 +8,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 RecordT = TypeVar("RecordT")
 OnCommitT = TypeVar("OnCommitT")
 ResponseT = TypeVar("ResponseT")
+AnswerT = TypeVar("AnswerT")
 
 
 class Now(NamedTuple):
@@ -43,3 +44,6 @@ class Result(Generic[RecordT, OnCommitT, ResponseT]):
     records: list[RecordT] = field(default_factory=list)
     answers: list[tuple[Parked[Any], Any]] = field(default_factory=list)
     on_commit: OnCommitT | None = None
+
+    def answer(self, parked: Parked[AnswerT], response: AnswerT) -> None:
+        self.answers.append((parked, response))

@@ -382,7 +382,7 @@ class GroupShard:
                 self._rebalance_rules.answer_join(group, member, response, result)
                 if member.awaiting_sync is not None:
                     moved = SyncGroupResponse(error_code=ErrorCode.NOT_COORDINATOR)
-                    result.answers.append((member.awaiting_sync, moved))
+                    result.answer(member.awaiting_sync, moved)
                     member.awaiting_sync = None
             self._forget(group)
         self._deadlines.cancel(self._cleanup)

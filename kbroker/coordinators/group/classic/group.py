@@ -101,9 +101,8 @@ class ClassicGroup:
         self.leader_id = leader_id
         self.members: dict[str, Member] = {}
         self.static_members: dict[str, str] = {}  # group.instance.id -> member id
-        self.pending_joins: dict[
-            str, Deadline[GroupEvent]
-        ] = {}  # were given an id, and must come back with it
+        # Member ids that were given out, and with which their clients must come back.
+        self.pending_joins: dict[str, Deadline[GroupEvent]] = {}
         self.pending_syncs: set[str] = set()
         self.awaiting_join_count = 0
         # Topics the members subscribe to; None if they are not known (another protocol, metadata

@@ -43,8 +43,8 @@ UNKNOWN_MEMBER: Final = ""
 VERSION_WITH_REQUIRED_ID: Final = 4
 VERSION_WITH_SKIP_ASSIGNMENT: Final = 9
 
-# Ids handed out and not yet come back with. Kafka has no such bound; this one keeps a broken
-# client from filling the memory within a session timeout.
+# How many new members of a group may have been given an id and not have come back with it. Kafka
+# has no such bound. It keeps a broken client from filling the memory within a session timeout.
 PENDING_JOINS_MAX: Final = 10_000
 
 
@@ -205,12 +205,12 @@ class JoinRules:
         assert request.group_instance_id is not None
         old_leader_id = group.leader_id or ""
         if member.awaiting_join is not None:
-            result.answers.append(
-                (member.awaiting_join, _refused(member.member_id, ErrorCode.FENCED_INSTANCE_ID))
+            result.answer(
+                member.awaiting_join, _refused(member.member_id, ErrorCode.FENCED_INSTANCE_ID)
             )
         if member.awaiting_sync is not None:
-            result.answers.append(
-                (member.awaiting_sync, SyncGroupResponse(error_code=ErrorCode.FENCED_INSTANCE_ID))
+            result.answer(
+                member.awaiting_sync, SyncGroupResponse(error_code=ErrorCode.FENCED_INSTANCE_ID)
             )
         self._deadlines.cancel(member.session)
         replacement = group.replace_static(

@@ -165,7 +165,7 @@ class RebalanceRules:
     ) -> None:
         """Answer a member's JoinGroup, if it has one waiting."""
         if member.awaiting_join is not None:
-            result.answers.append((member.awaiting_join, response))
+            result.answer(member.awaiting_join, response)
             group.park_join(member, None)
 
     def answer_removed(self, group: ClassicGroup, member: Member, result: GroupResult[Any]) -> None:
@@ -176,7 +176,7 @@ class RebalanceRules:
         if member.awaiting_sync is not None:
             # Kafka leaves this one without an answer.
             gone = SyncGroupResponse(error_code=ErrorCode.UNKNOWN_MEMBER_ID)
-            result.answers.append((member.awaiting_sync, gone))
+            result.answer(member.awaiting_sync, gone)
             member.awaiting_sync = None
 
     # --- the sync phase
@@ -214,13 +214,11 @@ class RebalanceRules:
         for member in group.members.values():
             if member.awaiting_sync is None:
                 continue
-            result.answers.append(
-                (
-                    member.awaiting_sync,
-                    sync_response(group, member)
-                    if error is ErrorCode.NONE
-                    else SyncGroupResponse(error_code=error),
-                )
+            result.answer(
+                member.awaiting_sync,
+                sync_response(group, member)
+                if error is ErrorCode.NONE
+                else SyncGroupResponse(error_code=error),
             )
             member.awaiting_sync = None
             self.put_off_session(member, result.now)
