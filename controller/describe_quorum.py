@@ -18,7 +18,7 @@ from kbroker.wire.messages.describe_quorum import (
     ReplicaState,
 )
 
-from .state.topic_names import CLUSTER_METADATA_TOPIC
+from .topic_names import CLUSTER_METADATA
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,13 +47,11 @@ def describe_quorum(
     asked = [
         (topic.topic_name, p.partition_index) for topic in request.topics for p in topic.partitions
     ]
-    if len(request.topics) != 1 or asked != [(CLUSTER_METADATA_TOPIC, METADATA_PARTITION)]:
+    if len(request.topics) != 1 or asked != [(CLUSTER_METADATA, METADATA_PARTITION)]:
         return _unknown(request)
     answer = DescribeQuorumResponsePartitionData(partition_index=METADATA_PARTITION)
     response = DescribeQuorumResponse(
-        topics=[
-            DescribeQuorumResponseTopicData(topic_name=CLUSTER_METADATA_TOPIC, partitions=[answer])
-        ]
+        topics=[DescribeQuorumResponseTopicData(topic_name=CLUSTER_METADATA, partitions=[answer])]
     )
     leading = node.leading
     if leading is None:

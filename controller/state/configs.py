@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from kbroker.controller.bootstrap import MIN_INSYNC_REPLICAS
 from kbroker.controller.features import CORDONED_DIRECTORIES_SINCE
+from kbroker.controller.topic_names import invalid_topic_name
 from kbroker.wire.codes import ConfigOperation, ResourceType
 from kbroker.wire.errors import ErrorCode, RequestError, refusal
 from kbroker.wire.messages import alter_configs
@@ -24,7 +25,6 @@ from kbroker.wire.records.config_record import ConfigRecord
 
 from .assignments import RECORDS_A_REQUEST_MAX, TOO_MANY_RECORDS
 from .result import Result
-from .topic_names import invalid_topic_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -9,6 +9,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from kbroker.controller.model import collision_key
+from kbroker.controller.topic_names import CLUSTER_METADATA, invalid_topic_name
 from kbroker.wire.codes import ResourceType
 from kbroker.wire.errors import ErrorCode, RequestError, refusal
 from kbroker.wire.messages.create_topics import (
@@ -31,7 +32,6 @@ from .assignments import (
     placed,
 )
 from .result import Result
-from .topic_names import CLUSTER_METADATA_TOPIC, invalid_topic_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -68,12 +68,12 @@ def decide_create_topics(
     try:
         _check_partition_bound(wanted, settings)
         for topic in wanted:
-            if topic.name == CLUSTER_METADATA_TOPIC:
+            if topic.name == CLUSTER_METADATA:
                 refused.append(
                     _refusal(
                         topic.name,
                         ErrorCode.INVALID_REQUEST,
-                        f"Creation of internal topic {CLUSTER_METADATA_TOPIC} is prohibited.",
+                        f"Creation of internal topic {CLUSTER_METADATA} is prohibited.",
                     )
                 )
                 continue

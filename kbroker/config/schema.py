@@ -169,6 +169,8 @@ class ConfigSchema:
             )
         try:
             for key in known:
+                if self._broker.release.behaviour.refuses_repeated_entries:
+                    _check_repeated(keys[key], values[key])
                 keys[key].parse(values[key])
             own = [key for key in known if keys[key].scope is PER_BROKER]
             if own and name == CLUSTER_DEFAULT:
@@ -199,6 +201,7 @@ class ConfigSchema:
         config = GroupConfig(values, self._broker)
         for key in values:
             _check_group_bounds(self._broker, key, config.resolve(GROUP_KEYS[key]))
+        _check_group_lists(config)
         for kind in ("consumer", "share", "streams"):
             session, heartbeat = f"{kind}.session.timeout.ms", f"{kind}.heartbeat.interval.ms"
             session_ms = config.resolve(GROUP_KEYS[session])
@@ -230,19 +233,51 @@ class ConfigSchema:
 def _check_group_bounds(broker: BrokerConfig, key: str, value: Value) -> None:
     """The broker's minimum and maximum for a group's key, where it has them."""
     kind, _, rest = key.partition(".")
-    if rest == "num.standby.replicas":
-        rest = "standby.replicas"
+    if rest in ("num.standby.replicas", "num.warmup.replicas"):
+        rest = rest.removeprefix("num.")
     low, high = f"group.{kind}.min.{rest}", f"group.{kind}.max.{rest}"
-    if not isinstance(value, int):
+    if not isinstance(value, int) or isinstance(value, bool):
         return
-    if low in broker.keys:
-        minimum = broker.value(low)
-        if isinstance(minimum, int) and value < minimum:
-            raise ConfigError(f"{key} must be greater than or equal to {low}")
-    if high in broker.keys:
-        maximum = broker.value(high)
-        if isinstance(maximum, int) and value > maximum:
-            raise ConfigError(f"{key} must be less than or equal to {high}")
+    minimum = broker.value(low) if low in broker.keys else None
+    maximum = broker.value(high) if high in broker.keys else None
+    is_low = isinstance(minimum, int) and value < minimum
+    is_high = isinstance(maximum, int) and value > maximum
+    if not is_low and not is_high:
+        return
+    if not broker.release.behaviour.shows_bounds_of_group_keys:
+        relation, bound = ("greater", low) if is_low else ("less", high)
+        raise ConfigError(f"{key} must be {relation} than or equal to {bound}")
+    if minimum is None or maximum is None:
+        relation, limit = ("greater", minimum) if is_low else ("less", maximum)
+        raise ConfigError(f"{key} must be {relation} than or equal to {limit}")
+    raise ConfigError(f"{key} must be in the range {minimum} to {maximum} inclusive.")
+
+
+def _check_group_lists(config: GroupConfig) -> None:
+    """Names that a group may not have in keys of Kafka 4.4. Source: GroupConfig.validate."""
+    if config.errors_deadletterqueue_topic_name.startswith("__"):
+        raise ConfigError(
+            "errors.deadletterqueue.topic.name: DLQ topic name must not start with '__'"
+        )
+    name, known = config.streams_assignor_name, config.broker.group_streams_assignors
+    if "streams.assignor.name" in config.overrides and name not in known:
+        raise ConfigError(
+            f"streams.assignor.name '{name}' is not a registered task assignor. "
+            f"Registered assignors are: [{', '.join(known)}]."
+        )
+    tags = config.overrides.get("streams.rack.aware.assignment.tags", "")
+    if _has_repeated(tags):
+        raise ConfigError("streams.rack.aware.assignment.tags must not contain duplicate tag keys.")
+
+
+def _check_repeated(key: Key[Value], text: str) -> None:
+    if key.type is ConfigType.LIST and _has_repeated(text):
+        raise ConfigError(f"Configuration '{key.name}' values must not be duplicated.")
+
+
+def _has_repeated(text: str) -> bool:
+    entries = [each.strip() for each in text.split(",")]
+    return len(set(entries)) < len(entries)
 
 
 def _not_dynamic(keys: list[str]) -> ConfigProblem:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from kbroker.controller.topic_names import INTERNAL_TOPICS
 from kbroker.errors import refusal
-from kbroker.topic_names import INTERNAL_TOPICS
 from kbroker.wire.errors import ErrorCode, RequestError
 from kbroker.wire.messages.delete_records import (
     DeleteRecordsPartitionResult,

@@ -20,8 +20,8 @@ from kbroker.config.describe import (
     describe_topic,
 )
 from kbroker.config.values import ConfigType, java_integer
+from kbroker.controller.topic_names import invalid_topic_name
 from kbroker.errors import refusal
-from kbroker.topic_names import name_problem
 from kbroker.wire.codes import ConfigSource, ResourceType
 from kbroker.wire.errors import ErrorCode, RequestError
 from kbroker.wire.messages.describe_configs import (
@@ -85,7 +85,7 @@ def _describe(
 
 
 def _topic(name: str, wanted: Container[str], services: Services) -> Iterable[DescribedConfig]:
-    problem = name_problem(name)
+    problem = invalid_topic_name(name)
     if problem is not None:
         raise RequestError(ErrorCode.INVALID_TOPIC_EXCEPTION, problem)
     if name not in services.image.topics:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
+from kbroker.controller.topic_names import CLUSTER_METADATA
 from kbroker.errors import refusal
-from kbroker.log_dirs.store import METADATA_TOPIC
 from kbroker.wire.errors import ErrorCode
 from kbroker.wire.messages.describe_log_dirs import (
     DescribeLogDirsPartition,
@@ -86,7 +86,7 @@ def _topics(
     ):
         for name, index in list(logs) if wanted is None else wanted:
             log = logs.get((name, index))
-            if log is None or log.is_offline or name == METADATA_TOPIC:
+            if log is None or log.is_offline or name == CLUSTER_METADATA:
                 continue
             topic = topics.get(name)
             if topic is None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from kbroker.controller.topic_names import invalid_topic_name
 from kbroker.errors import refusal
-from kbroker.topic_names import name_problem
 from kbroker.wire.errors import ErrorCode
 from kbroker.wire.messages.describe_producers import (
     DescribeProducersResponse,
@@ -40,7 +40,7 @@ def handle(request: DescribeProducersRequest, ctx: RequestContext) -> DescribePr
 
 def _topic_error(name: str, ctx: RequestContext) -> tuple[ErrorCode, str | None]:
     try:
-        problem = name_problem(name)
+        problem = invalid_topic_name(name)
     except Exception as error:
         return refusal(error, f"DescribeProducers of {name}").code, None
     if problem is not None:

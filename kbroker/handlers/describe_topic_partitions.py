@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from kbroker.controller.topic_names import INTERNAL_TOPICS, invalid_topic_name
 from kbroker.errors import refusal
 from kbroker.requests.authorized_operations import TOPIC_OPERATIONS
 from kbroker.requests.cluster_view import NO_NODE, ClusterView
-from kbroker.topic_names import INTERNAL_TOPICS, name_problem
 from kbroker.wire.errors import ErrorCode, RequestError
 from kbroker.wire.messages.describe_topic_partitions import (
     DescribeTopicPartitionsRequest,
@@ -100,7 +100,7 @@ def _known(
 
 
 def _unknown(name: str) -> DescribeTopicPartitionsResponseTopic:
-    invalid = name_problem(name) is not None
+    invalid = invalid_topic_name(name) is not None
     return DescribeTopicPartitionsResponseTopic(
         error_code=(
             ErrorCode.INVALID_TOPIC_EXCEPTION if invalid else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION

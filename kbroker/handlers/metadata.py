@@ -13,11 +13,15 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from kbroker.coordinators.internal_topics import CONSUMER_OFFSETS, consumer_offsets_topic
+from kbroker.controller.topic_names import (
+    CONSUMER_OFFSETS,
+    INTERNAL_TOPICS,
+    invalid_topic_name,
+)
+from kbroker.coordinators.internal_topics import consumer_offsets_topic
 from kbroker.errors import refusal
 from kbroker.requests.authorized_operations import CLUSTER_OPERATIONS, NOT_ASKED, TOPIC_OPERATIONS
 from kbroker.requests.cluster_view import NO_NODE, ClusterView
-from kbroker.topic_names import INTERNAL_TOPICS, name_problem
 from kbroker.wire.errors import ErrorCode, RequestError
 from kbroker.wire.message import ZERO_UUID
 from kbroker.wire.messages.create_topics import (
@@ -169,7 +173,7 @@ class _Answer:
     def is_legal(self, name: str) -> bool:
         """Whether a topic may have the name. False where nobody can say."""
         try:
-            return not name_problem(name)
+            return not invalid_topic_name(name)
         except Exception as error:
             self.refused[name] = refusal(error, f"Metadata of topic {name}").code
             return False

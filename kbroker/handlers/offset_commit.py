@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from kbroker.coordinators.group_coordinator import commit_error
+from kbroker.coordinators.group_errors import commit_error
 from kbroker.errors import refusal
 from kbroker.wire.errors import ErrorCode
 from kbroker.wire.messages.offset_commit import (

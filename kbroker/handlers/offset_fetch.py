@@ -11,7 +11,7 @@ from __future__ import annotations
 from inspect import iscoroutine
 from typing import TYPE_CHECKING, Any, Final
 
-from kbroker.coordinators.group_coordinator import fetch_error
+from kbroker.coordinators.group_errors import fetch_error
 from kbroker.errors import refusal
 from kbroker.wire.errors import ErrorCode
 from kbroker.wire.message import ZERO_UUID

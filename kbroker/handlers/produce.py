@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 import trio
 
+from kbroker.controller.topic_names import INTERNAL_TOPICS
 from kbroker.errors import code_of, refusal
 from kbroker.requests.services import CloseConnection
 from kbroker.storage.batch import (
@@ -58,7 +59,6 @@ if TYPE_CHECKING:
     from kbroker.wire.messages.produce import PartitionProduceData, TopicProduceData
 
 ACKS_ALL, ACKS_LEADER, ACKS_NONE = -1, 1, 0
-INTERNAL_TOPICS = frozenset({"__consumer_offsets", "__transaction_state", "__share_group_state"})
 ADMIN_CLIENT_ID = (
     "__admin_client"  # Kafka's AdminUtils.ADMIN_CLIENT_ID may write to internal topics
 )

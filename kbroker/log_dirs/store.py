@@ -17,6 +17,7 @@ import trio
 from kbroker import descriptors
 from kbroker.config import log_config
 from kbroker.controller.model import UNASSIGNED_DIRECTORY
+from kbroker.controller.topic_names import CLUSTER_METADATA
 from kbroker.storage.closing import close, release_descriptors
 from kbroker.storage.errors import DiskError, OutOfDescriptors
 from kbroker.storage.names import STRAY_DIR
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from kbroker.storage.log import Log
     from kbroker.storage.log_dir import LogDir
 
-METADATA_TOPIC: Final = "__cluster_metadata"
 # Closing a log waits for the disk several times. Several that wait together take hardly longer.
 CLOSE_THREADS_MAX: Final = 8
 LOGS_A_THREAD: Final = 16
@@ -250,7 +250,7 @@ class LogStore:
             log
             for directory in self._online.values()
             for key, log in directory.logs.opened.items()
-            if key[0] != METADATA_TOPIC
+            if key[0] != CLUSTER_METADATA
         ]
         start = self._released_to % max(len(logs), 1)
         released = 0
@@ -312,7 +312,7 @@ class LogStore:
         """
         for directory in self._online.values():
             for topic, index in directory.logs.partitions():
-                if topic != METADATA_TOPIC and not is_ours(topic, index):
+                if topic != CLUSTER_METADATA and not is_ours(topic, index):
                     directory.set_aside(topic, index, STRAY_DIR)
             for topic, index in directory.futures.partitions():
                 if not is_ours(topic, index):
@@ -404,7 +404,7 @@ def _id(directory: LogDir) -> bytes:
 
 def _count(directory: LogDir) -> int:
     """How many logs lie there, with the copies on their way. The metadata log is none of them."""
-    return directory.log_count - directory.logs.holds(METADATA_TOPIC, 0)
+    return directory.log_count - directory.logs.holds(CLUSTER_METADATA, 0)
 
 
 def _close(logs: list[Log]) -> list[DiskError]:

@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from kbroker.controller.raft.log import EpochStart, LogPosition, SnapshotId
+from kbroker.controller.topic_names import CLUSTER_METADATA
 from kbroker.storage.assigned_batches import append_assigned
 from kbroker.storage.batch import batches
 from kbroker.storage.checkpoints import PARTITION_METADATA
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
     from kbroker.storage.log import Log
     from kbroker.storage.log_dir import LogDir
 
-TOPIC: Final = "__cluster_metadata"
 PARTITION: Final = 0
 
 
@@ -66,7 +66,7 @@ def open_metadata_log(
     """
     _check_topic_id(log_dir)
     log = log_dir.open_log(
-        TOPIC,
+        CLUSTER_METADATA,
         PARTITION,
         LogConfig(
             segment_bytes=config.segment_bytes,
@@ -90,11 +90,11 @@ def _check_topic_id(log_dir: LogDir) -> None:
     """CorruptFile where the directory says another. A partition's would be set aside then, and a
     new log would begin without all that is in this one.
     """
-    if not log_dir.logs.holds(TOPIC, PARTITION):
+    if not log_dir.logs.holds(CLUSTER_METADATA, PARTITION):
         return
-    stored = log_dir.stored_topic_id(TOPIC, PARTITION)
+    stored = log_dir.stored_topic_id(CLUSTER_METADATA, PARTITION)
     if stored not in (None, METADATA_TOPIC_ID):
-        path = f"{log_dir.path}/{TOPIC}-{PARTITION}/{PARTITION_METADATA}"
+        path = f"{log_dir.path}/{CLUSTER_METADATA}-{PARTITION}/{PARTITION_METADATA}"
         raise CorruptFile(
             path,
             f"the topic id is {uuid_text(stored)}, but that of the metadata log is "

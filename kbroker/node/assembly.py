@@ -13,8 +13,9 @@ import trio
 from kbroker.apis import APIS
 from kbroker.config import DynamicConfigs
 from kbroker.controller.features import SUPPORTED
+from kbroker.controller.topic_names import CONSUMER_OFFSETS
 from kbroker.coordinators.group_coordinator import GroupCoordinator
-from kbroker.coordinators.internal_topics import CONSUMER_OFFSETS, consumer_offsets_topic
+from kbroker.coordinators.internal_topics import consumer_offsets_topic
 from kbroker.handlers import api_versions
 from kbroker.log_dirs.assignments import Assignments
 from kbroker.log_dirs.failures import FailureWatch

@@ -16,9 +16,10 @@ from kbroker.config.schema import ConfigSchema
 from kbroker.controller.controller import Controller
 from kbroker.controller.raft.voters import ReplicaKey, VoterSet
 from kbroker.controller.settings import ControllerSettings
+from kbroker.controller.topic_names import CLUSTER_METADATA
 from kbroker.log_dirs.store import LogStore
 from kbroker.metadata_log.format import format_log_dir, read_bootstrap
-from kbroker.metadata_log.log import PARTITION, TOPIC, MetadataLogConfig, open_metadata_log
+from kbroker.metadata_log.log import PARTITION, MetadataLogConfig, open_metadata_log
 from kbroker.storage.checkpoints import META_PROPERTIES, MetaProperties
 from kbroker.storage.directory_contents import ForeignLogDir
 from kbroker.storage.errors import CorruptFile, DiskError
@@ -193,13 +194,13 @@ def _check_metadata_log(quorum: LogDir, directories: Iterable[LogDir]) -> None:
     """ForeignLogDir where the metadata lie elsewhere: to begin new ones beside them would set every
     partition aside.
     """
-    is_new = not quorum.logs.holds(TOPIC, PARTITION)
+    is_new = not quorum.logs.holds(CLUSTER_METADATA, PARTITION)
     for each in directories:
-        if each is not quorum and each.logs.holds(TOPIC, PARTITION):
+        if each is not quorum and each.logs.holds(CLUSTER_METADATA, PARTITION):
             raise ForeignLogDir(
                 each.path,
-                f"it holds a metadata log, {TOPIC}-{PARTITION}, but the metadata log of this "
-                f"broker belongs in {quorum.path} (set by metadata.log.dir, else the first of "
+                f"it holds a metadata log, {CLUSTER_METADATA}-{PARTITION}, but the metadata log of "
+                f"this broker belongs in {quorum.path} (set by metadata.log.dir, else the first of "
                 "log.dirs)",
             )
         partitions = each.logs.partitions()

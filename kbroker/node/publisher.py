@@ -15,6 +15,7 @@ import trio
 
 from kbroker.config import log_config
 from kbroker.controller.features import DIRECTORY_ASSIGNMENT_SINCE
+from kbroker.controller.topic_names import CONSUMER_OFFSETS
 from kbroker.log_dirs.store import OfflineLogDir
 from kbroker.partitions.partition import Partition
 from kbroker.partitions.turns import Turn
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from kbroker.partitions.table import PartitionTable
     from kbroker.storage.log_dir import LogDir
 
-CONSUMER_OFFSETS = "__consumer_offsets"
 # To make or to remove a partition's log takes half a millisecond or so, more on a slow disk.
 PARTITIONS_A_TURN: Final = 16
 RECONFIGURED_A_TURN: Final = 500

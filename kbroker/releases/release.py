@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
 from kbroker.wire.limits import Limits
 
+from .behaviour import BEHAVIOUR, Behaviour
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
@@ -47,6 +49,11 @@ class Release:
     @cached_property
     def _facts(self) -> Any:
         return import_module(f".v{self.name.replace('.', '_')}", __package__)
+
+    @property
+    def behaviour(self) -> Behaviour:
+        """What it does that no class of Kafka states as data."""
+        return BEHAVIOUR[self.name]
 
     @property
     def version(self) -> str:

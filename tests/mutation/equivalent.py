@@ -123,30 +123,30 @@ EQUIVALENT: dict[str, str] = {
     ): "It has one element, as the lines before say.",
     # kbroker/coordinators
     (
-        "kbroker/coordinators/group/classic_group.py::ClassicGroup.select_protocol: "
+        "kbroker/coordinators/group/classic/group.py::ClassicGroup.select_protocol: "
         "if len(votes) <= 1:"
         " -> if len(votes) <= 0:"
     ): "The way for several finds the only one too.",
     (
-        "kbroker/coordinators/group/join.py::: "
+        "kbroker/coordinators/group/classic/join_rules.py::: "
         "PENDING_JOINS_MAX: Final = 10_000"
         " -> PENDING_JOINS_MAX: Final = 9999"
     ): "How many ids may wait is a bound of ours, which nothing promises exactly.",
     (
-        "kbroker/coordinators/group/rebalance.py::Rebalances.join_due: "
+        "kbroker/coordinators/group/classic/rebalance_rules.py::RebalanceRules.join_due: "
         "if group.new_member_added and remaining_ms != 0:"
         " -> if group.new_member_added and remaining_ms != -1:"
     ): "A further delay of nothing is over at once.",
     (
-        "kbroker/coordinators/group/result.py::: "
+        "kbroker/coordinators/group/classic/result.py::: "
         "@dataclass(frozen=True, slots=True)"
         " -> @dataclass(frozen=False, slots=True)"
     ): "Nothing sets its fields.",
     (
-        "kbroker/coordinators/group/timers.py::: NEVER: Final = 1 << 62 -> NEVER: Final = 1 << 63"
+        "kbroker/coordinators/deadlines.py::: NEVER: Final = 1 << 62 -> NEVER: Final = 1 << 63"
     ): "One number that no time reaches is as good as another.",
     (
-        "kbroker/coordinators/group_coordinator.py::: "
+        "kbroker/coordinators/finder.py::: "
         "FIND_TIMEOUT_S: Final = 10.0 # a client asks again"
         " -> FIND_TIMEOUT_S: Final = 11.0 # a client asks again"
     ): "How long a search takes at the most is tuning.",
@@ -158,9 +158,9 @@ EQUIVALENT: dict[str, str] = {
         "_uuid_text(self._rng.getrandbits( 127))"
     ): "An id of 127 random bits is as good.",
     (
-        "kbroker/coordinators/runtime.py::GroupRuntime._fire: "
-        "if slot is None or slot.shard is not deadline.owner:"
-        " -> if slot is None and slot.shard is not deadline.owner:"
+        "kbroker/coordinators/runtime.py::CoordinatorRuntime._fire: "
+        "if partition is None or partition.shard is not deadline.owner:"
+        " -> if partition is None and partition.shard is not deadline.owner:"
     ): "The deadlines of a shard that is given up are cancelled with it.",
     # kbroker/server
     (

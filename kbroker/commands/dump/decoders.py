@@ -13,6 +13,12 @@ from typing import TYPE_CHECKING, cast
 
 from kbroker.client.groups import CONSUMER_PROTOCOL
 from kbroker.controller.records import decode_record
+from kbroker.controller.topic_names import (
+    CLUSTER_METADATA,
+    CONSUMER_OFFSETS,
+    SHARE_GROUP_STATE,
+    TRANSACTION_STATE,
+)
 from kbroker.storage import batch as batch_format
 from kbroker.storage.batch import ControlType
 from kbroker.storage.errors import StorageError
@@ -111,10 +117,10 @@ DECODERS: Mapping[str, Decoder] = {
     "share-group-state": _coordinator(registry.share_record),
 }
 TOPIC_DECODERS = {
-    "__consumer_offsets": "offsets",
-    "__cluster_metadata": "cluster-metadata",
-    "__transaction_state": "transaction-log",
-    "__share_group_state": "share-group-state",
+    CONSUMER_OFFSETS: "offsets",
+    CLUSTER_METADATA: "cluster-metadata",
+    TRANSACTION_STATE: "transaction-log",
+    SHARE_GROUP_STATE: "share-group-state",
 }
 
 

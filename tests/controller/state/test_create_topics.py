@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from kbroker.controller.state.create_topics import decide_create_topics
-from kbroker.controller.state.topic_names import invalid_topic_name
 from kbroker.wire.errors import ErrorCode
 from kbroker.wire.messages.create_topics import CreatableTopic, CreateTopicsRequest
 from tests.controller.parts import SCHEMA, SETTINGS, Cluster, directory_of, topic
@@ -256,10 +255,6 @@ def test_replica_lists_of_different_lengths_do_not_go_together() -> None:
         "The manual partition assignment includes a partition with 2 replica(s), but this is not "
         "consistent with previous partitions, which have 1 replica(s)."
     )
-
-
-def test_legal_names() -> None:
-    assert all(invalid_topic_name(name) is None for name in ("a", "A-z_0.9", "...", "x" * 249))
 
 
 @pytest.mark.parametrize(

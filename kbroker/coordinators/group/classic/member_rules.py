@@ -5,41 +5,43 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+from kbroker.coordinators.result import Result
 from kbroker.wire.errors import ErrorCode, refusal
 from kbroker.wire.messages.leave_group import LeaveGroupResponse, MemberResponse
 from kbroker.wire.messages.sync_group import SyncGroupResponse
 
-from .classic_group import GroupState
-from .join import UNKNOWN_MEMBER
-from .rebalance import group_record, synced
-from .result import AssignmentStored, Result
+from .group import GroupState
+from .join_rules import UNKNOWN_MEMBER
+from .rebalance_rules import group_record, sync_response
+from .result import AssignmentStored
 
 if TYPE_CHECKING:
+    from kbroker.coordinators.result import Now, Parked
     from kbroker.wire.messages.heartbeat import HeartbeatRequest
     from kbroker.wire.messages.leave_group import LeaveGroupRequest, MemberIdentity
     from kbroker.wire.messages.sync_group import SyncGroupRequest
 
-    from .classic_group import ClassicGroup
-    from .rebalance import Rebalances
-    from .result import Now, Parked
+    from .group import ClassicGroup
+    from .rebalance_rules import RebalanceRules
+    from .result import GroupResult
 
 log = logging.getLogger("kbroker.groups")
 
 
-class Memberships:
+class MemberRules:
     """What members do between joins, over the groups of one shard."""
 
-    def __init__(self, groups: dict[str, ClassicGroup], rebalances: Rebalances) -> None:
+    def __init__(self, groups: dict[str, ClassicGroup], rebalance_rules: RebalanceRules) -> None:
         self._groups = groups
-        self._rebalances = rebalances
+        self._rebalance_rules = rebalance_rules
 
     # --- SyncGroup
 
     def decide_sync(
         self, request: SyncGroupRequest, parked: Parked[SyncGroupResponse], now: Now
-    ) -> Result[SyncGroupResponse]:
+    ) -> GroupResult[SyncGroupResponse]:
         """`parked` is answered later if the result has no response."""
-        result: Result[SyncGroupResponse] = Result(now)
+        result: GroupResult[SyncGroupResponse] = Result(now)
         group = self._groups.get(request.group_id)
         if group is None or group.state is GroupState.EMPTY:
             result.response = SyncGroupResponse(error_code=ErrorCode.UNKNOWN_MEMBER_ID)
@@ -49,9 +51,9 @@ class Memberships:
             result.response = SyncGroupResponse(error_code=error)
             return result
         member = group.members[request.member_id]
-        self._rebalances.synced(group, member.member_id)
+        self._rebalance_rules.note_synced(group, member.member_id)
         if group.state is GroupState.STABLE:
-            result.response = synced(group, member)
+            result.response = sync_response(group, member)
             return result
         member.awaiting_sync = parked
         if group.leader_id == member.member_id:
@@ -60,7 +62,7 @@ class Memberships:
 
     @staticmethod
     def _store_assignment(
-        group: ClassicGroup, request: SyncGroupRequest, result: Result[Any]
+        group: ClassicGroup, request: SyncGroupRequest, result: GroupResult[Any]
     ) -> None:
         assignment = {given.member_id: given.assignment for given in request.assignments}
         missing = [member_id for member_id in group.members if member_id not in assignment]
@@ -74,7 +76,7 @@ class Memberships:
                 ", ".join(missing),
             )
         result.records.append(group_record(group, assignment))
-        result.then = AssignmentStored(group, group.generation_id, assignment)
+        result.on_commit = AssignmentStored(group, group.generation_id, assignment)
 
     # --- Heartbeat
 
@@ -87,7 +89,7 @@ class Memberships:
             return error
         if request.generation_id != group.generation_id:
             return ErrorCode.ILLEGAL_GENERATION
-        self._rebalances.put_off_session(group.members[request.member_id], now)
+        self._rebalance_rules.put_off_session(group.members[request.member_id], now)
         if group.state is GroupState.PREPARING_REBALANCE:
             return ErrorCode.REBALANCE_IN_PROGRESS
         return ErrorCode.NONE
@@ -96,9 +98,9 @@ class Memberships:
 
     def decide_leave(
         self, request: LeaveGroupRequest, identities: list[MemberIdentity], now: Now
-    ) -> Result[LeaveGroupResponse]:
+    ) -> GroupResult[LeaveGroupResponse]:
         """`identities`: who leaves; before v3 the request's one member."""
-        result: Result[LeaveGroupResponse] = Result(now)
+        result: GroupResult[LeaveGroupResponse] = Result(now)
         group = self._groups.get(request.group_id)
         responses = []
         for identity in identities:
@@ -123,16 +125,16 @@ class Memberships:
             reason = f"{', '.join(gone)} left"
             try:
                 if group.state in (GroupState.STABLE, GroupState.COMPLETING_REBALANCE):
-                    self._rebalances.prepare_or_complete(group, reason, result)
+                    self._rebalance_rules.prepare_or_complete(group, reason, result)
                 elif group.state is GroupState.PREPARING_REBALANCE:
-                    self._rebalances.maybe_complete_join(group, result)
+                    self._rebalance_rules.maybe_complete_join(group, result)
             except Exception as failure:
                 # They have left, and are told so.
                 refusal(failure, f"the rebalance of group {request.group_id!r}")
         return result
 
     def _leave(
-        self, group: ClassicGroup, identity: MemberIdentity, result: Result[Any]
+        self, group: ClassicGroup, identity: MemberIdentity, result: GroupResult[Any]
     ) -> ErrorCode:
         member_id = identity.member_id
         if member_id == UNKNOWN_MEMBER:
@@ -143,7 +145,7 @@ class Memberships:
                 return ErrorCode.UNKNOWN_MEMBER_ID
             member_id = current
         elif member_id in group.pending_joins:
-            self._rebalances.remove(group, member_id)
+            self._rebalance_rules.remove(group, member_id)
             return ErrorCode.NONE
         else:
             error = group.validate_member(member_id, identity.group_instance_id)
@@ -156,8 +158,8 @@ class Memberships:
             member_id,
             identity.reason or "no reason given",
         )
-        self._rebalances.answer_removed(group, member, result)
-        self._rebalances.remove(group, member_id)
+        self._rebalance_rules.answer_removed(group, member, result)
+        self._rebalance_rules.remove(group, member_id)
         return ErrorCode.NONE
 
 

@@ -4,8 +4,7 @@ import pytest
 
 from kbroker.wire.errors import ErrorCode
 from kbroker.wire.messages.leave_group import MemberIdentity
-
-from .rig import GROUP, ShardRig, join_request, subscription, sync_request
+from tests.kbroker.coordinators.rig import GROUP, ShardRig, join_request, subscription, sync_request
 
 
 def completing(rig: ShardRig, count: int = 2) -> list[str]:
@@ -231,13 +230,13 @@ def test_the_last_member_leaves_an_empty_group_behind() -> None:
     assert (group.generation_id, group.protocol_type, group.members) == (2, "consumer", {})
 
 
-def test_heartbeats_do_not_move_timers() -> None:
+def test_heartbeats_do_not_move_deadlines() -> None:
     rig = ShardRig()
     ids = rig.stable(3)
-    before = len(rig.timers)
+    before = len(rig.deadlines)
     for _ in range(1_000):
         rig.heartbeat(ids[0], 3)
-    assert len(rig.timers) == before
+    assert len(rig.deadlines) == before
 
 
 # --- LeaveGroup

@@ -1,13 +1,13 @@
-"""Reads a partition's log into a coordinator's state, beside serving (Kafka's CoordinatorLoader).
+"""One load: reads a partition's log into a coordinator's state, while the broker serves other
+requests (Kafka's CoordinatorLoader).
 
-What is not in the page cache is read in a thread, and so is a large batch decompressed; all else is
-done on the loop, in turns by time, so that no request waits for longer than one of them.
+A thread reads what is not in the page cache, and decompresses large batches. All other work is done
+on the event loop in short turns, so that no request waits for longer than one of them.
 """
 
 from __future__ import annotations
 
-import logging
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import trio
 
@@ -16,50 +16,19 @@ from kbroker.storage.errors import CorruptBatch, InvalidRecord
 from kbroker.storage.lone_records import lone_records
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    import logging
 
     from kbroker.partitions.turns import TimedTurn
-    from kbroker.storage.batch import BatchHeader, KeyValue
+    from kbroker.storage.batch import BatchHeader
     from kbroker.storage.disk import FileRange
 
-log = logging.getLogger("kbroker.groups")
+    from .partition import LeaderReplica
+    from .replay import Replay
 
 TURN_S: Final = 0.001
 READ_BYTES_MAX: Final = 256 * 1024
 STEP_RECORDS: Final = 64  # between two looks at the clock
 LARGE_BATCH_BYTES: Final = 16 * 1024  # compressed: it may take milliseconds to decompress
-
-
-class LoadedPartition(Protocol):
-    """What a load needs of a partition."""
-
-    @property
-    def log_start_offset(self) -> int: ...
-
-    @property
-    def log_end_offset(self) -> int: ...
-
-    def read_local(self, offset: int, bytes_max: int) -> FileRange | None:
-        """Batches from the one that holds `offset`, the last of them perhaps cut; None at the end.
-        StorageError.
-        """
-        ...
-
-
-class Replay(Protocol):
-    """What becomes of the records."""
-
-    def take(self, records: Iterable[KeyValue]) -> None:
-        """(offset, key, value) of records of no producer, in their order."""
-        ...
-
-    def take_batch(self, header: BatchHeader, records: Iterable[KeyValue]) -> Iterator[None]:
-        """Any batch, a record at a time. InvalidRecord where its records are broken."""
-        ...
-
-    def flush(self) -> Iterator[None]:
-        """Take into the state what is kept, a step at a time."""
-        ...
 
 
 class Loaded(NamedTuple):
@@ -72,16 +41,24 @@ class Loaded(NamedTuple):
 
 
 class Load:
-    """One load of one partition. Whoever cancels `run` has a state in part, to be dropped."""
+    """One load of one partition. A state that is only half loaded, because `run` was cancelled, is
+    to be dropped.
+    """
 
     def __init__(
-        self, name: str, partition: LoadedPartition, replay: Replay, read_bytes_max: int
+        self,
+        name: str,
+        replica: LeaderReplica,
+        replay: Replay,
+        read_bytes_max: int,
+        log: logging.Logger,
     ) -> None:
         self._name = name
-        self._partition = partition
+        self._log = log
+        self._replica = replica
         self._replay = replay
         self._read_bytes_max = min(read_bytes_max, READ_BYTES_MAX)
-        self._start_offset = self._offset = partition.log_start_offset
+        self._start_offset = self._offset = replica.log_start_offset
         self._records = 0
         self._bytes = 0
 
@@ -89,17 +66,17 @@ class Load:
         """When it returns there is nothing in the log that is not in the state. After a
         StorageError it may be called again, and goes on where it was.
         """
-        partition = self._partition
+        replica = self._replica
         while True:
-            end_offset = partition.log_end_offset
-            offset = max(self._offset, partition.log_start_offset)
-            found = partition.read_local(offset, self._read_bytes_max)
+            end_offset = replica.log_end_offset
+            offset = max(self._offset, replica.log_start_offset)
+            found = replica.read_local(offset, self._read_bytes_max)
             if found is not None:
                 await self._take(await _read(found), turn)
                 continue
             for _ in self._replay.flush():
                 await turn.next()
-            if end_offset == partition.log_end_offset:
+            if end_offset == replica.log_end_offset:
                 return Loaded(self._start_offset, end_offset, self._records, self._bytes)
 
     async def _take(self, chunk: bytes, turn: TimedTurn) -> None:
@@ -137,7 +114,7 @@ class Load:
                 self._records += 1
                 await turn.next()
         except InvalidRecord as error:
-            log.error(
+            self._log.error(
                 "%s: skipping the batch at offset %d: %s", self._name, header.base_offset, error
             )
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from kbroker.coordinators.group.committed_offsets import utf16_length
 from kbroker.coordinators.group.records import (
     CommittedOffset,
     GroupRemoved,
@@ -14,8 +15,7 @@ from kbroker.wire.messages.offset_delete import (
     OffsetDeleteRequestPartition,
     OffsetDeleteRequestTopic,
 )
-
-from .rig import (
+from tests.kbroker.coordinators.rig import (
     GROUP,
     TOPIC_ID,
     WALL_MS,
@@ -456,3 +456,8 @@ def test_a_failure_within_one_partition_leaves_the_others_alone() -> None:
         ErrorCode.NONE,
     ]
     assert [rig.committed(index) for index in range(3)] == [5, None, 7]
+
+
+def test_lengths_count_utf16_units() -> None:
+    assert utf16_length("abc") == 3
+    assert utf16_length("\U0001f600") == 2

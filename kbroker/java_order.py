@@ -1,4 +1,7 @@
-"""What Kafka takes from Java's own classes, and clients or logs can therefore see."""
+"""The hash codes of Java's classes, and the order in which a HashMap or HashSet iterates its keys.
+
+Kafka leaves both visible to clients and in its logs.
+"""
 
 from __future__ import annotations
 
@@ -22,15 +25,6 @@ def string_hash(text: str) -> int:
     return value - (1 << 32) if value & _INT_SIGN else value
 
 
-def partition_for(group_id: str, partition_count: int) -> int:
-    """The partition of __consumer_offsets that holds a group
-    (GroupCoordinatorService.partitionFor).
-    """
-    value = string_hash(group_id)
-    # Utils.abs: the one number whose absolute value is no int counts as 0.
-    return 0 if value == -_INT_SIGN else abs(value) % partition_count
-
-
 def topic_partition_hash(topic: str, partition: int) -> int:
     """TopicPartition.hashCode."""
     return (31 * (31 + partition) + string_hash(topic)) & _INT_MASK
@@ -50,8 +44,3 @@ def hash_map_order(keys: Collection[K], hash_of: Callable[[K], int]) -> list[K]:
         return (value ^ value >> 16) & table_size - 1
 
     return sorted(keys, key=bucket)
-
-
-def utf16_length(text: str) -> int:
-    """String.length: in UTF-16 units."""
-    return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2

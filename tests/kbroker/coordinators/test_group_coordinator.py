@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pytest
 import trio
 
-from kbroker.coordinators.group.result import Client
+from kbroker.coordinators.group.classic.join_rules import Client
 from kbroker.storage.builder import NewRecord, build_batch
 from kbroker.storage.errors import DiskError, RecordTooLarge
 from kbroker.wire.errors import ErrorCode, RequestError
@@ -22,7 +22,7 @@ from kbroker.wire.messages.sync_group import SyncGroupResponse
 from .rig import (
     GROUP,
     TOPIC_ID,
-    Desk,
+    CoordinatorRig,
     MemoryPartition,
     commit_request,
     config,
@@ -46,13 +46,13 @@ async def answer(given: T | Coroutine[Any, Any, T], of: type[T]) -> T:
 
 
 @pytest.fixture
-async def desk(nursery: trio.Nursery, autojump_clock: object) -> AsyncIterator[Desk]:
+async def rig(nursery: trio.Nursery, autojump_clock: object) -> AsyncIterator[CoordinatorRig]:
     """Tests name the clock themselves: pytest-trio looks for it among their own arguments."""
-    desk = Desk(config(group_initial_rebalance_delay_ms=0, offsets_topic_num_partitions=4))
-    await nursery.start(desk.run)
-    error, node_id = await desk.coordinator.find(GROUP)
+    rig = CoordinatorRig(config(group_initial_rebalance_delay_ms=0, offsets_topic_num_partitions=4))
+    await nursery.start(rig.run)
+    error, node_id = await rig.coordinator.find(GROUP)
     assert (error, node_id) == (ErrorCode.NONE, 1)
-    yield desk
+    yield rig
     nursery.cancel_scope.cancel()
 
 
@@ -110,62 +110,58 @@ def heartbeat(coordinator: GroupCoordinator, member_id: str, generation_id: int)
 
 
 async def test_the_offsets_topic_is_made_once_on_first_use(autojump_clock: object) -> None:
-    desk = Desk(config(offsets_topic_num_partitions=3))
+    rig = CoordinatorRig(config(offsets_topic_num_partitions=3))
     results = []
 
     async def find(group_id: str) -> None:
-        results.append(await desk.coordinator.find(group_id))
+        results.append(await rig.coordinator.find(group_id))
 
     async with trio.open_nursery() as nursery:
         for number in range(20):
             nursery.start_soon(find, f"group{number}")
     assert set(results) == {(ErrorCode.NONE, 1)}
-    assert desk.topics_created == 1
-    assert len(desk.partitions) == 3
+    assert rig.topics_created == 1
+    assert len(rig.partitions) == 3
 
 
 async def test_a_coordinator_is_found_once_it_serves(
     nursery: trio.Nursery, autojump_clock: object
 ) -> None:
-    desk = Desk(config(offsets_topic_num_partitions=1))
-    await desk.ensure_topic("__consumer_offsets")
-    await commit(desk.coordinator, 5)
-    desk.coordinator.shutdown()
-    desk.coordinator.on_elected(0, desk.partitions[0], 1)  # it has a log to load, and nobody does
+    rig = CoordinatorRig(config(offsets_topic_num_partitions=1))
+    await rig.ensure_topic("__consumer_offsets")
+    await commit(rig.coordinator, 5)
+    rig.coordinator.shutdown()
+    rig.coordinator.on_elected(0, rig.partitions[0], 1)  # it has a log to load, and nobody does
     with trio.move_on_after(5) as waiting:
-        await desk.coordinator.find(GROUP)
+        await rig.coordinator.find(GROUP)
     assert waiting.cancelled_caught
-    await nursery.start(desk.run)
-    assert await desk.coordinator.find(GROUP) == (ErrorCode.NONE, 1)
-    assert await committed(desk.coordinator) == 5
+    await nursery.start(rig.run)
+    assert await rig.coordinator.find(GROUP) == (ErrorCode.NONE, 1)
+    assert await committed(rig.coordinator) == 5
     nursery.cancel_scope.cancel()
 
 
 async def test_a_search_ends_with_a_retriable_error(autojump_clock: object) -> None:
-    desk = Desk(config(offsets_topic_num_partitions=1))
-    desk.add_topic("__consumer_offsets", b"offsets".ljust(16), 1)  # nobody is told of its election
-    assert await desk.coordinator.find(GROUP) == (ErrorCode.COORDINATOR_NOT_AVAILABLE, -1)
+    rig = CoordinatorRig(config(offsets_topic_num_partitions=1))
+    rig.add_topic("__consumer_offsets", b"offsets".ljust(16), 1)  # nobody is told of its election
+    assert await rig.coordinator.find(GROUP) == (ErrorCode.COORDINATOR_NOT_AVAILABLE, -1)
 
 
 async def test_a_topic_that_cannot_be_made_is_a_retriable_error() -> None:
-    desk = Desk(config())
-
-    async def refuse(name: str) -> None:
-        raise RequestError(ErrorCode.INVALID_REPLICATION_FACTOR)
-
-    desk.coordinator._ensure_topic = refuse
-    assert await desk.coordinator.find(GROUP) == (ErrorCode.COORDINATOR_NOT_AVAILABLE, -1)
+    rig = CoordinatorRig(config())
+    rig.creation_error = RequestError(ErrorCode.INVALID_REPLICATION_FACTOR)
+    assert await rig.coordinator.find(GROUP) == (ErrorCode.COORDINATOR_NOT_AVAILABLE, -1)
 
 
 async def test_groups_stay_where_they_are_when_partitions_are_added(
-    autojump_clock: object, desk: Desk
+    autojump_clock: object, rig: CoordinatorRig
 ) -> None:
     names = [f"group{number}" for number in range(50)]
-    before = [desk.coordinator.partition_for(name) for name in names]
-    desk.add_partitions(b"offsets".ljust(16), range(4, 9))
+    before = [rig.coordinator.partition_for(name) for name in names]
+    rig.add_partitions(b"offsets".ljust(16), range(4, 9))
     for deleted in ("a topic before it", "a", "zzz"):
-        desk.coordinator.on_topics_deleted([(deleted, TOPIC_ID)])
-    assert [desk.coordinator.partition_for(name) for name in names] == before
+        rig.coordinator.on_topics_deleted([(deleted, TOPIC_ID)])
+    assert [rig.coordinator.partition_for(name) for name in names] == before
     assert set(before) == {0, 1, 2, 3}
 
 
@@ -173,9 +169,9 @@ async def test_groups_stay_where_they_are_when_partitions_are_added(
 
 
 async def test_without_the_partition_it_is_not_the_coordinator(
-    autojump_clock: object, desk: Desk
+    autojump_clock: object, rig: CoordinatorRig
 ) -> None:
-    coordinator = desk.coordinator
+    coordinator = rig.coordinator
     coordinator.shutdown()
     joined = await join(coordinator, join_request())
     assert (joined.error_code, joined.member_id) == (ErrorCode.NOT_COORDINATOR, "")
@@ -193,31 +189,31 @@ async def test_without_the_partition_it_is_not_the_coordinator(
 
 
 async def test_while_it_loads_members_stay_alive(autojump_clock: object) -> None:
-    desk = Desk(config(offsets_topic_num_partitions=1))
-    await desk.ensure_topic("__consumer_offsets")
-    await commit(desk.coordinator, 5)
-    desk.coordinator.shutdown()
-    desk.coordinator.on_elected(0, desk.partitions[0], 1)
+    rig = CoordinatorRig(config(offsets_topic_num_partitions=1))
+    await rig.ensure_topic("__consumer_offsets")
+    await commit(rig.coordinator, 5)
+    rig.coordinator.shutdown()
+    rig.coordinator.on_elected(0, rig.partitions[0], 1)
     loading = ErrorCode.COORDINATOR_LOAD_IN_PROGRESS
-    assert heartbeat(desk.coordinator, "m", 1) == ErrorCode.NONE
-    assert (await join(desk.coordinator, join_request())).error_code == loading
-    assert await commit(desk.coordinator, 6) == loading
-    assert (await desk.coordinator.list_groups([], [])).error_code == loading
+    assert heartbeat(rig.coordinator, "m", 1) == ErrorCode.NONE
+    assert (await join(rig.coordinator, join_request())).error_code == loading
+    assert await commit(rig.coordinator, 6) == loading
+    assert (await rig.coordinator.list_groups([], [])).error_code == loading
 
 
 @pytest.mark.parametrize("session_timeout_ms", [5_999, 1_800_001])
 async def test_session_timeouts_have_bounds(
-    autojump_clock: object, desk: Desk, session_timeout_ms: int
+    autojump_clock: object, rig: CoordinatorRig, session_timeout_ms: int
 ) -> None:
     request = join_request("m", session_timeout_ms=session_timeout_ms)
-    response = await join(desk.coordinator, request)
+    response = await join(rig.coordinator, request)
     assert (response.error_code, response.member_id) == (ErrorCode.INVALID_SESSION_TIMEOUT, "m")
 
 
 async def test_the_group_without_a_name_holds_offsets_but_no_members(
-    autojump_clock: object, desk: Desk
+    autojump_clock: object, rig: CoordinatorRig
 ) -> None:
-    coordinator = desk.coordinator
+    coordinator = rig.coordinator
     joined = await join(coordinator, join_request("m", group_id=""))
     assert (joined.error_code, joined.member_id) == (ErrorCode.INVALID_GROUP_ID, "m")
     synced = await answer(
@@ -237,9 +233,9 @@ async def test_the_group_without_a_name_holds_offsets_but_no_members(
 
 
 async def test_two_consumers_share_the_work_and_one_leaves(
-    autojump_clock: object, desk: Desk, nursery: trio.Nursery
+    autojump_clock: object, rig: CoordinatorRig, nursery: trio.Nursery
 ) -> None:
-    coordinator = desk.coordinator
+    coordinator = rig.coordinator
     first = await alone(coordinator)
     joins: dict[str, JoinGroupResponse] = {}
 
@@ -271,20 +267,20 @@ async def test_two_consumers_share_the_work_and_one_leaves(
 
 
 async def test_concurrent_joins_of_several_groups_all_end_in_one_generation(
-    autojump_clock: object, desk: Desk
+    autojump_clock: object, rig: CoordinatorRig
 ) -> None:
     """No unknown members, and nobody without a place (Tansu's gaps; field.md D 22)."""
-    desk.coordinator._config.update_dynamic({}, {})
+    rig.coordinator._config.update_dynamic({}, {})
     results: dict[str, list[JoinGroupResponse]] = {}
 
     async def join_as(group_id: str, instance_id: str | None) -> None:
         request = join_request(group_id=group_id, instance_id=instance_id)
-        response = await join(desk.coordinator, request)
+        response = await join(rig.coordinator, request)
         while response.error_code == ErrorCode.NONE and response.generation_id < 9:
             results.setdefault(group_id, []).append(response)
             await trio.sleep(1)
             request = join_request(response.member_id, group_id=group_id, instance_id=instance_id)
-            beat = desk.coordinator.heartbeat(
+            beat = rig.coordinator.heartbeat(
                 HeartbeatRequest(
                     group_id=group_id,
                     member_id=response.member_id,
@@ -293,7 +289,7 @@ async def test_concurrent_joins_of_several_groups_all_end_in_one_generation(
             )
             if beat.error_code == ErrorCode.NONE:  # type: ignore[union-attr]
                 return
-            response = await join(desk.coordinator, request)
+            response = await join(rig.coordinator, request)
         assert response.error_code == ErrorCode.NONE
 
     async with trio.open_nursery() as nursery:
@@ -307,47 +303,51 @@ async def test_concurrent_joins_of_several_groups_all_end_in_one_generation(
         assert sorted(len(r.members) for r in final) == [0, 0, 0, 0, 5]
 
 
-async def test_a_silent_member_loses_its_place(autojump_clock: object, desk: Desk) -> None:
-    member_id = await alone(desk.coordinator)
+async def test_a_silent_member_loses_its_place(autojump_clock: object, rig: CoordinatorRig) -> None:
+    member_id = await alone(rig.coordinator)
     await trio.sleep(9.9)
-    assert heartbeat(desk.coordinator, member_id, 1) == ErrorCode.NONE
+    assert heartbeat(rig.coordinator, member_id, 1) == ErrorCode.NONE
     await trio.sleep(9.9)
-    assert heartbeat(desk.coordinator, member_id, 1) == ErrorCode.NONE
+    assert heartbeat(rig.coordinator, member_id, 1) == ErrorCode.NONE
     await trio.sleep(10.1)
-    assert heartbeat(desk.coordinator, member_id, 1) == ErrorCode.UNKNOWN_MEMBER_ID
-    (described,) = await desk.coordinator.describe_groups([GROUP], 6)
+    assert heartbeat(rig.coordinator, member_id, 1) == ErrorCode.UNKNOWN_MEMBER_ID
+    (described,) = await rig.coordinator.describe_groups([GROUP], 6)
     assert described.group_state == "Empty"
 
 
 async def test_the_initial_delay_is_the_configured_one(
     nursery: trio.Nursery, autojump_clock: object
 ) -> None:
-    desk = Desk(config(offsets_topic_num_partitions=1))
-    await nursery.start(desk.run)
-    await desk.coordinator.find(GROUP)
+    rig = CoordinatorRig(config(offsets_topic_num_partitions=1))
+    await nursery.start(rig.run)
+    await rig.coordinator.find(GROUP)
     started = trio.current_time()
-    await join(desk.coordinator, join_request())
+    await join(rig.coordinator, join_request())
     assert trio.current_time() - started == pytest.approx(3.0, abs=0.01)
     nursery.cancel_scope.cancel()
 
 
-async def test_groups_are_listed_from_all_partitions(autojump_clock: object, desk: Desk) -> None:
+async def test_groups_are_listed_from_all_partitions(
+    autojump_clock: object, rig: CoordinatorRig
+) -> None:
     for number in range(8):
         request = commit_request({0: 1}, group_id=f"g{number}")
-        desk.coordinator.commit_offsets(request, 9)
-    await alone(desk.coordinator)
-    listed = await desk.coordinator.list_groups([], [])
+        rig.coordinator.commit_offsets(request, 9)
+    await alone(rig.coordinator)
+    listed = await rig.coordinator.list_groups([], [])
     assert {g.group_id for g in listed.groups} == {GROUP, *(f"g{n}" for n in range(8))}
-    stable = await desk.coordinator.list_groups([" STABLE "], ["Classic"])
+    stable = await rig.coordinator.list_groups([" STABLE "], ["Classic"])
     assert [(g.group_id, g.protocol_type) for g in stable.groups] == [(GROUP, "consumer")]
-    assert (await desk.coordinator.list_groups([], ["share"])).groups == []
+    assert (await rig.coordinator.list_groups([], ["share"])).groups == []
 
 
-async def test_several_groups_are_deleted_at_once(autojump_clock: object, desk: Desk) -> None:
+async def test_several_groups_are_deleted_at_once(
+    autojump_clock: object, rig: CoordinatorRig
+) -> None:
     for number in range(8):
-        desk.coordinator.commit_offsets(commit_request({0: 1}, group_id=f"g{number}"), 9)
-    await alone(desk.coordinator)
-    results = await desk.coordinator.delete_groups(["g1", GROUP, "g2", "g1", "nobody"])
+        rig.coordinator.commit_offsets(commit_request({0: 1}, group_id=f"g{number}"), 9)
+    await alone(rig.coordinator)
+    results = await rig.coordinator.delete_groups(["g1", GROUP, "g2", "g1", "nobody"])
     assert len(results) == 4
     assert {r.group_id: r.error_code for r in results} == {
         "g1": ErrorCode.NONE,
@@ -355,35 +355,37 @@ async def test_several_groups_are_deleted_at_once(autojump_clock: object, desk: 
         "g2": ErrorCode.NONE,
         "nobody": ErrorCode.GROUP_ID_NOT_FOUND,
     }
-    assert len((await desk.coordinator.list_groups([], [])).groups) == 7
+    assert len((await rig.coordinator.list_groups([], [])).groups) == 7
 
 
-async def test_offsets_of_deleted_topics_are_forgotten(autojump_clock: object, desk: Desk) -> None:
-    await commit(desk.coordinator, 5)
-    desk.coordinator.on_topics_deleted([("t", TOPIC_ID)])
-    assert await committed(desk.coordinator) == -1
+async def test_offsets_of_deleted_topics_are_forgotten(
+    autojump_clock: object, rig: CoordinatorRig
+) -> None:
+    await commit(rig.coordinator, 5)
+    rig.coordinator.on_topics_deleted([("t", TOPIC_ID)])
+    assert await committed(rig.coordinator) == -1
 
 
 # --- the log
 
 
-async def test_a_commit_is_one_batch(autojump_clock: object, desk: Desk) -> None:
+async def test_a_commit_is_one_batch(autojump_clock: object, rig: CoordinatorRig) -> None:
     request = commit_request(dict.fromkeys(range(50), 7))
-    desk.coordinator.commit_offsets(request, 9)
-    assert len(desk.partition_of().stored) == 1
-    assert len(desk.partition_of().records()) == 50
+    rig.coordinator.commit_offsets(request, 9)
+    assert len(rig.partition_of().stored) == 1
+    assert len(rig.partition_of().records()) == 50
 
 
 async def test_everything_survives_a_restart(
-    autojump_clock: object, desk: Desk, nursery: trio.Nursery
+    autojump_clock: object, rig: CoordinatorRig, nursery: trio.Nursery
 ) -> None:
-    member_id = await alone(desk.coordinator)
-    desk.coordinator.commit_offsets(
+    member_id = await alone(rig.coordinator)
+    rig.coordinator.commit_offsets(
         commit_request({0: 5}, member_id=member_id, generation_id=1, metadata="m", leader_epoch=2),
         9,
     )
-    before = await desk.coordinator.describe_groups([GROUP], 6)
-    coordinator = await desk.restart(nursery)
+    before = await rig.coordinator.describe_groups([GROUP], 6)
+    coordinator = await rig.restart(nursery)
     assert await coordinator.describe_groups([GROUP], 6) == before
     given = coordinator.fetch_offsets(fetch_request(0), 9, require_stable=True)
     assert isinstance(given, OffsetFetchResponseGroup)
@@ -395,15 +397,17 @@ async def test_everything_survives_a_restart(
     assert heartbeat(coordinator, member_id, 1) == ErrorCode.UNKNOWN_MEMBER_ID
 
 
-async def test_answers_wait_for_the_high_watermark(autojump_clock: object, desk: Desk) -> None:
-    partition = desk.partition_of()
-    await commit(desk.coordinator, 5)
+async def test_answers_wait_for_the_high_watermark(
+    autojump_clock: object, rig: CoordinatorRig
+) -> None:
+    partition = rig.partition_of()
+    await commit(rig.coordinator, 5)
     partition.auto_commit = False
     async with trio.open_nursery() as nursery:
         done = trio.Event()
 
         async def commit_later() -> None:
-            assert await commit(desk.coordinator, 6) == ErrorCode.NONE
+            assert await commit(rig.coordinator, 6) == ErrorCode.NONE
             # Reads do not tell what may yet be lost.
             done.set()
 
@@ -411,25 +415,25 @@ async def test_answers_wait_for_the_high_watermark(autojump_clock: object, desk:
         await trio.testing.wait_all_tasks_blocked()
         assert not done.is_set()
         with trio.move_on_after(1) as reading:
-            await committed(desk.coordinator)
+            await committed(rig.coordinator)
         assert reading.cancelled_caught
         partition.commit()
     assert done.is_set()
-    assert await committed(desk.coordinator) == 6
+    assert await committed(rig.coordinator) == 6
 
 
 async def test_an_assignment_waits_for_the_high_watermark(
-    autojump_clock: object, desk: Desk
+    autojump_clock: object, rig: CoordinatorRig
 ) -> None:
-    joined = await join(desk.coordinator, join_request())
-    partition = desk.partition_of()
+    joined = await join(rig.coordinator, join_request())
+    partition = rig.partition_of()
     partition.auto_commit = False
     async with trio.open_nursery() as nursery:
         answers: list[SyncGroupResponse] = []
 
         async def sync_later() -> None:
             request = sync_request(joined.member_id, 1, {joined.member_id: b"all"})
-            answers.append(await answer(desk.coordinator.sync_group(request), SyncGroupResponse))
+            answers.append(await answer(rig.coordinator.sync_group(request), SyncGroupResponse))
 
         nursery.start_soon(sync_later)
         await trio.testing.wait_all_tasks_blocked()
@@ -439,21 +443,21 @@ async def test_an_assignment_waits_for_the_high_watermark(
 
 
 async def test_a_commit_that_takes_too_long_is_a_retriable_error(
-    autojump_clock: object, desk: Desk
+    autojump_clock: object, rig: CoordinatorRig
 ) -> None:
-    desk.partition_of().auto_commit = False
+    rig.partition_of().auto_commit = False
     started = trio.current_time()
-    assert await commit(desk.coordinator, 5) == ErrorCode.COORDINATOR_NOT_AVAILABLE
+    assert await commit(rig.coordinator, 5) == ErrorCode.COORDINATOR_NOT_AVAILABLE
     assert trio.current_time() - started == pytest.approx(5.0, abs=0.01)
 
 
 async def test_an_assignment_that_takes_too_long_starts_over(
-    autojump_clock: object, desk: Desk
+    autojump_clock: object, rig: CoordinatorRig
 ) -> None:
-    joined = await join(desk.coordinator, join_request())
-    desk.partition_of().auto_commit = False
+    joined = await join(rig.coordinator, join_request())
+    rig.partition_of().auto_commit = False
     request = sync_request(joined.member_id, 1, {joined.member_id: b"all"})
-    response = await answer(desk.coordinator.sync_group(request), SyncGroupResponse)
+    response = await answer(rig.coordinator.sync_group(request), SyncGroupResponse)
     assert response.error_code == ErrorCode.COORDINATOR_NOT_AVAILABLE
 
 
@@ -469,19 +473,19 @@ async def test_an_assignment_that_takes_too_long_starts_over(
     ],
 )
 async def test_a_failed_append_changes_nothing(
-    autojump_clock: object, desk: Desk, raised: Exception, error: ErrorCode
+    autojump_clock: object, rig: CoordinatorRig, raised: Exception, error: ErrorCode
 ) -> None:
-    await commit(desk.coordinator, 5)
-    desk.partition_of().append_error = raised
-    assert await commit(desk.coordinator, 6) == error
-    desk.partition_of().append_error = None
-    assert await committed(desk.coordinator) == 5
+    await commit(rig.coordinator, 5)
+    rig.partition_of().append_error = raised
+    assert await commit(rig.coordinator, 6) == error
+    rig.partition_of().append_error = None
+    assert await committed(rig.coordinator) == 5
 
 
 async def test_who_waits_when_the_coordinator_moves_is_told(
-    autojump_clock: object, desk: Desk
+    autojump_clock: object, rig: CoordinatorRig
 ) -> None:
-    coordinator = desk.coordinator
+    coordinator = rig.coordinator
     first = await alone(coordinator)
     index = coordinator.partition_for(GROUP)
     answers: list[int] = []
@@ -498,35 +502,35 @@ async def test_who_waits_when_the_coordinator_moves_is_told(
 
 
 async def test_a_group_survives_that_its_coordinator_moves_away_and_back(
-    autojump_clock: object, desk: Desk
+    autojump_clock: object, rig: CoordinatorRig
 ) -> None:
-    member_id = await alone(desk.coordinator)
-    await commit(desk.coordinator, 5)  # refused: the group has members
-    index = desk.coordinator.partition_for(GROUP)
-    partition = desk.partitions[index]
+    member_id = await alone(rig.coordinator)
+    await commit(rig.coordinator, 5)  # refused: the group has members
+    index = rig.coordinator.partition_for(GROUP)
+    partition = rig.partitions[index]
     for leader_epoch in range(1, 4):
-        desk.coordinator.on_resigned(index)
-        desk.coordinator.on_elected(index, partition, leader_epoch)
-        assert await desk.coordinator.find(GROUP) == (ErrorCode.NONE, 1)
-        assert heartbeat(desk.coordinator, member_id, 1) == ErrorCode.NONE
+        rig.coordinator.on_resigned(index)
+        rig.coordinator.on_elected(index, partition, leader_epoch)
+        assert await rig.coordinator.find(GROUP) == (ErrorCode.NONE, 1)
+        assert heartbeat(rig.coordinator, member_id, 1) == ErrorCode.NONE
 
 
-async def test_an_older_election_is_not_heeded(autojump_clock: object, desk: Desk) -> None:
-    member_id = await alone(desk.coordinator)
-    index = desk.coordinator.partition_for(GROUP)
-    desk.coordinator.on_elected(index, MemoryPartition(), 0)
-    assert heartbeat(desk.coordinator, member_id, 1) == ErrorCode.NONE
+async def test_an_older_election_is_not_heeded(autojump_clock: object, rig: CoordinatorRig) -> None:
+    member_id = await alone(rig.coordinator)
+    index = rig.coordinator.partition_for(GROUP)
+    rig.coordinator.on_elected(index, MemoryPartition(), 0)
+    assert heartbeat(rig.coordinator, member_id, 1) == ErrorCode.NONE
 
 
 async def test_a_lost_partition_ends_the_wait_for_a_commit(
-    autojump_clock: object, desk: Desk
+    autojump_clock: object, rig: CoordinatorRig
 ) -> None:
-    partition = desk.partition_of()
+    partition = rig.partition_of()
     partition.auto_commit = False
     errors: list[int] = []
 
     async def commit_later() -> None:
-        errors.append(await commit(desk.coordinator, 5))
+        errors.append(await commit(rig.coordinator, 5))
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(commit_later)
@@ -537,10 +541,13 @@ async def test_a_lost_partition_ends_the_wait_for_a_commit(
 
 
 async def test_records_of_other_groups_do_not_disturb_loading(
-    autojump_clock: object, desk: Desk, nursery: trio.Nursery, caplog: pytest.LogCaptureFixture
+    autojump_clock: object,
+    rig: CoordinatorRig,
+    nursery: trio.Nursery,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    await commit(desk.coordinator, 5)
-    partition = desk.partition_of()
+    await commit(rig.coordinator, 5)
+    partition = rig.partition_of()
     foreign = [
         NewRecord(0, b"\x00\x03\x00\x01g", b"\x00\x00\x00\x00\x00\x01"),  # ConsumerGroupMetadata
         NewRecord(0, b"\x00\x03\x00\x01h", b"\x00\x00\x00\x00\x00\x01"),
@@ -550,16 +557,16 @@ async def test_records_of_other_groups_do_not_disturb_loading(
         NewRecord(0, b"\x00\x02\x00\x01g", b"\x00\x03 broken"),
     ]
     partition.append_local(bytearray(build_batch(foreign)), 0)
-    another = next(one for one in desk.partitions.values() if one is not partition)
+    another = next(one for one in rig.partitions.values() if one is not partition)
     another.append_local(bytearray(build_batch(foreign[:1])), 0)
-    await commit(desk.coordinator, 6)
-    coordinator = await desk.restart(nursery)
+    await commit(rig.coordinator, 6)
+    coordinator = await rig.restart(nursery)
     assert await committed(coordinator) == 6
     (warning,) = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
     assert warning.startswith("__consumer_offsets: 7 records are kept but not used: ")
     assert "record type 3 (3)" in warning
     assert "record type 15 (1)" in warning
-    for index, one in desk.partitions.items():
+    for index, one in rig.partitions.items():
         coordinator.on_elected(index, one, 2)  # as happens at each start after another broker's
     await coordinator.wait_loaded()
     assert [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING] == [warning]
@@ -568,12 +575,15 @@ async def test_records_of_other_groups_do_not_disturb_loading(
 
 
 async def test_a_load_names_some_of_the_reasons_to_skip_records(
-    autojump_clock: object, desk: Desk, nursery: trio.Nursery, caplog: pytest.LogCaptureFixture
+    autojump_clock: object,
+    rig: CoordinatorRig,
+    nursery: trio.Nursery,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    await commit(desk.coordinator, 5)
+    await commit(rig.coordinator, 5)
     kinds = [NewRecord(0, b"\x01" + bytes([kind]), b"") for kind in range(200)]
-    desk.partition_of().append_local(bytearray(build_batch([*kinds, kinds[1]])), 0)
-    await desk.restart(nursery)
+    rig.partition_of().append_local(bytearray(build_batch([*kinds, kinds[1]])), 0)
+    await rig.restart(nursery)
     (warning,) = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
     assert ": 201 records are kept but not used" in warning
     assert "record type 257 (2)" in warning
@@ -581,38 +591,38 @@ async def test_a_load_names_some_of_the_reasons_to_skip_records(
 
 
 async def test_expired_offsets_leave_tombstones_in_batches_that_fit(
-    autojump_clock: object, desk: Desk, nursery: trio.Nursery
+    autojump_clock: object, rig: CoordinatorRig, nursery: trio.Nursery
 ) -> None:
-    desk.coordinator.commit_offsets(commit_request(dict.fromkeys(range(2_500), 7)), 9)
+    rig.coordinator.commit_offsets(commit_request(dict.fromkeys(range(2_500), 7)), 9)
     await trio.sleep(7 * 24 * 3600 + 700)
-    partition = desk.partition_of()
+    partition = rig.partition_of()
     assert [len(partition.stored), len(partition.records())] == [4, 2_500 + 2_501]
     assert partition.records()[-1].value is None
-    coordinator = await desk.restart(nursery)
+    coordinator = await rig.restart(nursery)
     assert (await coordinator.list_groups([], [])).groups == []
 
 
-async def test_shutdown_answers_who_waits(autojump_clock: object, desk: Desk) -> None:
-    await alone(desk.coordinator)
+async def test_shutdown_answers_who_waits(autojump_clock: object, rig: CoordinatorRig) -> None:
+    await alone(rig.coordinator)
     answers: list[int] = []
 
     async def join_as() -> None:
-        answers.append((await join(desk.coordinator, join_request())).error_code)
+        answers.append((await join(rig.coordinator, join_request())).error_code)
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(join_as)
         await trio.testing.wait_all_tasks_blocked()
-        desk.coordinator.shutdown()
+        rig.coordinator.shutdown()
     assert answers == [ErrorCode.NOT_COORDINATOR]
 
 
 async def test_a_member_whose_client_hangs_up_does_not_disturb_the_others(
-    autojump_clock: object, desk: Desk
+    autojump_clock: object, rig: CoordinatorRig
 ) -> None:
-    first = await alone(desk.coordinator)
+    first = await alone(rig.coordinator)
     with trio.move_on_after(1):
-        await join(desk.coordinator, join_request())  # its connection breaks while it waits
-    rejoined = await join(desk.coordinator, join_request(first))
+        await join(rig.coordinator, join_request())  # its connection breaks while it waits
+    rejoined = await join(rig.coordinator, join_request(first))
     assert (rejoined.error_code, len(rejoined.members)) == (ErrorCode.NONE, 2)
 
 

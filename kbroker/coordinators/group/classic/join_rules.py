@@ -7,24 +7,35 @@ lets a static leader skip the assignment it already has (KIP-814).
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from kbroker.coordinators.result import Result
 from kbroker.wire.errors import ErrorCode
 from kbroker.wire.messages.join_group import JoinGroupResponse
 from kbroker.wire.messages.sync_group import SyncGroupResponse
 
-from .classic_group import GroupState, Member
-from .rebalance import NEW_MEMBER_JOIN_TIMEOUT_MS, empty_group_record, group_record, joined
-from .result import GroupCreated, Result, StaticMemberStored
+from .group import GroupState
+from .member import Member
+from .rebalance_rules import (
+    NEW_MEMBER_JOIN_TIMEOUT_MS,
+    empty_group_record,
+    group_record,
+    join_response,
+)
+from .result import GroupCreated, StaticMemberStored
 
 if TYPE_CHECKING:
     from kbroker.config import BrokerConfig
+    from kbroker.coordinators.deadlines import Deadlines
+    from kbroker.coordinators.group.deadlines import GroupEvent
+    from kbroker.coordinators.result import Now, Parked
     from kbroker.wire.messages.join_group import JoinGroupRequest
 
-    from .classic_group import ClassicGroup
-    from .rebalance import Rebalances
-    from .result import Client, Now, Parked
-    from .timers import Timers
+    from .factory import GroupFactory
+    from .group import ClassicGroup
+    from .rebalance_rules import RebalanceRules
+    from .result import GroupResult
 
 log = logging.getLogger("kbroker.groups")
 
@@ -32,25 +43,36 @@ UNKNOWN_MEMBER: Final = ""
 VERSION_WITH_REQUIRED_ID: Final = 4
 VERSION_WITH_SKIP_ASSIGNMENT: Final = 9
 
-# Ids handed out and not yet come back with. Kafka has no such bound; this one keeps a broken
-# client from filling the memory within a session timeout.
+# How many new members of a group may have been given an id and not have come back with it. Kafka
+# has no such bound. It keeps a broken client from filling the memory within a session timeout.
 PENDING_JOINS_MAX: Final = 10_000
 
 
-class Joins:
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Who asks: what a member's description says of its client, and the version it speaks."""
+
+    client_id: str
+    host: str  # as Java prints an address: "/127.0.0.1"
+    api_version: int
+
+
+class JoinRules:
     """JoinGroup, over the groups of one shard."""
 
     def __init__(
         self,
         groups: dict[str, ClassicGroup],
-        rebalances: Rebalances,
+        factory: GroupFactory,
+        rebalance_rules: RebalanceRules,
         config: BrokerConfig,
-        timers: Timers,
+        deadlines: Deadlines[GroupEvent],
     ) -> None:
         self._groups = groups
-        self._rebalances = rebalances
+        self._factory = factory
+        self._rebalance_rules = rebalance_rules
         self._config = config
-        self._timers = timers
+        self._deadlines = deadlines
 
     def decide(
         self,
@@ -59,21 +81,21 @@ class Joins:
         parked: Parked[JoinGroupResponse],
         member_uuid: str,
         now: Now,
-    ) -> Result[JoinGroupResponse]:
+    ) -> GroupResult[JoinGroupResponse]:
         """`member_uuid` makes the id of a new member. `parked` is answered later if the result
         has no response.
         """
-        result: Result[JoinGroupResponse] = Result(now)
+        result: GroupResult[JoinGroupResponse] = Result(now)
         group = self._groups.get(request.group_id)
         is_new_group = group is None
         if group is None:
             if request.member_id != UNKNOWN_MEMBER:
                 result.response = _refused(request.member_id, ErrorCode.UNKNOWN_MEMBER_ID)
                 return result
-            group = self._rebalances.new_group(request.group_id, GroupState.EMPTY, now.wall_ms)
+            group = self._factory.new_group(request.group_id, GroupState.EMPTY, now.wall_ms)
             self._groups[request.group_id] = group
         if not self._accepts(group, request.member_id):
-            self._rebalances.remove(group, request.member_id)
+            self._rebalance_rules.remove(group, request.member_id)
             result.response = _refused(UNKNOWN_MEMBER, ErrorCode.GROUP_MAX_SIZE_REACHED)
         else:
             protocols = [(protocol.name, protocol.metadata) for protocol in request.protocols]
@@ -85,7 +107,7 @@ class Joins:
         if is_new_group and not result.records:
             # So that the group is there after a restart, as its member may come back then.
             result.records.append(empty_group_record(group))
-            result.then = GroupCreated(group)
+            result.on_commit = GroupCreated(group)
         return result
 
     def _accepts(self, group: ClassicGroup, member_id: str) -> bool:
@@ -110,7 +132,7 @@ class Joins:
         group: ClassicGroup,
         join: _Join,
         member_uuid: str,
-        result: Result[JoinGroupResponse],
+        result: GroupResult[JoinGroupResponse],
     ) -> None:
         request = join.request
         if not group.supports(request.protocol_type, join.protocols):
@@ -131,18 +153,22 @@ class Joins:
         elif len(group.pending_joins) >= PENDING_JOINS_MAX:
             result.response = _refused(UNKNOWN_MEMBER, ErrorCode.GROUP_MAX_SIZE_REACHED)
         else:
-            session = self._rebalances.new_session(group.group_id, member_id)
+            session = self._factory.new_session(group.group_id, member_id)
             group.pending_joins[member_id] = session
-            self._timers.set(session, result.now.timer_ms + request.session_timeout_ms)
+            self._deadlines.set(session, result.now.timer_ms + request.session_timeout_ms)
             result.response = _refused(member_id, ErrorCode.MEMBER_ID_REQUIRED)
 
     def _add(
-        self, group: ClassicGroup, join: _Join, member_id: str, result: Result[JoinGroupResponse]
+        self,
+        group: ClassicGroup,
+        join: _Join,
+        member_id: str,
+        result: GroupResult[JoinGroupResponse],
     ) -> None:
         request = join.request
         session = group.pending_joins.get(member_id)
         if session is None:
-            session = self._rebalances.new_session(group.group_id, member_id)
+            session = self._factory.new_session(group.group_id, member_id)
         member = Member(
             member_id=member_id,
             instance_id=request.group_instance_id,
@@ -161,8 +187,10 @@ class Joins:
         ):
             group.new_member_added = True
         group.add(member, join.parked)
-        self._timers.set(session, result.now.timer_ms + NEW_MEMBER_JOIN_TIMEOUT_MS)
-        self._rebalances.prepare_or_complete(group, f"new member {member_id}{join.reason}", result)
+        self._deadlines.set(session, result.now.timer_ms + NEW_MEMBER_JOIN_TIMEOUT_MS)
+        self._rebalance_rules.prepare_or_complete(
+            group, f"new member {member_id}{join.reason}", result
+        )
 
     def _replace(
         self,
@@ -170,25 +198,25 @@ class Joins:
         join: _Join,
         member: Member,
         member_id: str,
-        result: Result[JoinGroupResponse],
+        result: GroupResult[JoinGroupResponse],
     ) -> None:
         """A static member started again: it takes over from its former self, which is fenced."""
         request = join.request
         assert request.group_instance_id is not None
         old_leader_id = group.leader_id or ""
         if member.awaiting_join is not None:
-            result.join_answers.append(
-                (member.awaiting_join, _refused(member.member_id, ErrorCode.FENCED_INSTANCE_ID))
+            result.answer(
+                member.awaiting_join, _refused(member.member_id, ErrorCode.FENCED_INSTANCE_ID)
             )
         if member.awaiting_sync is not None:
-            result.sync_answers.append(
-                (member.awaiting_sync, SyncGroupResponse(error_code=ErrorCode.FENCED_INSTANCE_ID))
+            result.answer(
+                member.awaiting_sync, SyncGroupResponse(error_code=ErrorCode.FENCED_INSTANCE_ID)
             )
-        self._timers.cancel(member.session)
+        self._deadlines.cancel(member.session)
         replacement = group.replace_static(
-            member, member_id, self._rebalances.new_session(group.group_id, member_id)
+            member, member_id, self._factory.new_session(group.group_id, member_id)
         )
-        self._rebalances.put_off_session(replacement, result.now)
+        self._rebalance_rules.put_off_session(replacement, result.now)
         stored = StaticMemberStored(
             group=group,
             old_member_id=member.member_id,
@@ -206,21 +234,21 @@ class Joins:
                 # The assignment stays as it is: no rebalance, only the new id in the log.
                 assignment = {name: other.assignment for name, other in group.members.items()}
                 result.records.append(group_record(group, assignment))
-                result.then = stored
+                result.on_commit = stored
             case GroupState.STABLE:
                 reason = f"static member {member_id} changed its protocols{join.reason}"
-                self._rebalances.prepare_or_complete(group, reason, result)
+                self._rebalance_rules.prepare_or_complete(group, reason, result)
             case GroupState.COMPLETING_REBALANCE:
                 # The leader may be computing an assignment for the old id.
                 reason = f"static member {member_id} has a new id{join.reason}"
-                self._rebalances.prepare(group, reason, result)
+                self._rebalance_rules.prepare(group, reason, result)
             case _:
-                self._rebalances.maybe_complete_join(group, result)
+                self._rebalance_rules.maybe_complete_join(group, result)
 
     # --- members with an id
 
     def _known_member(
-        self, group: ClassicGroup, join: _Join, result: Result[JoinGroupResponse]
+        self, group: ClassicGroup, join: _Join, result: GroupResult[JoinGroupResponse]
     ) -> None:
         request = join.request
         member_id = request.member_id
@@ -244,17 +272,17 @@ class Joins:
         match group.state:
             case GroupState.PREPARING_REBALANCE:
                 self._update(group, member, join)
-                self._rebalances.maybe_complete_join(group, result)
+                self._rebalance_rules.maybe_complete_join(group, result)
             case GroupState.COMPLETING_REBALANCE if not has_changed:
                 # It seems to have lost the answer to its JoinGroup.
-                result.response = joined(group, member_id, with_members=is_leader)
+                result.response = join_response(group, member_id, with_members=is_leader)
             case GroupState.STABLE if not has_changed and not is_leader:
-                result.response = joined(group, member_id, with_members=False)
+                result.response = join_response(group, member_id, with_members=False)
             case GroupState.COMPLETING_REBALANCE | GroupState.STABLE:
                 # A leader may join to make a rebalance: it may know of new partitions.
                 self._update(group, member, join)
                 reason = f"{'leader' if is_leader else 'member'} {member_id} rejoined{join.reason}"
-                self._rebalances.prepare_or_complete(group, reason, result)
+                self._rebalance_rules.prepare_or_complete(group, reason, result)
             case _:
                 log.warning(
                     "group %s: refusing a join of %s in state %s",
@@ -277,7 +305,7 @@ class Joins:
     # --- what became of the records
 
     def static_member_stored(
-        self, stored: StaticMemberStored, result: Result[JoinGroupResponse]
+        self, stored: StaticMemberStored, result: GroupResult[JoinGroupResponse]
     ) -> None:
         group = stored.group
         member = group.members.get(stored.new_member_id)
@@ -285,19 +313,19 @@ class Joins:
             return
         if stored.api_version >= VERSION_WITH_SKIP_ASSIGNMENT:
             is_leader = group.leader_id == stored.new_member_id
-            response = joined(group, stored.new_member_id, with_members=is_leader)
+            response = join_response(group, stored.new_member_id, with_members=is_leader)
             response.skip_assignment = is_leader
         else:
-            response = joined(group, stored.new_member_id, with_members=False)
+            response = join_response(group, stored.new_member_id, with_members=False)
             # An old client that found itself the leader would compute an assignment.
             response.leader = stored.old_leader_id
-        self._rebalances.answer_join(group, member, response, result)
+        self._rebalance_rules.answer_join(group, member, response, result)
 
     def static_member_failed(
         self,
         stored: StaticMemberStored,
         error: ErrorCode,
-        result: Result[JoinGroupResponse],
+        result: GroupResult[JoinGroupResponse],
         *,
         is_appended: bool,
     ) -> None:
@@ -308,10 +336,10 @@ class Joins:
         member = group.members.get(stored.new_member_id)
         if member is None or member.awaiting_join is not stored.parked:
             return
-        response = joined(group, UNKNOWN_MEMBER, with_members=False)
+        response = join_response(group, UNKNOWN_MEMBER, with_members=False)
         response.leader = stored.old_leader_id
         response.error_code = error
-        self._rebalances.answer_join(group, member, response, result)
+        self._rebalance_rules.answer_join(group, member, response, result)
         if is_appended:
             return
         group.update(
@@ -321,10 +349,10 @@ class Joins:
             stored.old_session_timeout_ms,
             None,
         )
-        self._timers.cancel(member.session)
-        session = self._rebalances.new_session(group.group_id, stored.old_member_id)
+        self._deadlines.cancel(member.session)
+        session = self._factory.new_session(group.group_id, stored.old_member_id)
         former = group.replace_static(member, stored.old_member_id, session)
-        self._rebalances.put_off_session(former, result.now)
+        self._rebalance_rules.put_off_session(former, result.now)
 
 
 class _Join:

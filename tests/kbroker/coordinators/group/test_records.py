@@ -21,8 +21,7 @@ from kbroker.wire import codec
 from kbroker.wire.errors import ProtocolError
 from kbroker.wire.records.group_metadata_value import GroupMetadataValue, MemberMetadata
 from kbroker.wire.records.offset_commit_value import OffsetCommitValue
-
-from .rig import TOPIC_ID
+from tests.kbroker.coordinators.rig import TOPIC_ID
 
 GROUP_VALUE = GroupMetadataValue(
     protocol_type="consumer",

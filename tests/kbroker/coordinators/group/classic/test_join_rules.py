@@ -4,12 +4,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from kbroker.coordinators.group.join import PENDING_JOINS_MAX
+from kbroker.coordinators.group.classic.join_rules import PENDING_JOINS_MAX
 from kbroker.wire.errors import ErrorCode
 from kbroker.wire.messages.join_group import JoinGroupRequest, JoinGroupRequestProtocol
 from kbroker.wire.messages.leave_group import MemberIdentity
-
-from .rig import GROUP, ShardRig, join_request, subscription, sync_request
+from tests.kbroker.coordinators.rig import GROUP, ShardRig, join_request, subscription, sync_request
 
 if TYPE_CHECKING:
     from kbroker.wire.messages.join_group import JoinGroupResponse

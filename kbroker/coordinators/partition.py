@@ -1,25 +1,27 @@
-"""The partitions that this broker coordinates, and the order in which they are loaded."""
+"""One partition of an internal topic that this broker coordinates."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol
 
 import trio
 
 from kbroker.wire.errors import ErrorCode
 
-from .internal_topics import CONSUMER_OFFSETS
+from .shard import ShardT
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from kbroker.storage.disk import FileRange
     from kbroker.storage.errors import StorageError
 
-    from .group.shard import GroupShard
+    from .result import Now, Result
 
 NOTHING_WRITTEN: Final = -1
 
 
-class OffsetsPartition(Protocol):
+class LeaderReplica(Protocol):
     """What a coordinator needs of a partition that this broker leads."""
 
     @property
@@ -52,15 +54,15 @@ class OffsetsPartition(Protocol):
         ...
 
     async def wait_committed(self, last_offset: int) -> None:
-        """Until it does; RequestError when it no longer can."""
+        """Wait until it does. RequestError when it no longer can."""
         ...
 
 
-class Slot:
-    """One partition that this broker coordinates, from election to resignation."""
+class CoordinatedPartition(Generic[ShardT]):
+    """One partition with its shard, from election to resignation."""
 
     __slots__ = (
-        "deleted_topics",
+        "after_load",
         "error",
         "index",
         "is_wanted",
@@ -69,15 +71,17 @@ class Slot:
         "load_bytes",
         "load_over",
         "loading",
-        "partition",
+        "replica",
         "shard",
+        "topic",
     )
 
     def __init__(
-        self, index: int, partition: OffsetsPartition, leader_epoch: int, shard: GroupShard
+        self, topic: str, index: int, replica: LeaderReplica, leader_epoch: int, shard: ShardT
     ) -> None:
+        self.topic = topic
         self.index = index
-        self.partition = partition
+        self.replica = replica
         self.leader_epoch = leader_epoch
         self.shard = shard
         # Why it does not serve: it is being loaded, that has failed, or this broker has resigned.
@@ -86,11 +90,12 @@ class Slot:
         self.load_bytes = 0
         self.loading = trio.CancelScope()
         self.load_over = trio.Event()
-        self.is_wanted = False  # somebody has asked for a group of it meanwhile
-        self.deleted_topics: list[tuple[str, bytes]] = []  # meanwhile
+        self.is_wanted = False  # a request for it came while it was loaded
+        # Decisions that came while it was loaded, and are due afterwards.
+        self.after_load: list[Callable[[ShardT, Now], Result[Any, Any, Any]]] = []
 
     def __repr__(self) -> str:
-        return f"{CONSUMER_OFFSETS}-{self.index}"
+        return f"{self.topic}-{self.index}"
 
     @property
     def is_loading(self) -> bool:
@@ -101,28 +106,6 @@ class Slot:
         self.load_over.set()
 
     @property
-    def is_settled(self) -> bool:
-        """Whether all that its state knows is committed, so that it can be told."""
-        return self.last_written == NOTHING_WRITTEN or self.partition.is_committed(
-            self.last_written
-        )
-
-
-class LoadQueue:
-    """What waits to be loaded: first what somebody asks for, then the smallest."""
-
-    def __init__(self) -> None:
-        self._slots: list[Slot] = []
-        self._filled = trio.Event()
-
-    def put(self, slot: Slot) -> None:
-        self._slots.append(slot)
-        self._filled.set()
-
-    async def next(self) -> Slot:
-        while not self._slots:
-            self._filled = trio.Event()
-            await self._filled.wait()
-        slot = min(self._slots, key=lambda slot: (not slot.is_wanted, slot.load_bytes))
-        self._slots.remove(slot)
-        return slot
+    def is_all_committed(self) -> bool:
+        """Whether all that its shard knows is committed, so that clients may be told of it."""
+        return self.last_written == NOTHING_WRITTEN or self.replica.is_committed(self.last_written)

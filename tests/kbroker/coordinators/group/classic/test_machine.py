@@ -22,15 +22,21 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from kbroker.coordinators.group.classic_group import GroupState
+from kbroker.coordinators.group.classic.group import GroupState
 from kbroker.wire.errors import ErrorCode
 from kbroker.wire.messages.leave_group import MemberIdentity
-
-from .rig import GROUP, ShardRig, commit_request, join_request, subscription, sync_request
+from tests.kbroker.coordinators.rig import (
+    GROUP,
+    ShardRig,
+    commit_request,
+    join_request,
+    subscription,
+    sync_request,
+)
 
 if TYPE_CHECKING:
-    from kbroker.coordinators.group.result import Parked
     from kbroker.coordinators.group.shard import GroupShard
+    from kbroker.coordinators.result import Parked
     from kbroker.wire.messages.join_group import JoinGroupResponse
     from kbroker.wire.messages.sync_group import SyncGroupResponse
 

@@ -10,21 +10,24 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
+from kbroker.coordinators.group.deadlines import SyncDue
+from kbroker.coordinators.group.records import GroupStored
 from kbroker.wire.errors import ErrorCode
 from kbroker.wire.messages.join_group import JoinGroupResponse
 from kbroker.wire.messages.sync_group import SyncGroupResponse
 from kbroker.wire.records.group_metadata_value import GroupMetadataValue, MemberMetadata
 
-from .classic_group import ClassicGroup, GroupState, Member
-from .records import GroupStored
-from .timers import Deadline, JoinDue, SessionDue, SyncDue
+from .group import GroupState
 
 if TYPE_CHECKING:
     from kbroker.config import BrokerConfig
+    from kbroker.coordinators.deadlines import Deadlines
+    from kbroker.coordinators.group.deadlines import GroupEvent
+    from kbroker.coordinators.result import Now
 
-    from .result import AssignmentStored, Now, Result
-    from .shard import GroupShard
-    from .timers import Timers
+    from .group import ClassicGroup
+    from .member import Member
+    from .result import AssignmentStored, GroupResult
 
 log = logging.getLogger("kbroker.groups")
 
@@ -33,78 +36,51 @@ log = logging.getLogger("kbroker.groups")
 NEW_MEMBER_JOIN_TIMEOUT_MS: Final = 5 * 60 * 1000
 
 
-class Rebalances:
-    """The rules; the groups themselves hold the state."""
+class RebalanceRules:
+    """The rules. The groups themselves hold the state."""
 
-    def __init__(self, shard: GroupShard, config: BrokerConfig, timers: Timers) -> None:
-        self._shard = shard
+    def __init__(self, config: BrokerConfig, deadlines: Deadlines[GroupEvent]) -> None:
         self._config = config
-        self._timers = timers
-
-    # --- making groups and members
-
-    def new_group(
-        self,
-        group_id: str,
-        state: GroupState,
-        state_timestamp_ms: int,
-        *,
-        generation_id: int = 0,
-        protocol_type: str | None = None,
-        protocol_name: str | None = None,
-        leader_id: str | None = None,
-    ) -> ClassicGroup:
-        return ClassicGroup(
-            group_id,
-            state=state,
-            state_timestamp_ms=state_timestamp_ms,
-            join_due=Deadline(self._shard, JoinDue(group_id)),
-            sync_due=Deadline(self._shard, SyncDue(group_id, generation_id)),
-            generation_id=generation_id,
-            protocol_type=protocol_type,
-            protocol_name=protocol_name,
-            leader_id=leader_id,
-        )
-
-    def new_session(self, group_id: str, member_id: str) -> Deadline:
-        return Deadline(self._shard, SessionDue(group_id, member_id))
+        self._deadlines = deadlines
 
     def put_off_session(self, member: Member, now: Now) -> None:
         """A member was heard of."""
-        self._timers.set(member.session, now.timer_ms + member.session_timeout_ms)
+        self._deadlines.set(member.session, now.timer_ms + member.session_timeout_ms)
 
     def remove(self, group: ClassicGroup, member_id: str) -> None:
         """Forget a member, or one that was to become a member: nothing is awaited of it."""
         pending = group.pending_joins.get(member_id)
         if pending is not None:
-            self._timers.cancel(pending)
+            self._deadlines.cancel(pending)
         member = group.remove(member_id)
         if member is not None:
-            self._timers.cancel(member.session)
+            self._deadlines.cancel(member.session)
 
     # --- the join phase
 
-    def prepare_or_complete(self, group: ClassicGroup, reason: str, result: Result[Any]) -> None:
+    def prepare_or_complete(
+        self, group: ClassicGroup, reason: str, result: GroupResult[Any]
+    ) -> None:
         """Something changed that the members must hear of."""
         if group.can_rebalance:
             self.prepare(group, reason, result)
         else:
             self.maybe_complete_join(group, result)
 
-    def prepare(self, group: ClassicGroup, reason: str, result: Result[Any]) -> None:
+    def prepare(self, group: ClassicGroup, reason: str, result: GroupResult[Any]) -> None:
         """Start a rebalance. The first of an empty group waits a little, so that more members
         make it.
         """
         if group.state is GroupState.COMPLETING_REBALANCE:
             self._reset_assignment(group, ErrorCode.REBALANCE_IN_PROGRESS, result)
         group.pending_syncs.clear()
-        self._timers.cancel(group.sync_due)
+        self._deadlines.cancel(group.sync_due)
         is_initial = group.state is GroupState.EMPTY
         group.initial_delay = None
         if is_initial:
             delay_ms = self._config.group_initial_rebalance_delay_ms
             group.initial_delay = (delay_ms, max(group.rebalance_timeout_ms - delay_ms, 0))
-            self._timers.set(group.join_due, result.now.timer_ms + delay_ms)
+            self._deadlines.set(group.join_due, result.now.timer_ms + delay_ms)
         group.transition(GroupState.PREPARING_REBALANCE, result.now.wall_ms)
         log.info(
             "group %s: rebalancing after generation %d: %s",
@@ -119,7 +95,7 @@ class Rebalances:
         else:
             self._reschedule_join(group, result.now)
 
-    def maybe_complete_join(self, group: ClassicGroup, result: Result[Any]) -> None:
+    def maybe_complete_join(self, group: ClassicGroup, result: GroupResult[Any]) -> None:
         """Go on if the last one has joined; an initial rebalance always waits for its delay."""
         if (
             group.state is GroupState.PREPARING_REBALANCE
@@ -128,10 +104,10 @@ class Rebalances:
         ):
             self.complete_join(group, result)
 
-    def complete_join(self, group: ClassicGroup, result: Result[Any]) -> None:
+    def complete_join(self, group: ClassicGroup, result: GroupResult[Any]) -> None:
         """Everybody is there, or time is over: dynamic members who are not there are removed."""
         now = result.now
-        self._timers.cancel(group.join_due)
+        self._deadlines.cancel(group.join_due)
         group.initial_delay = None
         missing = [
             member
@@ -165,31 +141,34 @@ class Rebalances:
         for member in group.members.values():
             is_leader = member.member_id == group.leader_id
             self.answer_join(
-                group, member, joined(group, member.member_id, with_members=is_leader), result
+                group,
+                member,
+                join_response(group, member.member_id, with_members=is_leader),
+                result,
             )
             self.put_off_session(member, now)
             member.is_new = False
             group.pending_syncs.add(member.member_id)
         group.sync_due.event = SyncDue(group.group_id, group.generation_id)
-        self._timers.set(group.sync_due, now.timer_ms + group.rebalance_timeout_ms)
+        self._deadlines.set(group.sync_due, now.timer_ms + group.rebalance_timeout_ms)
 
     def _reschedule_join(self, group: ClassicGroup, now: Now) -> None:
         # At least 1 ms: a rebalance timeout of 0 must not turn this into a busy loop.
-        self._timers.set(group.join_due, now.timer_ms + max(group.rebalance_timeout_ms, 1))
+        self._deadlines.set(group.join_due, now.timer_ms + max(group.rebalance_timeout_ms, 1))
 
     def answer_join(
         self,
         group: ClassicGroup,
         member: Member,
         response: JoinGroupResponse,
-        result: Result[Any],
+        result: GroupResult[Any],
     ) -> None:
         """Answer a member's JoinGroup, if it has one waiting."""
         if member.awaiting_join is not None:
-            result.join_answers.append((member.awaiting_join, response))
+            result.answer(member.awaiting_join, response)
             group.park_join(member, None)
 
-    def answer_removed(self, group: ClassicGroup, member: Member, result: Result[Any]) -> None:
+    def answer_removed(self, group: ClassicGroup, member: Member, result: GroupResult[Any]) -> None:
         """A member that is being removed may still wait for us: it joins anew if it is there."""
         self.answer_join(
             group, member, JoinGroupResponse(error_code=ErrorCode.UNKNOWN_MEMBER_ID), result
@@ -197,12 +176,12 @@ class Rebalances:
         if member.awaiting_sync is not None:
             # Kafka leaves this one without an answer.
             gone = SyncGroupResponse(error_code=ErrorCode.UNKNOWN_MEMBER_ID)
-            result.sync_answers.append((member.awaiting_sync, gone))
+            result.answer(member.awaiting_sync, gone)
             member.awaiting_sync = None
 
     # --- the sync phase
 
-    def assignment_stored(self, stored: AssignmentStored, result: Result[Any]) -> None:
+    def assignment_stored(self, stored: AssignmentStored, result: GroupResult[Any]) -> None:
         """The assignment is committed. A rebalance since then has made it void."""
         group = stored.group
         if not _still_completing(stored):
@@ -213,7 +192,7 @@ class Rebalances:
         group.transition(GroupState.STABLE, result.now.wall_ms)
 
     def assignment_failed(
-        self, stored: AssignmentStored, error: ErrorCode, result: Result[Any]
+        self, stored: AssignmentStored, error: ErrorCode, result: GroupResult[Any]
     ) -> None:
         if not _still_completing(stored):
             return
@@ -221,38 +200,38 @@ class Rebalances:
         reason = f"the assignment could not be stored: {error.name}"
         self.prepare_or_complete(stored.group, reason, result)
 
-    def _reset_assignment(self, group: ClassicGroup, error: ErrorCode, result: Result[Any]) -> None:
+    def _reset_assignment(
+        self, group: ClassicGroup, error: ErrorCode, result: GroupResult[Any]
+    ) -> None:
         for member in group.members.values():
             member.assignment = b""
         self._propagate(group, error, result)
 
-    def _propagate(self, group: ClassicGroup, error: ErrorCode, result: Result[Any]) -> None:
+    def _propagate(self, group: ClassicGroup, error: ErrorCode, result: GroupResult[Any]) -> None:
         """Answer every parked SyncGroup. Sessions begin anew: they may have passed while the
         members waited for us.
         """
         for member in group.members.values():
             if member.awaiting_sync is None:
                 continue
-            result.sync_answers.append(
-                (
-                    member.awaiting_sync,
-                    synced(group, member)
-                    if error is ErrorCode.NONE
-                    else SyncGroupResponse(error_code=error),
-                )
+            result.answer(
+                member.awaiting_sync,
+                sync_response(group, member)
+                if error is ErrorCode.NONE
+                else SyncGroupResponse(error_code=error),
             )
             member.awaiting_sync = None
             self.put_off_session(member, result.now)
 
-    def synced(self, group: ClassicGroup, member_id: str) -> None:
+    def note_synced(self, group: ClassicGroup, member_id: str) -> None:
         """A member has sent its SyncGroup; the last one ends the wait."""
         group.pending_syncs.discard(member_id)
         if not group.pending_syncs:
-            self._timers.cancel(group.sync_due)
+            self._deadlines.cancel(group.sync_due)
 
     # --- time
 
-    def session_due(self, group: ClassicGroup, member_id: str, result: Result[Any]) -> None:
+    def session_due(self, group: ClassicGroup, member_id: str, result: GroupResult[Any]) -> None:
         if member_id in group.pending_joins:
             log.info("group %s: %s did not come back with its member id", group.group_id, member_id)
             self.remove(group, member_id)
@@ -270,19 +249,19 @@ class Rebalances:
         elif group.state is GroupState.PREPARING_REBALANCE and group.has_all_joined:
             self.complete_join(group, result)
 
-    def join_due(self, group: ClassicGroup, result: Result[Any]) -> None:
+    def join_due(self, group: ClassicGroup, result: GroupResult[Any]) -> None:
         if group.initial_delay is not None:
             delay_ms, remaining_ms = group.initial_delay
             if group.new_member_added and remaining_ms != 0:
                 group.new_member_added = False
                 next_delay_ms = min(self._config.group_initial_rebalance_delay_ms, remaining_ms)
                 group.initial_delay = (next_delay_ms, max(remaining_ms - delay_ms, 0))
-                self._timers.set(group.join_due, result.now.timer_ms + next_delay_ms)
+                self._deadlines.set(group.join_due, result.now.timer_ms + next_delay_ms)
                 return
         if group.state is GroupState.PREPARING_REBALANCE:
             self.complete_join(group, result)
 
-    def sync_due(self, group: ClassicGroup, generation_id: int, result: Result[Any]) -> None:
+    def sync_due(self, group: ClassicGroup, generation_id: int, result: GroupResult[Any]) -> None:
         if (
             group.generation_id != generation_id
             or group.state not in (GroupState.COMPLETING_REBALANCE, GroupState.STABLE)
@@ -303,7 +282,7 @@ def _still_completing(stored: AssignmentStored) -> bool:
     )
 
 
-def joined(group: ClassicGroup, member_id: str, *, with_members: bool) -> JoinGroupResponse:
+def join_response(group: ClassicGroup, member_id: str, *, with_members: bool) -> JoinGroupResponse:
     """The current generation, as a member is told of it."""
     return JoinGroupResponse(
         members=group.joined_members() if with_members else [],
@@ -316,7 +295,7 @@ def joined(group: ClassicGroup, member_id: str, *, with_members: bool) -> JoinGr
     )
 
 
-def synced(group: ClassicGroup, member: Member) -> SyncGroupResponse:
+def sync_response(group: ClassicGroup, member: Member) -> SyncGroupResponse:
     """The current assignment of a member."""
     return SyncGroupResponse(
         protocol_type=group.protocol_type,

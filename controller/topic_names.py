@@ -1,19 +1,26 @@
-"""Which topic names are valid, and which topics are internal. Source: common.internals.Topic."""
+"""Which topic names are valid, and which topics are internal (Kafka's
+org.apache.kafka.common.internals.Topic).
+"""
 
 from __future__ import annotations
 
 from typing import Final
 
+CLUSTER_METADATA: Final = "__cluster_metadata"
+CONSUMER_OFFSETS: Final = "__consumer_offsets"
+TRANSACTION_STATE: Final = "__transaction_state"
+SHARE_GROUP_STATE: Final = "__share_group_state"
+
+# Not __cluster_metadata: clients do not see it as a topic.
+INTERNAL_TOPICS: Final = frozenset((CONSUMER_OFFSETS, TRANSACTION_STATE, SHARE_GROUP_STATE))
+
 NAME_LENGTH_MAX: Final = 249
-INTERNAL_TOPICS: Final = frozenset(
-    ("__consumer_offsets", "__transaction_state", "__share_group_state")
-)
 
 _LEGAL: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
 
 
-def name_problem(name: str) -> str | None:
-    """Why no topic can have the name, in Kafka's sentence; None for a legal name."""
+def invalid_topic_name(name: str) -> str | None:
+    """What is wrong with the name, in Kafka's words; None if it is valid."""
     if not name:
         reason = "the empty string is not allowed"
     elif name in (".", ".."):

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kbroker.coordinators.deadlines import Deadlines
 from kbroker.coordinators.group.records import (
     CommittedOffset,
     GroupRemoved,
@@ -18,17 +19,16 @@ from kbroker.coordinators.group.records import (
     decode,
     encode,
 )
-from kbroker.coordinators.group.replay import GroupReplay, UnreadableValue
+from kbroker.coordinators.group.replay import GroupReplay
 from kbroker.coordinators.group.shard import GroupShard
-from kbroker.coordinators.group.timers import Timers
+from kbroker.coordinators.replay import UnreadableValue
 from kbroker.storage.batch import BatchHeader, ControlType, control_key, key_values, payload
 from kbroker.storage.builder import NewRecord, build_batch
 from kbroker.storage.lone_records import lone_records
 from kbroker.wire.errors import ErrorCode, ProtocolError
 from kbroker.wire.messages.offset_fetch import OffsetFetchRequestGroup
 from kbroker.wire.records.group_metadata_value import GroupMetadataValue, MemberMetadata
-
-from .rig import WALL_MS, config, subscription
+from tests.kbroker.coordinators.rig import WALL_MS, config, subscription
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -150,7 +150,7 @@ def logs(records: st.SearchStrategy[tuple[bytes | None, bytes | None]]) -> st.Se
 
 
 def new_shard() -> GroupShard:
-    return GroupShard(0, config(offsets_retention_minutes=1), Timers())
+    return GroupShard(0, config(offsets_retention_minutes=1), Deadlines())
 
 
 def whole(batches: Sequence[Batch]) -> tuple[GroupShard, int]:

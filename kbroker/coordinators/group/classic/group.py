@@ -7,30 +7,26 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from enum import Enum
-from struct import Struct
 from struct import error as StructError
 from typing import TYPE_CHECKING, Final
 
+from kbroker.java_order import hash_map_order, string_hash
 from kbroker.wire.errors import ErrorCode
 from kbroker.wire.messages.join_group import JoinGroupResponseMember
 
-from .java import hash_map_order, string_hash
+from .member import Member
+from .subscription import CONSUMER_PROTOCOL, subscription_topics
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from kbroker.coordinators.deadlines import Deadline
+    from kbroker.coordinators.group.deadlines import GroupEvent
+    from kbroker.coordinators.result import Parked
     from kbroker.wire.messages.join_group import JoinGroupResponse
-    from kbroker.wire.messages.sync_group import SyncGroupResponse
-
-    from .result import Parked
-    from .timers import Deadline
+    from kbroker.wire.messages.offset_commit import OffsetCommitRequest
 
 log = logging.getLogger("kbroker.groups")
-
-CONSUMER_PROTOCOL: Final = "consumer"
-
-_INT16 = Struct(">h")
-_INT32 = Struct(">i")
 
 
 class GroupState(Enum):
@@ -53,71 +49,6 @@ _MAY_COME_FROM: Final = {
     GroupState.COMPLETING_REBALANCE: {GroupState.PREPARING_REBALANCE},
     GroupState.STABLE: {GroupState.COMPLETING_REBALANCE},
 }
-
-
-class Member:
-    """A member of a classic group."""
-
-    __slots__ = (
-        "assignment",
-        "awaiting_join",
-        "awaiting_sync",
-        "client_host",
-        "client_id",
-        "instance_id",
-        "is_new",
-        "member_id",
-        "protocol_type",
-        "protocols",
-        "rebalance_timeout_ms",
-        "session",
-        "session_timeout_ms",
-    )
-
-    def __init__(
-        self,
-        *,
-        member_id: str,
-        instance_id: str | None,
-        client_id: str,
-        client_host: str,
-        rebalance_timeout_ms: int,
-        session_timeout_ms: int,
-        protocol_type: str,
-        protocols: list[tuple[str, bytes]],
-        session: Deadline,
-        assignment: bytes = b"",
-    ) -> None:
-        self.member_id = member_id
-        self.instance_id = instance_id  # group.instance.id of a static member (KIP-345)
-        self.client_id = client_id
-        self.client_host = client_host
-        self.rebalance_timeout_ms = rebalance_timeout_ms
-        self.session_timeout_ms = session_timeout_ms
-        self.protocol_type = protocol_type
-        self.protocols = protocols  # name and metadata, the most wanted first
-        self.assignment = assignment
-        self.session = session
-        self.awaiting_join: Parked[JoinGroupResponse] | None = None
-        self.awaiting_sync: Parked[SyncGroupResponse] | None = None
-        self.is_new = False  # joined, and has not been told its id yet: it cannot send heartbeats
-
-    def metadata(self, protocol: str) -> bytes:
-        for name, metadata in self.protocols:
-            if name == protocol:
-                return metadata
-        raise KeyError(f"member {self.member_id} has no protocol {protocol}")
-
-    def vote(self, candidates: set[str]) -> str | None:
-        """The candidate this member likes best."""
-        return next((name for name, _ in self.protocols if name in candidates), None)
-
-    @property
-    def has_satisfied_heartbeat(self) -> bool:
-        """Whether its session may pass: it waits for us. A new member may not wait forever."""
-        if self.is_new:
-            return False
-        return self.awaiting_join is not None or self.awaiting_sync is not None
 
 
 class ClassicGroup:
@@ -153,8 +84,8 @@ class ClassicGroup:
         *,
         state: GroupState,
         state_timestamp_ms: int,
-        join_due: Deadline,
-        sync_due: Deadline,
+        join_due: Deadline[GroupEvent],
+        sync_due: Deadline[GroupEvent],
         generation_id: int,
         protocol_type: str | None,
         protocol_name: str | None,
@@ -170,7 +101,8 @@ class ClassicGroup:
         self.leader_id = leader_id
         self.members: dict[str, Member] = {}
         self.static_members: dict[str, str] = {}  # group.instance.id -> member id
-        self.pending_joins: dict[str, Deadline] = {}  # were given an id, and must come back with it
+        # Member ids that were given out, and with which their clients must come back.
+        self.pending_joins: dict[str, Deadline[GroupEvent]] = {}
         self.pending_syncs: set[str] = set()
         self.awaiting_join_count = 0
         # Topics the members subscribe to; None if they are not known (another protocol, metadata
@@ -217,6 +149,23 @@ class ClassicGroup:
             if current != member_id:
                 return ErrorCode.FENCED_INSTANCE_ID
         return ErrorCode.NONE if member_id in self.members else ErrorCode.UNKNOWN_MEMBER_ID
+
+    def validate_offset_commit(self, request: OffsetCommitRequest) -> ErrorCode:
+        """NONE, or why the group refuses the commit."""
+        generation_id = request.generation_id_or_member_epoch
+        if generation_id < 0 and self.state is GroupState.EMPTY:
+            return ErrorCode.NONE
+        if generation_id < 0 and not request.member_id and request.group_instance_id is None:
+            # Not even an admin may move the offsets of members that are there.
+            return ErrorCode.UNKNOWN_MEMBER_ID
+        error = self.validate_member(request.member_id, request.group_instance_id)
+        if error is not ErrorCode.NONE:
+            return error
+        if generation_id != self.generation_id:
+            return ErrorCode.ILLEGAL_GENERATION
+        if self.state is GroupState.COMPLETING_REBALANCE:
+            return ErrorCode.REBALANCE_IN_PROGRESS
+        return ErrorCode.NONE
 
     def supports(self, protocol_type: str, protocols: Sequence[tuple[str, bytes]]) -> bool:
         """Whether a member with these protocols could talk to all others."""
@@ -276,7 +225,9 @@ class ClassicGroup:
         self.pending_syncs.discard(member_id)
         return member
 
-    def replace_static(self, member: Member, new_member_id: str, session: Deadline) -> Member:
+    def replace_static(
+        self, member: Member, new_member_id: str, session: Deadline[GroupEvent]
+    ) -> Member:
         """A process with the same instance id takes a member's place; who waits is the caller's
         to answer.
         """
@@ -402,30 +353,3 @@ def _named_once(protocols: Sequence[tuple[str, bytes]]) -> set[str]:
     """
     times = Counter(name for name, _ in protocols)
     return {name for name, count in times.items() if count == 1}
-
-
-def subscription_topics(metadata: bytes) -> list[str]:
-    """The topics of a ConsumerProtocolSubscription of any version: they are all newer ones'
-    prefix too.
-
-    Raises struct.error or ValueError on anything else.
-    """
-    view = memoryview(metadata)
-    if _INT16.unpack_from(view)[0] < 0:
-        raise ValueError("the version of the subscription is negative")
-    (count,) = _INT32.unpack_from(view, 2)
-    if not 0 <= count <= len(view):
-        raise ValueError(f"the subscription claims {count} topics in {len(view)} bytes")
-    position = 6
-    topics = []
-    for _ in range(count):
-        (size,) = _INT16.unpack_from(view, position)
-        position += 2
-        if size < 0 or position + size > len(view):
-            raise ValueError(
-                f"the subscription has a topic name of {size} bytes at position {position} of "
-                f"{len(view)}"
-            )
-        topics.append(str(view[position : position + size], "utf-8"))
-        position += size
-    return topics

@@ -1,81 +1,57 @@
-"""Deadlines of many members and groups in one heap, made so that putting one off costs nothing.
+"""The deadlines of a coordinator, in one heap.
 
-A heartbeat only writes a number: the heap keeps the earlier time, finds the later one when that
-comes, and goes back to sleep. Times are milliseconds of the driver's monotonic clock.
+Most deadlines are put off again and again, so that costs nothing: it only writes the new time. The
+heap keeps the earlier time. When that has come, it finds the new one and puts the deadline there.
+Times are milliseconds of a monotonic clock.
 """
 
 from __future__ import annotations
 
 import heapq
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .shard import GroupShard
+EventT = TypeVar("EventT")
 
 NEVER: Final = 1 << 62
 _STALE_MIN: Final = 256  # below this, stale entries are not worth a rebuild
 
 
-@dataclass(frozen=True, slots=True)
-class SessionDue:
-    """A member was not heard of for its session timeout, or a new one did not come back with its
-    id.
-    """
+class DeadlineOwner(Protocol):
+    """The shard whose deadline it is."""
 
-    group_id: str
-    member_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class JoinDue:
-    """The time to join a rebalance is over."""
-
-    group_id: str
+    @property
+    def index(self) -> int:
+        """Of its partition."""
+        ...
 
 
-@dataclass(frozen=True, slots=True)
-class SyncDue:
-    """The time to send SyncGroup for a generation is over."""
-
-    group_id: str
-    generation_id: int
-
-
-@dataclass(frozen=True, slots=True)
-class CleanupDue:
-    """Time to look for expired offsets and groups."""
-
-
-TimerEvent = SessionDue | JoinDue | SyncDue | CleanupDue
-
-
-class Deadline:
-    """A time at which `event` happens to `owner`; set and cancelled through Timers."""
+class Deadline(Generic[EventT]):
+    """A time at which `event` happens to `owner`; set and cancelled through Deadlines."""
 
     __slots__ = ("armed_ms", "due_ms", "event", "owner")
 
-    def __init__(self, owner: GroupShard, event: TimerEvent) -> None:
+    def __init__(self, owner: DeadlineOwner, event: EventT) -> None:
         self.owner = owner
         self.event = event
         self.due_ms: int = NEVER
         self.armed_ms: int = NEVER  # of its entry in the heap; never later than due_ms
 
 
-class Timers:
+class Deadlines(Generic[EventT]):
     """All deadlines of one coordinator."""
 
     def __init__(self) -> None:
-        self._heap: list[tuple[int, int, Deadline]] = []
+        self._heap: list[tuple[int, int, Deadline[EventT]]] = []
         self._pushed = 0
         self._stale = 0
 
     def __len__(self) -> int:
         return len(self._heap)
 
-    def set(self, deadline: Deadline, due_ms: int) -> None:
+    def set(self, deadline: Deadline[EventT], due_ms: int) -> None:
         """Put a deadline at due_ms, wherever it was. O(1) if that is no earlier than before."""
         deadline.due_ms = due_ms
         if due_ms < deadline.armed_ms:
@@ -85,7 +61,7 @@ class Timers:
             self._pushed += 1
             heapq.heappush(self._heap, (due_ms, self._pushed, deadline))
 
-    def cancel(self, deadline: Deadline) -> None:
+    def cancel(self, deadline: Deadline[EventT]) -> None:
         deadline.due_ms = NEVER
         if deadline.armed_ms != NEVER:
             deadline.armed_ms = NEVER
@@ -97,7 +73,7 @@ class Timers:
         """When `expired` may have something to say; NEVER if nothing is set."""
         return self._heap[0][0] if self._heap else NEVER
 
-    def expired(self, now_ms: int) -> Iterator[Deadline]:
+    def expired(self, now_ms: int) -> Iterator[Deadline[EventT]]:
         """The deadlines that are due. What is set to a time already past meanwhile is for the
         next call.
         """
@@ -117,7 +93,7 @@ class Timers:
 
     def _rebuild(self) -> None:
         # A cancelled deadline that was set again to the same time has two equal entries: keep one.
-        live: dict[int, tuple[int, int, Deadline]] = {}
+        live: dict[int, tuple[int, int, Deadline[EventT]]] = {}
         for entry in self._heap:
             if entry[2].armed_ms == entry[0]:
                 live[id(entry[2])] = entry

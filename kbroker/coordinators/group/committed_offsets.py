@@ -1,14 +1,15 @@
 """Committed offsets of the groups of one shard: commit, fetch, delete, expire (Kafka's
 OffsetMetadataManager).
 
-Decisions here change nothing: offsets change in `replay`, and in `end_transaction` for those that
-a transaction held back until its marker.
+Decisions here change nothing. Offsets change in `replay_stored` and `replay_removed`. Those of a
+transaction count from its marker on, in `end_transaction`.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from kbroker.coordinators.result import Result
 from kbroker.wire.errors import ErrorCode, refusal
 from kbroker.wire.message import ZERO_UUID
 from kbroker.wire.messages.offset_commit import (
@@ -22,30 +23,29 @@ from kbroker.wire.messages.offset_fetch import (
     OffsetFetchResponseTopics,
 )
 
-from .classic_group import GroupState
-from .java import utf16_length
+from .classic.group import GroupState
 from .records import NO_TIMESTAMP, CommittedOffset, OffsetRemoved, OffsetStored
-from .result import Result
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from kbroker.config import BrokerConfig
+    from kbroker.coordinators.result import Now
     from kbroker.wire.messages.offset_commit import OffsetCommitRequest
     from kbroker.wire.messages.offset_fetch import OffsetFetchRequestTopics
 
-    from .classic_group import ClassicGroup
-    from .result import Now
+    from .classic.group import ClassicGroup
+    from .classic.result import GroupResult
 
     # topic -> partition -> what is committed
-    _GroupOffsets = dict[str, dict[int, "_Entry"]]
+    _GroupOffsets = dict[str, dict[int, "_LoggedOffset"]]
 
 NO_PRODUCER: Final = -1
 INVALID_OFFSET: Final = -1
 LAST_TIMESTAMP: Final = (1 << 63) - 1
 
 
-class _Entry:
+class _LoggedOffset:
     """A committed offset, and where in the log it was committed: the later one wins at the end of
     a transaction.
     """
@@ -57,7 +57,7 @@ class _Entry:
         self.record_offset = record_offset
 
 
-class Offsets:
+class CommittedOffsets:
     """group -> topic -> partition -> offset."""
 
     def __init__(self, config: BrokerConfig) -> None:
@@ -78,11 +78,13 @@ class Offsets:
 
     # --- OffsetCommit
 
-    def decide_commit(self, request: OffsetCommitRequest, now: Now) -> Result[OffsetCommitResponse]:
+    def decide_commit(
+        self, request: OffsetCommitRequest, now: Now
+    ) -> GroupResult[OffsetCommitResponse]:
         """Topics have their names and ids, and exist: the handler has seen to that, the shard to
         the group.
         """
-        result: Result[OffsetCommitResponse] = Result(now)
+        result: GroupResult[OffsetCommitResponse] = Result(now)
         metadata_max = self._config.offset_metadata_max_bytes
         expires_ms = NO_TIMESTAMP
         if request.retention_time_ms != -1:
@@ -250,7 +252,9 @@ class Offsets:
             groups = self._pending.setdefault(producer_id, {})
             self._open.setdefault(record.group_id, set()).add(producer_id)
         topics = groups.setdefault(record.group_id, {})
-        topics.setdefault(record.topic, {})[record.partition] = _Entry(record.value, record_offset)
+        topics.setdefault(record.topic, {})[record.partition] = _LoggedOffset(
+            record.value, record_offset
+        )
 
     def replay_removed(self, record: OffsetRemoved) -> None:
         _remove(self._groups, record)
@@ -314,6 +318,11 @@ def _fetch_failed(topic: str, index: int, error: Exception) -> OffsetFetchRespon
         committed_offset=INVALID_OFFSET,
         error_code=refusal(error, f"OffsetFetch of {topic}-{index}").code,
     )
+
+
+def utf16_length(text: str) -> int:
+    """In UTF-16 units, as Java's String.length counts."""
+    return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def _is_other_topic(committed_id: bytes, asked_id: bytes) -> bool:

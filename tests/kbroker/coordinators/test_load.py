@@ -13,10 +13,10 @@ import pytest
 import trio
 from trio.testing import wait_all_tasks_blocked
 
+from kbroker.coordinators.group.classic.join_rules import Client
 from kbroker.coordinators.group.records import CommittedOffset, OffsetStored, encode
-from kbroker.coordinators.group.result import Client
-from kbroker.coordinators.loading import LARGE_BATCH_BYTES, STEP_RECORDS, TURN_S
-from kbroker.coordinators.runtime import RETRY_S, SMALL_LOAD_BYTES
+from kbroker.coordinators.load import LARGE_BATCH_BYTES, STEP_RECORDS, TURN_S
+from kbroker.coordinators.loader import RETRY_S, SMALL_LOAD_BYTES
 from kbroker.storage.batch import ControlType, control_key
 from kbroker.storage.builder import NewRecord, build_batch
 from kbroker.storage.compression import Codec
@@ -55,7 +55,7 @@ from .rig import (
     LOG_PATH,
     TOPIC_ID,
     WALL_MS,
-    Desk,
+    CoordinatorRig,
     MemoryPartition,
     commit_request,
     config,
@@ -67,8 +67,9 @@ from .rig import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from kbroker.coordinators.group.shard import GroupShard
     from kbroker.coordinators.group_coordinator import GroupCoordinator
-    from kbroker.coordinators.runtime import GroupRuntime
+    from kbroker.coordinators.runtime import CoordinatorRuntime
 
 LOADING = ErrorCode.COORDINATOR_LOAD_IN_PROGRESS
 GONE = ErrorCode.NOT_COORDINATOR
@@ -103,26 +104,26 @@ def large_log(partition: MemoryPartition, last: int) -> None:
     assert partition.log_size > SMALL_LOAD_BYTES
 
 
-def new_desk(partition_count: int = 1, **settings: object) -> Desk:
+def new_rig(partition_count: int = 1, **settings: object) -> CoordinatorRig:
     """Whose topic exists, with logs that nobody has been elected for yet."""
-    desk = Desk(config(offsets_topic_num_partitions=partition_count, **settings))
-    desk.add_topic("__consumer_offsets", b"offsets".ljust(16), partition_count)
-    desk.partitions = {index: MemoryPartition() for index in range(partition_count)}
-    return desk
+    rig = CoordinatorRig(config(offsets_topic_num_partitions=partition_count, **settings))
+    rig.add_topic("__consumer_offsets", b"offsets".ljust(16), partition_count)
+    rig.partitions = {index: MemoryPartition() for index in range(partition_count)}
+    return rig
 
 
-def elect(desk: Desk, leader_epoch: int = 1) -> None:
-    for index, partition in desk.partitions.items():
-        desk.coordinator.on_elected(index, partition, leader_epoch)
+def elect(rig: CoordinatorRig, leader_epoch: int = 1) -> None:
+    for index, partition in rig.partitions.items():
+        rig.coordinator.on_elected(index, partition, leader_epoch)
 
 
-def served(desk: Desk) -> list[int]:
+def served(rig: CoordinatorRig) -> list[int]:
     """Whose partitions' groups are served."""
-    return [slot.index for slot in runtime_of(desk).loaded_slots()]
+    return [partition.index for partition in runtime_of(rig).loaded_partitions()]
 
 
-def runtime_of(desk: Desk) -> GroupRuntime:
-    return desk.coordinator._runtime
+def runtime_of(rig: CoordinatorRig) -> CoordinatorRuntime[GroupShard]:
+    return rig.coordinator._runtime
 
 
 def committed(coordinator: GroupCoordinator, group_id: str = GROUP) -> int | ErrorCode:
@@ -222,99 +223,99 @@ ANSWERS: dict[str, tuple[Callable[[GroupCoordinator], Any], object]] = {
 
 @pytest.mark.parametrize("api", ANSWERS)
 async def test_while_a_large_log_loads(autojump_clock: object, api: str) -> None:
-    desk = new_desk()
-    large_log(desk.partitions[0], 7)
-    elect(desk)  # and nobody loads it yet
+    rig = new_rig()
+    large_log(rig.partitions[0], 7)
+    elect(rig)  # and nobody loads it yet
     ask, expected = ANSWERS[api]
-    assert await settled(ask(desk.coordinator)) == expected
+    assert await settled(ask(rig.coordinator)) == expected
 
 
 async def test_groups_of_loaded_partitions_are_served_while_others_load(
     autojump_clock: object,
 ) -> None:
-    desk = new_desk(2)
-    other = next(f"g{n}" for n in range(9) if desk.coordinator.partition_for(f"g{n}") != 0)
-    mine = next(f"g{n}" for n in range(9) if desk.coordinator.partition_for(f"g{n}") == 0)
-    large_log(desk.partitions[0], 7)
-    elect(desk)
-    assert committed(desk.coordinator, mine) == LOADING
-    assert committed(desk.coordinator, other) == -1
-    assert (await desk.coordinator.list_groups([], [])).error_code == LOADING
+    rig = new_rig(2)
+    other = next(f"g{n}" for n in range(9) if rig.coordinator.partition_for(f"g{n}") != 0)
+    mine = next(f"g{n}" for n in range(9) if rig.coordinator.partition_for(f"g{n}") == 0)
+    large_log(rig.partitions[0], 7)
+    elect(rig)
+    assert committed(rig.coordinator, mine) == LOADING
+    assert committed(rig.coordinator, other) == -1
+    assert (await rig.coordinator.list_groups([], [])).error_code == LOADING
 
 
 # --- little to load
 
 
 async def test_little_to_load_is_waited_for(nursery: trio.Nursery, autojump_clock: object) -> None:
-    desk = new_desk()
-    write(desk.partitions[0], stored(5))
-    elect(desk)
+    rig = new_rig()
+    write(rig.partitions[0], stored(5))
+    elect(rig)
     with trio.move_on_after(5) as waiting:
-        await desk.coordinator.find(GROUP)  # nobody loads it yet
+        await rig.coordinator.find(GROUP)  # nobody loads it yet
     assert waiting.cancelled_caught
-    await nursery.start(desk.run)
-    assert await desk.coordinator.find(GROUP) == FOUND
-    assert committed(desk.coordinator) == 5
+    await nursery.start(rig.run)
+    assert await rig.coordinator.find(GROUP) == FOUND
+    assert committed(rig.coordinator) == 5
     nursery.cancel_scope.cancel()
 
 
 async def test_a_start_waits_for_the_smallest_up_to_so_many_bytes(autojump_clock: object) -> None:
-    desk = new_desk(3)
+    rig = new_rig(3)
     for index, count in ((0, 3), (1, 1), (2, 2)):
-        write_each(desk.partitions[index], (stored(n) for n in range(count)))
-    elect(desk)
-    sizes = [partition.log_size for partition in desk.partitions.values()]
+        write_each(rig.partitions[index], (stored(n) for n in range(count)))
+    elect(rig)
+    sizes = [partition.log_size for partition in rig.partitions.values()]
 
     async def is_over(bytes_max: int) -> bool:
         with trio.move_on_after(1) as waiting:
-            await desk.coordinator.wait_loaded(bytes_max)
+            await rig.coordinator.wait_loaded(bytes_max)
         return not waiting.cancelled_caught
 
     assert await is_over(sizes[1] - 1)  # nothing is that small
     assert not await is_over(sizes[1])
     for index in (1, 2):
-        desk.coordinator.on_resigned(index)
+        rig.coordinator.on_resigned(index)
     assert await is_over(sizes[0] - 1)
     assert not await is_over(sizes[0])
 
 
 async def test_no_small_partition_waits_for_a_large_one(nursery: trio.Nursery) -> None:
-    desk = new_desk(2)
-    large_log(desk.partitions[0], 7)
-    write(desk.partitions[1], stored(5, "small"))
-    gate = desk.partitions[0].disk.hold_reads(LOG_PATH)
-    await nursery.start(desk.run)
-    desk.coordinator.on_elected(0, desk.partitions[0], 1)
+    rig = new_rig(2)
+    large_log(rig.partitions[0], 7)
+    write(rig.partitions[1], stored(5, "small"))
+    gate = rig.partitions[0].disk.hold_reads(LOG_PATH)
+    await nursery.start(rig.run)
+    rig.coordinator.on_elected(0, rig.partitions[0], 1)
     await wait_all_tasks_blocked()
-    desk.coordinator.on_elected(1, desk.partitions[1], 1)
+    rig.coordinator.on_elected(1, rig.partitions[1], 1)
     with trio.fail_after(30):
-        await desk.coordinator.wait_loaded(SMALL_LOAD_BYTES)
-    assert served(desk) == [1]
+        await rig.coordinator.wait_loaded(SMALL_LOAD_BYTES)
+    assert served(rig) == [1]
     gate.set()
-    await desk.coordinator.wait_loaded()
-    assert served(desk) == [0, 1]
+    await rig.coordinator.wait_loaded()
+    assert served(rig) == [0, 1]
     nursery.cancel_scope.cancel()
 
 
 async def test_a_large_one_that_is_asked_for_goes_first(nursery: trio.Nursery) -> None:
-    desk = new_desk(4)
-    for partition in desk.partitions.values():
+    rig = new_rig(4)
+    for partition in rig.partitions.values():
         large_log(partition, 7)
-    write(desk.partitions[1], stored(8))
-    wanted = next(f"g{n}" for n in range(99) if desk.coordinator.partition_for(f"g{n}") == 1)
-    gates = {i: p.disk.hold_reads(LOG_PATH) for i, p in desk.partitions.items()}
-    elect(desk)
-    assert committed(desk.coordinator, wanted) == LOADING
-    await nursery.start(desk.run)
+    write(rig.partitions[1], stored(8))
+    wanted = next(f"g{n}" for n in range(99) if rig.coordinator.partition_for(f"g{n}") == 1)
+    gates = {i: p.disk.hold_reads(LOG_PATH) for i, p in rig.partitions.items()}
+    elect(rig)
+    assert committed(rig.coordinator, wanted) == LOADING
+    await nursery.start(rig.run)
     gates[1].set()
-    slot = runtime_of(desk).slots()[1]
+    coordinated = runtime_of(rig).partitions()[1]
     with trio.fail_after(30):
-        await slot.load_over.wait()
-    assert served(desk) == [1]
+        await coordinated.load_over.wait()
+    assert served(rig) == [1]
     for gate in gates.values():
         gate.set()
-    await desk.coordinator.wait_loaded()
-    assert served(desk) == [0, 1, 2, 3]
+    await rig.coordinator.wait_loaded()
+    assert served(rig) == [0, 1, 2, 3]
     nursery.cancel_scope.cancel()
 
 
@@ -367,16 +368,16 @@ LOGS: dict[str, Callable[[MemoryPartition], None]] = {
 async def test_turns_are_short_and_others_have_theirs(
     nursery: trio.Nursery, ticking: TickingClock, log: str
 ) -> None:
-    desk = new_desk()
-    LOGS[log](desk.partitions[0])
+    rig = new_rig()
+    LOGS[log](rig.partitions[0])
     others = 0
-    await nursery.start(desk.run)
+    await nursery.start(rig.run)
     await trio.lowlevel.checkpoint()
     turns = Turns(ticking)
     trio.lowlevel.add_instrument(turns)
-    elect(desk)
-    (slot,) = runtime_of(desk).slots()
-    while slot.is_loading:
+    elect(rig)
+    (partition,) = runtime_of(rig).partitions()
+    while partition.is_loading:
         others += 1
         await trio.lowlevel.checkpoint()
     trio.lowlevel.remove_instrument(turns)
@@ -384,25 +385,25 @@ async def test_turns_are_short_and_others_have_theirs(
     assert others >= steps // 12
     assert turns.count >= steps // 12
     assert turns.longest_s <= TURN_S * 1.5
-    assert served(desk) == [0]
+    assert served(rig) == [0]
     nursery.cancel_scope.cancel()
 
 
 async def test_many_small_loads_share_turns(nursery: trio.Nursery, ticking: TickingClock) -> None:
-    desk = new_desk(50)
-    for partition in desk.partitions.values():
+    rig = new_rig(50)
+    for partition in rig.partitions.values():
         write(partition, stored(5))
-    await nursery.start(desk.run)
+    await nursery.start(rig.run)
     await trio.lowlevel.checkpoint()
     turns = Turns(ticking)
     trio.lowlevel.add_instrument(turns)
-    elect(desk)
+    elect(rig)
     await trio.lowlevel.checkpoint()
     turns.longest_s = 0  # the elections themselves are one turn of this test
-    await desk.coordinator.wait_loaded()
+    await rig.coordinator.wait_loaded()
     trio.lowlevel.remove_instrument(turns)
     assert 0 < turns.longest_s <= TURN_S * 1.5
-    assert served(desk) == list(range(50))
+    assert served(rig) == list(range(50))
     nursery.cancel_scope.cancel()
 
 
@@ -413,134 +414,134 @@ async def test_leadership_lost_while_it_loads(
     nursery: trio.Nursery, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "kbroker.groups")
-    desk = new_desk()
-    large_log(desk.partitions[0], 7)
-    gate = desk.partitions[0].disk.hold_reads(LOG_PATH)
-    await nursery.start(desk.run)
-    elect(desk)
+    rig = new_rig()
+    large_log(rig.partitions[0], 7)
+    gate = rig.partitions[0].disk.hold_reads(LOG_PATH)
+    await nursery.start(rig.run)
+    elect(rig)
     await wait_all_tasks_blocked()
-    runtime = runtime_of(desk)
-    assert committed(desk.coordinator) == LOADING
-    desk.coordinator.on_resigned(0)
-    assert committed(desk.coordinator) == GONE
+    runtime = runtime_of(rig)
+    assert committed(rig.coordinator) == LOADING
+    rig.coordinator.on_resigned(0)
+    assert committed(rig.coordinator) == GONE
     assert not runtime.is_loading
     gate.set()
     await wait_all_tasks_blocked()
-    assert runtime.slots() == []
-    assert (await desk.coordinator.list_groups([], [])) == ListGroupsResponse()
-    elect(desk, 2)
-    await desk.coordinator.wait_loaded()
-    assert committed(desk.coordinator) == 7
+    assert runtime.partitions() == []
+    assert (await rig.coordinator.list_groups([], [])) == ListGroupsResponse()
+    elect(rig, 2)
+    await rig.coordinator.wait_loaded()
+    assert committed(rig.coordinator) == 7
     assert len(caplog.records) == 1  # nobody went on with the first
     nursery.cancel_scope.cancel()
 
 
 async def test_a_newer_election_begins_the_load_anew(nursery: trio.Nursery) -> None:
-    desk = new_desk()
-    write(desk.partitions[0], stored(5))
-    gate = desk.partitions[0].disk.hold_reads(LOG_PATH)
-    await nursery.start(desk.run)
-    elect(desk)
+    rig = new_rig()
+    write(rig.partitions[0], stored(5))
+    gate = rig.partitions[0].disk.hold_reads(LOG_PATH)
+    await nursery.start(rig.run)
+    elect(rig)
     await wait_all_tasks_blocked()
-    write(desk.partitions[0], stored(6))  # by whoever led in between
-    elect(desk, 3)
-    elect(desk, 2)  # late, and not heeded
+    write(rig.partitions[0], stored(6))  # by whoever led in between
+    elect(rig, 3)
+    elect(rig, 2)  # late, and not heeded
     gate.set()
-    await desk.coordinator.wait_loaded()
-    assert committed(desk.coordinator) == 6
+    await rig.coordinator.wait_loaded()
+    assert committed(rig.coordinator) == 6
     nursery.cancel_scope.cancel()
 
 
 async def test_a_stop_does_not_wait_for_a_load(nursery: trio.Nursery) -> None:
     """Nor for a disk that hangs."""
-    desk = new_desk()
-    large_log(desk.partitions[0], 7)
-    gate = desk.partitions[0].disk.hold_reads(LOG_PATH)
+    rig = new_rig()
+    large_log(rig.partitions[0], 7)
+    gate = rig.partitions[0].disk.hold_reads(LOG_PATH)
     async with trio.open_nursery() as state:
-        await state.start(desk.run)
-        elect(desk)
+        await state.start(rig.run)
+        elect(rig)
         await wait_all_tasks_blocked()
-        desk.coordinator.shutdown()
+        rig.coordinator.shutdown()
         state.cancel_scope.cancel()
     assert not gate.is_set()
-    assert served(desk) == []
+    assert served(rig) == []
     gate.set()
 
 
 async def test_records_that_come_while_it_loads_are_loaded_too(nursery: trio.Nursery) -> None:
-    desk = new_desk()
-    write(desk.partitions[0], stored(5))
-    gate = desk.partitions[0].disk.hold_reads(LOG_PATH)
-    await nursery.start(desk.run)
-    elect(desk)
+    rig = new_rig()
+    write(rig.partitions[0], stored(5))
+    gate = rig.partitions[0].disk.hold_reads(LOG_PATH)
+    await nursery.start(rig.run)
+    elect(rig)
     await wait_all_tasks_blocked()
-    write(desk.partitions[0], stored(6))
+    write(rig.partitions[0], stored(6))
     gate.set()
-    await desk.coordinator.wait_loaded()
-    assert committed(desk.coordinator) == 6
+    await rig.coordinator.wait_loaded()
+    assert committed(rig.coordinator) == 6
     nursery.cancel_scope.cancel()
 
 
 async def test_records_that_come_at_the_very_end_of_a_load_are_loaded_too(
     nursery: trio.Nursery, ticking: TickingClock
 ) -> None:
-    desk = new_desk()
-    partition = desk.partitions[0]
+    rig = new_rig()
+    partition = rig.partitions[0]
     write_each(partition, (stored(n, f"g{n}") for n in range(300)))
-    await nursery.start(desk.run)
-    elect(desk)
-    (slot,) = runtime_of(desk).slots()
+    await nursery.start(rig.run)
+    elect(rig)
+    (coordinated,) = runtime_of(rig).partitions()
     while partition.reads < 2:  # the second has found the end
         await trio.lowlevel.checkpoint()
-    assert slot.is_loading
+    assert coordinated.is_loading
     write(partition, stored(7, "late"))
-    await slot.load_over.wait()
-    assert committed(desk.coordinator, "late") == 7
+    await coordinated.load_over.wait()
+    assert committed(rig.coordinator, "late") == 7
     nursery.cancel_scope.cancel()
 
 
 async def test_what_is_loaded_is_told_once_it_is_committed(
     nursery: trio.Nursery, autojump_clock: object
 ) -> None:
-    desk = new_desk()
-    partition = desk.partitions[0]
+    rig = new_rig()
+    partition = rig.partitions[0]
     partition.auto_commit = False
     write(partition, stored(5))
-    await nursery.start(desk.run)
-    elect(desk)
-    await desk.coordinator.wait_loaded()
-    given = desk.coordinator.fetch_offsets(fetch_request(0), 9, require_stable=False)
+    await nursery.start(rig.run)
+    elect(rig)
+    await rig.coordinator.wait_loaded()
+    given = rig.coordinator.fetch_offsets(fetch_request(0), 9, require_stable=False)
     assert not isinstance(given, OffsetFetchResponseGroup)
     with trio.move_on_after(1) as waiting:
         await given
     assert waiting.cancelled_caught
     partition.commit()
-    assert committed(desk.coordinator) == 5
+    assert committed(rig.coordinator) == 5
     nursery.cancel_scope.cancel()
 
 
 async def test_a_large_batch_is_decompressed_in_a_thread(nursery: trio.Nursery) -> None:
-    desk = new_desk()
+    rig = new_rig()
     rng = random.Random(1)
     write(
-        desk.partitions[0],
+        rig.partitions[0],
         *(stored(n, metadata=rng.randbytes(8_000).hex()) for n in range(5)),
         codec=Codec.GZIP,
     )
-    assert len(desk.partitions[0].stored[0]) > LARGE_BATCH_BYTES
+    assert len(rig.partitions[0].stored[0]) > LARGE_BATCH_BYTES
     threads = trio.to_thread.current_default_thread_limiter()
     total = threads.total_tokens
     threads.total_tokens = 1
     try:
         async with threads:  # there is none to be had
-            await nursery.start(desk.run)
-            elect(desk)
+            await nursery.start(rig.run)
+            elect(rig)
             await wait_all_tasks_blocked()
-            assert committed(desk.coordinator) == LOADING
-        await desk.coordinator.wait_loaded()
+            assert committed(rig.coordinator) == LOADING
+        await rig.coordinator.wait_loaded()
     finally:
         threads.total_tokens = total
-    assert committed(desk.coordinator) == 4
+    assert committed(rig.coordinator) == 4
     nursery.cancel_scope.cancel()
 
 
@@ -548,61 +549,61 @@ async def test_a_log_that_cannot_be_read_has_no_coordinator_until_the_next_elect
     nursery: trio.Nursery, autojump_clock: object, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Apache Kafka's answers: the node, NOT_COORDINATOR, and a list of the other partitions."""
-    desk = new_desk()
-    partition = desk.partitions[0]
+    rig = new_rig()
+    partition = rig.partitions[0]
     write(partition, stored(5))
     partition.disk.break_down(LOG_PATH)
-    await nursery.start(desk.run)
-    elect(desk)
+    await nursery.start(rig.run)
+    elect(rig)
     with trio.fail_after(5):
-        await desk.coordinator.wait_loaded()
+        await rig.coordinator.wait_loaded()
     assert [r.getMessage() for r in caplog.records if r.levelno == logging.ERROR] == [
         "__consumer_offsets-0 cannot be loaded: /log: Input/output error"
     ]
     assert len(partition.complaints) == 1
-    assert await desk.coordinator.find(GROUP) == FOUND
-    assert committed(desk.coordinator) == GONE
+    assert await rig.coordinator.find(GROUP) == FOUND
+    assert committed(rig.coordinator) == GONE
     beat = HeartbeatRequest(group_id=GROUP, member_id="m", generation_id=1)
-    assert desk.coordinator.heartbeat(beat) == HeartbeatResponse(error_code=GONE)
-    assert await desk.coordinator.list_groups([], []) == ListGroupsResponse()
+    assert rig.coordinator.heartbeat(beat) == HeartbeatResponse(error_code=GONE)
+    assert await rig.coordinator.list_groups([], []) == ListGroupsResponse()
     partition.disk.mend(LOG_PATH)
-    elect(desk, 2)
-    await desk.coordinator.wait_loaded()
-    assert committed(desk.coordinator) == 5
+    elect(rig, 2)
+    await rig.coordinator.wait_loaded()
+    assert committed(rig.coordinator) == 5
     nursery.cancel_scope.cancel()
 
 
 async def test_a_log_that_cannot_be_cut_into_batches_has_no_coordinator(
     nursery: trio.Nursery, autojump_clock: object
 ) -> None:
-    desk = new_desk()
-    partition = desk.partitions[0]
+    rig = new_rig()
+    partition = rig.partitions[0]
     write_each(partition, [stored(5), stored(6), stored(7)])
     partition.file.write_at(len(partition.stored[0]) + 16, b"\x7f")  # the magic
-    await nursery.start(desk.run)
-    elect(desk)
-    await desk.coordinator.wait_loaded()
-    assert committed(desk.coordinator) == GONE
+    await nursery.start(rig.run)
+    elect(rig)
+    await rig.coordinator.wait_loaded()
+    assert committed(rig.coordinator) == GONE
     partition.file.write_at(len(partition.stored[0]) + 16, b"\x02")
     partition.file.truncate(partition.file.size - 9)  # it ends within the last batch
-    elect(desk, 2)
-    await desk.coordinator.wait_loaded()
-    assert committed(desk.coordinator) == GONE
+    elect(rig, 2)
+    await rig.coordinator.wait_loaded()
+    assert committed(rig.coordinator) == GONE
     nursery.cancel_scope.cancel()
 
 
 async def test_a_corrupt_batch_is_left_out_alone(
     nursery: trio.Nursery, autojump_clock: object, caplog: pytest.LogCaptureFixture
 ) -> None:
-    desk = new_desk()
-    partition = desk.partitions[0]
+    rig = new_rig()
+    partition = rig.partitions[0]
     write_each(partition, [stored(5), stored(6), stored(7, index=1)])
     partition.file.write_at(len(partition.stored[0]) + 61, b"\x7f\x7f")  # the record's length
-    await nursery.start(desk.run)
-    elect(desk)
-    await desk.coordinator.wait_loaded()
-    assert committed(desk.coordinator) == 5
-    given = desk.coordinator.fetch_offsets(fetch_request(1), 9, require_stable=False)
+    await nursery.start(rig.run)
+    elect(rig)
+    await rig.coordinator.wait_loaded()
+    assert committed(rig.coordinator) == 5
+    given = rig.coordinator.fetch_offsets(fetch_request(1), 9, require_stable=False)
     assert isinstance(given, OffsetFetchResponseGroup)
     assert given.topics[0].partitions[0].committed_offset == 7
     (error,) = [r.getMessage() for r in caplog.records if r.levelno == logging.ERROR]
@@ -613,15 +614,15 @@ async def test_a_corrupt_batch_is_left_out_alone(
 async def test_an_unreadable_value_leaves_the_one_before_in_force(
     nursery: trio.Nursery, autojump_clock: object, caplog: pytest.LogCaptureFixture
 ) -> None:
-    desk = new_desk()
+    rig = new_rig()
     key, _ = encode(OffsetStored(GROUP, "t", 0, CommittedOffset(5, 1, "", WALL_MS)))
-    write(desk.partitions[0], stored(5))
-    write(desk.partitions[0], NewRecord(0, key, b"\x00\x63newer"))
-    write(desk.partitions[0], NewRecord(0, b"\x7f\x00newer", b""))
-    await nursery.start(desk.run)
-    elect(desk)
-    await desk.coordinator.wait_loaded()
-    assert committed(desk.coordinator) == 5
+    write(rig.partitions[0], stored(5))
+    write(rig.partitions[0], NewRecord(0, key, b"\x00\x63newer"))
+    write(rig.partitions[0], NewRecord(0, b"\x7f\x00newer", b""))
+    await nursery.start(rig.run)
+    elect(rig)
+    await rig.coordinator.wait_loaded()
+    assert committed(rig.coordinator) == 5
     (warning,) = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
     assert ": 2 records are kept but not used: " in warning
     assert "unknown version 99 of OffsetCommitValue (1)" in warning
@@ -633,8 +634,8 @@ async def test_a_load_that_begins_anew_keeps_nothing_of_the_first_attempt(
     nursery: trio.Nursery, autojump_clock: object
 ) -> None:
     """An open transaction is not committed by the marker of the one before."""
-    desk = new_desk()
-    partition = desk.partitions[0]
+    rig = new_rig()
+    partition = rig.partitions[0]
     key, _ = encode(OffsetStored(GROUP, "t", 1, CommittedOffset(5, 1, "", WALL_MS)))
     marker = NewRecord(0, control_key(ControlType.COMMIT), bytes(6))
     for records, is_control in (
@@ -652,10 +653,10 @@ async def test_a_load_that_begins_anew_keeps_nothing_of_the_first_attempt(
         )
         partition.append_local(bytearray(batch), WALL_MS)
     write(partition, NewRecord(0, key, b"\x00\x63newer"))
-    await nursery.start(desk.run)
-    elect(desk)
-    await desk.coordinator.wait_loaded()
-    given = desk.coordinator.fetch_offsets(fetch_request(0, 2), 9, require_stable=False)
+    await nursery.start(rig.run)
+    elect(rig)
+    await rig.coordinator.wait_loaded()
+    given = rig.coordinator.fetch_offsets(fetch_request(0, 2), 9, require_stable=False)
     assert isinstance(given, OffsetFetchResponseGroup)
     assert [each.committed_offset for each in given.topics[0].partitions] == [5, -1]
     nursery.cancel_scope.cancel()
@@ -664,19 +665,19 @@ async def test_a_load_that_begins_anew_keeps_nothing_of_the_first_attempt(
 async def test_a_load_without_a_descriptor_goes_on_when_there_is_one(
     nursery: trio.Nursery, autojump_clock: object
 ) -> None:
-    desk = new_desk()
-    partition = desk.partitions[0]
+    rig = new_rig()
+    partition = rig.partitions[0]
     write_each(partition, (stored(n) for n in range(10)))
     partition.disk.fail_next("read_at", errno.EMFILE)
-    await nursery.start(desk.run)
-    elect(desk)
+    await nursery.start(rig.run)
+    elect(rig)
     began = trio.current_time()
     await wait_all_tasks_blocked()
-    assert committed(desk.coordinator) == LOADING
+    assert committed(rig.coordinator) == LOADING
     assert len(partition.complaints) == 1
-    await desk.coordinator.wait_loaded()
+    await rig.coordinator.wait_loaded()
     assert trio.current_time() - began == pytest.approx(RETRY_S, abs=0.01)
-    assert committed(desk.coordinator) == 9
+    assert committed(rig.coordinator) == 9
     nursery.cancel_scope.cancel()
 
 
@@ -684,52 +685,52 @@ async def test_a_load_without_a_descriptor_goes_on_when_there_is_one(
 
 
 async def test_a_topic_deleted_while_it_loads_does_not_come_back(nursery: trio.Nursery) -> None:
-    desk = new_desk()
-    write(desk.partitions[0], stored(5))
-    gate = desk.partitions[0].disk.hold_reads(LOG_PATH)
-    await nursery.start(desk.run)
-    elect(desk)
+    rig = new_rig()
+    write(rig.partitions[0], stored(5))
+    gate = rig.partitions[0].disk.hold_reads(LOG_PATH)
+    await nursery.start(rig.run)
+    elect(rig)
     await wait_all_tasks_blocked()
-    desk.coordinator.on_topics_deleted([("t", TOPIC_ID)])
-    assert len(desk.partitions[0].stored) == 1  # what is not known yet is not removed
+    rig.coordinator.on_topics_deleted([("t", TOPIC_ID)])
+    assert len(rig.partitions[0].stored) == 1  # what is not known yet is not removed
     gate.set()
-    await desk.coordinator.wait_loaded()
-    assert committed(desk.coordinator) == -1
-    assert desk.partitions[0].records()[-1].value is None
+    await rig.coordinator.wait_loaded()
+    assert committed(rig.coordinator) == -1
+    assert rig.partitions[0].records()[-1].value is None
     nursery.cancel_scope.cancel()
 
 
 async def test_sessions_begin_and_offsets_expire_only_when_a_load_is_over(
     nursery: trio.Nursery, autojump_clock: object
 ) -> None:
-    desk = new_desk(group_initial_rebalance_delay_ms=0, offsets_retention_minutes=1)
-    elect(desk)
-    await nursery.start(desk.run)
-    joined = desk.coordinator.join_group(join_request(), client)
+    rig = new_rig(group_initial_rebalance_delay_ms=0, offsets_retention_minutes=1)
+    elect(rig)
+    await nursery.start(rig.run)
+    joined = rig.coordinator.join_group(join_request(), client)
     assert isinstance(joined, JoinGroupResponse)
-    joined = await settled(desk.coordinator.join_group(join_request(joined.member_id), client))
+    joined = await settled(rig.coordinator.join_group(join_request(joined.member_id), client))
     request = sync_request(joined.member_id, 1, {joined.member_id: b"all"})
-    assert (await settled(desk.coordinator.sync_group(request))).error_code == ErrorCode.NONE
-    desk.coordinator.commit_offsets(commit_request({0: 5}, group_id="old"), 9)
-    partition = desk.partitions[0]
+    assert (await settled(rig.coordinator.sync_group(request))).error_code == ErrorCode.NONE
+    rig.coordinator.commit_offsets(commit_request({0: 5}, group_id="old"), 9)
+    partition = rig.partitions[0]
     written = len(partition.stored)
-    desk.coordinator.shutdown()
+    rig.coordinator.shutdown()
     partition.disk.fail_next("read_at", errno.EMFILE)
-    desk.coordinator.on_elected(0, partition, 2)
+    rig.coordinator.on_elected(0, partition, 2)
     # It hangs for longer than the session, and past the first look for expired offsets.
     while trio.current_time() < 700:
         partition.disk.fail_next("read_at", errno.EMFILE)
         await trio.sleep(RETRY_S)
         assert len(partition.stored) == written
     partition.disk.forget_failures()
-    await desk.coordinator.wait_loaded()
+    await rig.coordinator.wait_loaded()
     loaded_at = trio.current_time()
     beat = HeartbeatRequest(group_id=GROUP, member_id=joined.member_id, generation_id=1)
     await trio.sleep(9.9)
-    assert desk.coordinator.heartbeat(beat) == HeartbeatResponse()
+    assert rig.coordinator.heartbeat(beat) == HeartbeatResponse()
     assert len(partition.stored) == written
     await trio.sleep(10.1)
-    answer = desk.coordinator.heartbeat(beat)
+    answer = rig.coordinator.heartbeat(beat)
     assert answer == HeartbeatResponse(error_code=ErrorCode.UNKNOWN_MEMBER_ID)
     await trio.sleep(loaded_at + 601 - trio.current_time())
     assert partition.records()[-1].value is None
@@ -740,14 +741,14 @@ async def test_a_load_is_logged(
     nursery: trio.Nursery, autojump_clock: object, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO, "kbroker.groups")
-    desk = new_desk()
-    write_each(desk.partitions[0], [stored(5), stored(6), stored(7, "another")])
-    write(desk.partitions[0], stored(8), stored(9))
-    desk.partitions[0].log_start_offset = 1
-    await nursery.start(desk.run)
-    elect(desk)
-    await desk.coordinator.wait_loaded()
-    size = sum(map(len, desk.partitions[0].stored[1:]))
+    rig = new_rig()
+    write_each(rig.partitions[0], [stored(5), stored(6), stored(7, "another")])
+    write(rig.partitions[0], stored(8), stored(9))
+    rig.partitions[0].log_start_offset = 1
+    await nursery.start(rig.run)
+    elect(rig)
+    await rig.coordinator.wait_loaded()
+    size = sum(map(len, rig.partitions[0].stored[1:]))
     assert [r.getMessage() for r in caplog.records] == [
         "__consumer_offsets-0: loaded 2 groups from offsets 1 to 5 "
         f"(4 records, {size} bytes) in 0 ms"

@@ -4,12 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kbroker.coordinators.group.java import (
-    hash_map_order,
-    partition_for,
-    string_hash,
-    utf16_length,
-)
+from kbroker.java_order import hash_map_order, string_hash
 
 
 @pytest.mark.parametrize(
@@ -26,12 +21,6 @@ from kbroker.coordinators.group.java import (
 )
 def test_strings_hash_as_in_java(text: str, expected: int) -> None:
     assert string_hash(text) == expected
-
-
-def test_the_partition_of_a_group_is_kafkas() -> None:
-    assert partition_for("group", 50) == 47
-    # Integer.MIN_VALUE has no absolute value and counts as 0.
-    assert partition_for("polygenelubricants", 50) == 0
 
 
 @pytest.mark.parametrize(
@@ -52,8 +41,3 @@ def test_the_partition_of_a_group_is_kafkas() -> None:
 )
 def test_keys_come_in_the_order_of_a_hash_map(inserted: list[str], iterated: list[str]) -> None:
     assert hash_map_order(inserted, string_hash) == iterated
-
-
-def test_lengths_count_utf16_units() -> None:
-    assert utf16_length("abc") == 3
-    assert utf16_length("\U0001f600") == 2
