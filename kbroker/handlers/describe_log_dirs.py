@@ -80,7 +80,10 @@ def _topics(
     directory: LogDir, wanted: Iterable[tuple[str, int]] | None, services: Services
 ) -> list[DescribeLogDirsTopic]:
     topics: dict[str, DescribeLogDirsTopic] = {}
-    for logs, is_future in ((directory.logs, False), (directory.futures, True)):
+    for logs, is_future in (
+        (directory.logs.opened, False),
+        (directory.futures.opened, True),
+    ):
         for name, index in list(logs) if wanted is None else wanted:
             log = logs.get((name, index))
             if log is None or log.is_offline or name == CLUSTER_METADATA:

@@ -16,7 +16,7 @@ from kbroker.wire.messages.describe_producers import (
 
 if TYPE_CHECKING:
     from kbroker.requests.services import RequestContext
-    from kbroker.storage.producer_state import ProducerStateEntry
+    from kbroker.storage.producer_entry import ProducerStateEntry
     from kbroker.wire.messages.describe_producers import DescribeProducersRequest
 
 

@@ -19,6 +19,7 @@ import trio
 from kbroker.errors import code_of, refusal
 from kbroker.partitions.fetch_sessions import FetchContext, FetchPartition, FetchSession
 from kbroker.storage.errors import OffsetOutOfRange, StorageError
+from kbroker.storage.log_reader import aborted_transactions
 from kbroker.wire.errors import ErrorCode, RequestError
 from kbroker.wire.messages.fetch import (
     AbortedTransaction,
@@ -242,7 +243,9 @@ class _Reader:
             records=EMPTY,
         )
         if want.last_fetched_epoch >= 0:
-            epoch, end_offset = log.end_offset_for_epoch(want.last_fetched_epoch)
+            epoch, end_offset = log.epochs.end_offset_for(
+                want.last_fetched_epoch, log.log_end_offset
+            )
             if epoch < 0 or end_offset < 0:
                 raise RequestError(ErrorCode.OFFSET_OUT_OF_RANGE)
             if epoch < want.last_fetched_epoch or end_offset < want.fetch_offset:
@@ -266,7 +269,9 @@ class _Reader:
             if self.isolation_level == READ_COMMITTED:
                 answer.aborted_transactions = [
                     AbortedTransaction(producer_id=t.producer_id, first_offset=t.first_offset)
-                    for t in log.aborted_transactions(want.fetch_offset, found, end_offset)
+                    for t in aborted_transactions(
+                        log.segments, want.fetch_offset, found, end_offset
+                    )
                 ]
         return answer
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kbroker.errors import refusal
+from kbroker.storage.timestamp_search import offset_for_timestamp, offset_of_max_timestamp
 from kbroker.wire.errors import ErrorCode, RequestError
 from kbroker.wire.messages.list_offsets import (
     ListOffsetsPartitionResponse,
@@ -104,14 +105,14 @@ def _look_up(
     if wanted.timestamp == LATEST:
         return end_offset, -1, partition.leader_epoch
     if wanted.timestamp in (EARLIEST, EARLIEST_LOCAL):
-        epoch = log.epoch_for_offset(log.log_start_offset)
+        epoch = log.epochs.epoch_for_offset(log.log_start_offset)
         return log.log_start_offset, -1, -1 if epoch is None else epoch
     if wanted.timestamp in (LATEST_TIERED, EARLIEST_PENDING_UPLOAD):
         return -1, -1, -1  # nothing is tiered without remote storage
     if wanted.timestamp == MAX_TIMESTAMP:
-        found = log.offset_of_max_timestamp(end_offset)
+        found = offset_of_max_timestamp(log, end_offset)
     else:
-        found = log.offset_for_timestamp(wanted.timestamp, end_offset)
+        found = offset_for_timestamp(log, wanted.timestamp, end_offset)
     if found is None:
         return -1, -1, -1
     return found.offset, found.timestamp, found.leader_epoch

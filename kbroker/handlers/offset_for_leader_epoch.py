@@ -41,7 +41,9 @@ def _answer(topic: str, wanted: OffsetForLeaderPartition, ctx: RequestContext) -
         partition = ctx.services.partitions.leader(
             topic, wanted.partition, wanted.current_leader_epoch
         )
-        found = partition.log.end_offset_for_epoch(wanted.leader_epoch)
+        found = partition.log.epochs.end_offset_for(
+            wanted.leader_epoch, partition.log.log_end_offset
+        )
         answer.leader_epoch, answer.end_offset = found
     except Exception as error:
         what = f"OffsetForLeaderEpoch of {topic}-{wanted.partition}"

@@ -20,6 +20,15 @@ import trio
 from kbroker.controller.topic_names import INTERNAL_TOPICS
 from kbroker.errors import code_of, refusal
 from kbroker.requests.services import CloseConnection
+from kbroker.storage.batch import (
+    ATTRIBUTES_AT,
+    CODEC_MASK,
+    HEADER,
+    LOG_OVERHEAD,
+    MAGIC,
+    TRANSACTIONAL_MASK,
+)
+from kbroker.storage.compression import Codec
 from kbroker.storage.errors import (
     CorruptBatch,
     DiskError,
@@ -28,6 +37,8 @@ from kbroker.storage.errors import (
     RecordTooLarge,
     StorageError,
 )
+from kbroker.storage.formats import FRAME
+from kbroker.storage.legacy import LENGTH_MIN
 from kbroker.storage.origin import Origin
 from kbroker.wire.errors import ErrorCode, RequestError
 from kbroker.wire.messages.produce import (
@@ -51,16 +62,12 @@ ACKS_ALL, ACKS_LEADER, ACKS_NONE = -1, 1, 0
 ADMIN_CLIENT_ID = (
     "__admin_client"  # Kafka's AdminUtils.ADMIN_CLIENT_ID may write to internal topics
 )
-ZSTD_CODEC, ZSTD_MIN_VERSION = 4, 7
+ZSTD, ZSTD_MIN_VERSION = Codec.ZSTD.value, 7
 TOPIC_IDS_VERSION = 13
-HEADER_BYTES, LENGTH_END, MAGIC_END, ATTRIBUTES_AT = 61, 12, 17, 21
-LEGACY_LENGTH_MIN = 14  # of a magic 0 record, the least a length can be
-MAGIC = 2
 
 _BATCH_LENGTH = Struct(">8xi")
 _BATCH_HEAD = Struct(">8xi4xb")  # length, magic
 _ATTRIBUTES = Struct(">h")
-_TRANSACTIONAL_BIT = 0x10
 
 Waiting = list[tuple["Partition", int, PartitionProduceResponse]]
 
@@ -168,29 +175,29 @@ def _checked(
     if partition.topic in INTERNAL_TOPICS and ctx.client_id != ADMIN_CLIENT_ID:
         raise RequestError(ErrorCode.INVALID_TOPIC_EXCEPTION)
     # What is wrong here Kafka answers without a reason, but for bytes that it cannot walk.
-    if not isinstance(records, memoryview) or len(records) < MAGIC_END:
+    if not isinstance(records, memoryview) or len(records) < FRAME:
         raise RequestError(ErrorCode.INVALID_RECORD)
     length, magic = _BATCH_HEAD.unpack_from(records)
-    if length < LEGACY_LENGTH_MIN:
+    if length < LENGTH_MIN:
         raise RequestError(
             ErrorCode.CORRUPT_MESSAGE,
-            f"Record size {length} is less than the minimum record overhead ({LEGACY_LENGTH_MIN})",
+            f"Record size {length} is less than the minimum record overhead ({LENGTH_MIN})",
         )
     if not 0 <= magic <= MAGIC:
         raise RequestError(ErrorCode.CORRUPT_MESSAGE, f"Invalid magic found in record: {magic}")
-    size = length + LENGTH_END
+    size = length + LOG_OVERHEAD
     if size > len(records) or magic != MAGIC:
         raise RequestError(ErrorCode.INVALID_RECORD)
-    if size < HEADER_BYTES:
+    if size < HEADER:
         raise CorruptBatch(f"a record batch of {size} bytes")
     (attributes,) = _ATTRIBUTES.unpack_from(records, ATTRIBUTES_AT)
     if size < len(records):
         if _has_batch(records[size:]):
             raise RequestError(ErrorCode.INVALID_RECORD)
         records = records[:size]
-    if attributes & 7 == ZSTD_CODEC and ctx.api_version < ZSTD_MIN_VERSION:
+    if attributes & CODEC_MASK == ZSTD and ctx.api_version < ZSTD_MIN_VERSION:
         raise RequestError(ErrorCode.UNSUPPORTED_COMPRESSION_TYPE)
-    if attributes & _TRANSACTIONAL_BIT:
+    if attributes & TRANSACTIONAL_MASK:
         # There is no transaction that this partition could be part of (KIP-890 verification).
         raise RequestError(
             ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED
@@ -204,7 +211,7 @@ def _checked(
 
 def _has_batch(rest: memoryview) -> bool:
     """Whether a whole batch follows; what is less Kafka leaves out (ByteBufferLogInputStream)."""
-    return len(rest) >= MAGIC_END and _BATCH_LENGTH.unpack_from(rest)[0] + LENGTH_END <= len(rest)
+    return len(rest) >= FRAME and _BATCH_LENGTH.unpack_from(rest)[0] + LOG_OVERHEAD <= len(rest)
 
 
 async def _wait(response: ProduceResponse, waiting: Waiting, timeout_ms: int) -> ProduceResponse:

@@ -18,6 +18,7 @@ import trio
 from kbroker import descriptors
 from kbroker.partitions.turns import Turn
 from kbroker.storage.errors import DiskError, DiskFull
+from kbroker.storage.retention import delete_old_segments
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -102,8 +103,8 @@ class Maintenance:
             # Of a log that is only compacted, what lies below its start goes all the same.
             if not partition.offline:
                 try:
-                    partition.log.delete_old_segments(
-                        self._clock.wall_ms(), partition.high_watermark
+                    delete_old_segments(
+                        partition.log, self._clock.wall_ms(), partition.high_watermark
                     )
                 except DiskError as error:
                     self._store.trouble.tell(f"{partition.topic}-{partition.index}", error)

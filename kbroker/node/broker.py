@@ -26,8 +26,8 @@ from kbroker.config.names import check_names, notice
 from kbroker.controller.features import UnsupportedLevel
 from kbroker.server.binding import BoundListeners
 from kbroker.server.transport import SocketNetwork
-from kbroker.storage.disk import OsDisk
 from kbroker.storage.errors import CorruptBatch, StorageError
+from kbroker.storage.os_disk import OsDisk
 from kbroker.wire.errors import RequestError
 
 from .addresses import bind, listeners

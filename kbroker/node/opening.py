@@ -23,7 +23,7 @@ from kbroker.metadata_log.log import PARTITION, MetadataLogConfig, open_metadata
 from kbroker.storage.checkpoints import META_PROPERTIES, MetaProperties
 from kbroker.storage.directory_contents import ForeignLogDir
 from kbroker.storage.errors import CorruptFile, DiskError
-from kbroker.storage.log_dir import LogDir, open_log_dir
+from kbroker.storage.log_dir_opening import open_log_dir
 from kbroker.wire.errors import ProtocolError
 from kbroker.wire.uuids import random_uuid, uuid_text
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from kbroker.clock import Clock
     from kbroker.config import BrokerConfig
     from kbroker.storage.disk import Disk
+    from kbroker.storage.log_dir import LogDir
 
 log = logging.getLogger("kbroker.logs")
 
@@ -186,23 +187,23 @@ def _format_others(
 def _identify(directory: LogDir, directory_id: bytes) -> None:
     """It is of Kafka 3.3 to 3.6, and has no id."""
     log.info("%s is given the directory.id %s", directory.path, uuid_text(directory_id))
-    directory.identify(directory_id)
+    directory.assign_directory_id(directory_id)
 
 
 def _check_metadata_log(quorum: LogDir, directories: Iterable[LogDir]) -> None:
     """ForeignLogDir where the metadata lie elsewhere: to begin new ones beside them would set every
     partition aside.
     """
-    is_new = not quorum.holds(CLUSTER_METADATA, PARTITION)
+    is_new = not quorum.logs.holds(CLUSTER_METADATA, PARTITION)
     for each in directories:
-        if each is not quorum and each.holds(CLUSTER_METADATA, PARTITION):
+        if each is not quorum and each.logs.holds(CLUSTER_METADATA, PARTITION):
             raise ForeignLogDir(
                 each.path,
                 f"it holds a metadata log, {CLUSTER_METADATA}-{PARTITION}, but the metadata log of "
                 f"this broker belongs in {quorum.path} (set by metadata.log.dir, else the first of "
                 "log.dirs)",
             )
-        partitions = each.partitions()
+        partitions = each.logs.partitions()
         if is_new and partitions and each.meta is not None and each.meta.version == 0:
             topic, index = partitions[0]
             raise ForeignLogDir(
@@ -228,7 +229,7 @@ def _check_unique(directories: Sequence[LogDir], with_quorum: Iterable[LogDir]) 
         return
     holders: dict[tuple[str, int], LogDir] = {}
     for directory in directories:
-        for topic, index in directory.partitions():
+        for topic, index in directory.logs.partitions():
             other = holders.setdefault((topic, index), directory)
             if other is not directory:
                 raise ValueError(

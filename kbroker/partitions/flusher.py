@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 import trio
 
 from kbroker.storage.errors import DiskError, DiskFull
+from kbroker.storage.flush import abandon_flush, begin_flush, finish_flush
 
 if TYPE_CHECKING:
     from kbroker.clock import Clock
-    from kbroker.storage.flush import FlushPlan
+    from kbroker.storage.flush_plan import FlushPlan
     from kbroker.storage.log import Log
 
     from .partition import Partition
@@ -67,13 +68,13 @@ class Flusher:
                     return
                 flushed = partition.log
                 try:
-                    plan = flushed.begin_flush()
+                    plan = begin_flush(flushed)
                     await self._run(plan, flushed)
                     if flushed is not partition.log:
                         # It lies in another directory now.
                         self._wanted[partition] = None
                         continue
-                    flushed.finish_flush(plan, self._clock.wall_ms())
+                    finish_flush(flushed, plan, self._clock.wall_ms())
                 except DiskError as error:
                     if flushed is not partition.log:
                         self._wanted[partition] = None
@@ -99,5 +100,5 @@ class Flusher:
         try:
             await trio.to_thread.run_sync(plan.run, limiter=self._limiter)
         except (DiskFull, trio.Cancelled):
-            flushed.abandon_flush(plan)
+            abandon_flush(flushed, plan)
             raise

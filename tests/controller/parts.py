@@ -21,7 +21,7 @@ from kbroker.controller.state.features import decide_update_features
 from kbroker.controller.state.sessions import BrokerSessions
 from kbroker.metadata_log.format import format_log_dir, read_bootstrap
 from kbroker.metadata_log.log import MetadataLog, MetadataLogConfig, open_metadata_log
-from kbroker.storage.log_dir import open_log_dir
+from kbroker.storage.log_dir_opening import open_log_dir
 from kbroker.wire.messages.broker_heartbeat import BrokerHeartbeatRequest, BrokerHeartbeatResponse
 from kbroker.wire.messages.broker_registration import (
     BrokerRegistrationRequest,

@@ -20,7 +20,7 @@ from kbroker.partitions.producer_ids import ProducerIdPool
 from kbroker.partitions.table import PartitionTable
 from kbroker.requests.services import ConnectionInfo, Services
 from kbroker.storage.checkpoints import MetaProperties
-from kbroker.storage.log_dir import open_log_dir
+from kbroker.storage.log_dir_opening import open_log_dir
 from kbroker.telemetry import Telemetry
 
 from .cluster_image import LISTENER, NODE_ID, directory_id

@@ -19,18 +19,13 @@ EQUIVALENT: dict[str, str] = {
     '(int.from_bytes(head[: 5] + magic[len(head[:4]) :], "little") ^ number) & mask == 0': (
         "The mask takes away what the number has beyond four bytes."
     ),
-    "storage/log.py::Log.close: self.changed.add(self) -> pass": (
-        "The flush before it has entered the log."
+    "storage/truncation.py::truncate_fully_and_start_at: log.checkpoint_queue.add(log) -> pass": (
+        "The segments that are discarded before it have queued the log."
     ),
-    "storage/log.py::Log.truncate_fully_and_start_at: self.changed.add(self) -> pass": (
-        "The segment that is made before it has entered the log."
-    ),
-    "storage/log_base.py::LogBase.__init__: "
-    "self.last_append_bytes = 0 -> self.last_append_bytes = -1": (
+    "storage/log.py::Log.__init__: self.last_append_bytes = 0 -> self.last_append_bytes = -1": (
         "It is read after an append, which sets it."
     ),
-    "storage/log_base.py::LogBase.__init__: "
-    "self.last_append_bytes = 0 -> self.last_append_bytes = 1": (
+    "storage/log.py::Log.__init__: self.last_append_bytes = 0 -> self.last_append_bytes = 1": (
         "It is read after an append, which sets it."
     ),
     "storage/segment.py::LogSegment.append: self._first_timestamp = max_timestamp -> pass": (
@@ -49,7 +44,7 @@ EQUIVALENT: dict[str, str] = {
     ),
     "storage/compression.py::: _SNAPPY_CHUNK_BYTES = 32 * 1024 -> "
     "_SNAPPY_CHUNK_BYTES = 32 * 1025": "A chunk may have any size.",
-    "storage/disk.py::: _PROBE_BYTES = 128 * 1024 "
+    "storage/os_disk.py::: _PROBE_BYTES = 128 * 1024 "
     "# what the kernel reads ahead, so what is there or not as a whole -> "
     "_PROBE_BYTES = 128 * 1023 "
     "# what the kernel reads ahead, so what is there or not as a whole": (

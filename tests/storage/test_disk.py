@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kbroker import descriptors
-from kbroker.storage.disk import FileRange, OsDisk
+from kbroker.storage.disk import FileRange
 from kbroker.storage.errors import DiskError, DiskFull, LogDirLocked, OutOfDescriptors
+from kbroker.storage.os_disk import OsDisk
 from tests.sim.disk import SimDisk
 
 if TYPE_CHECKING:

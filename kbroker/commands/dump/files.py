@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kbroker.storage import checkpoints
-from kbroker.storage.disk import OsDisk
 from kbroker.storage.errors import CorruptFile
+from kbroker.storage.os_disk import OsDisk
 from kbroker.storage.producer_snapshot import decode_snapshot
 from kbroker.storage.txn_index import TransactionIndex
 

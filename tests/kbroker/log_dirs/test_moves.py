@@ -16,7 +16,7 @@ from kbroker.log_dirs.moves import Moves
 from kbroker.log_dirs.store import LogStore
 from kbroker.partitions.partition import Partition
 from kbroker.storage.checkpoints import MetaProperties
-from kbroker.storage.log_dir import open_log_dir
+from kbroker.storage.log_dir_opening import open_log_dir
 from kbroker.storage.origin import Origin
 from kbroker.wire.codes import ResourceType
 from kbroker.wire.messages.assign_replicas_to_dirs import (
@@ -165,7 +165,7 @@ async def test_what_comes_at_the_end_of_a_move_comes_along(
     rig.append(2)
     rig.controller.may_answer.set()
     await until(lambda: rig.moves.get(rig.partition) is None)
-    assert rig.partition.log.log_dir == "/target"
+    assert rig.partition.log.directory.log_dir == "/target"
     assert rig.partition.log.log_end_offset == 5
     assert [directory for _, directory in rig.controller.told] == [TARGET]
 
@@ -185,4 +185,4 @@ async def test_names_of_moves_taken_back_are_synced_once_for_each(nursery: trio.
         synced = [call for call in rig.disk.trace[done:] if call.endswith("fsync_dir /target")]
         assert len(synced) == 1
     assert rig.moves.get(rig.partition) is None
-    assert rig.partition.log.log_dir == "/home"
+    assert rig.partition.log.directory.log_dir == "/home"
