@@ -45,7 +45,7 @@ async def handle(request: AlterConfigsRequest, ctx: RequestContext) -> AlterConf
                 check_node(resource.resource_name, ctx.services.node_id, UNEXPECTED_BROKER)
         except Exception as error:
             refused = refusal(error, f"AlterConfigs of {resource.resource_name!r}")
-            answers.append(_answer(resource, refused))
+            answers.append(_answer(resource, refused.code, refused.message))
         else:
             answers.append(None)
             rest.append(resource)
@@ -61,6 +61,14 @@ async def handle(request: AlterConfigsRequest, ctx: RequestContext) -> AlterConf
     )
 
 
+def refuse(
+    request: AlterConfigsRequest, version: int, code: ErrorCode, message: str | None
+) -> AlterConfigsResponse:
+    return AlterConfigsResponse(
+        responses=[_answer(resource, code, message) for resource in request.resources]
+    )
+
+
 async def _decide(
     request: AlterConfigsRequest, ctx: RequestContext
 ) -> list[AlterConfigsResourceResponse]:
@@ -71,13 +79,15 @@ async def _decide(
         return response.responses
     except Exception as error:
         refused = refusal(error, "AlterConfigs by the controller")
-        return [_answer(each, refused) for each in request.resources]
+        return refuse(request, ctx.api_version, refused.code, refused.message).responses
 
 
-def _answer(resource: AlterConfigsResource, refused: RequestError) -> AlterConfigsResourceResponse:
+def _answer(
+    resource: AlterConfigsResource, code: ErrorCode, message: str | None
+) -> AlterConfigsResourceResponse:
     return AlterConfigsResourceResponse(
-        error_code=refused.code,
-        error_message=refused.message,
+        error_code=code,
+        error_message=message,
         resource_type=resource.resource_type,
         resource_name=resource.resource_name,
     )

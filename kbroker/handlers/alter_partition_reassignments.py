@@ -7,10 +7,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kbroker.wire.messages.alter_partition_reassignments import AlterPartitionReassignmentsResponse
+from kbroker.wire.messages.alter_partition_reassignments import (
+    AlterPartitionReassignmentsResponse,
+    ReassignablePartitionResponse,
+    ReassignableTopicResponse,
+)
 
 if TYPE_CHECKING:
     from kbroker.requests.services import RequestContext
+    from kbroker.wire.errors import ErrorCode
     from kbroker.wire.messages.alter_partition_reassignments import (
         AlterPartitionReassignmentsRequest,
     )
@@ -22,3 +27,24 @@ async def handle(
     response = await ctx.services.controller.send(request)
     assert isinstance(response, AlterPartitionReassignmentsResponse)
     return response
+
+
+def refuse(
+    request: AlterPartitionReassignmentsRequest, version: int, code: ErrorCode, message: str | None
+) -> AlterPartitionReassignmentsResponse:
+    return AlterPartitionReassignmentsResponse(
+        error_code=code,
+        error_message=message,
+        responses=[
+            ReassignableTopicResponse(
+                name=topic.name,
+                partitions=[
+                    ReassignablePartitionResponse(
+                        partition_index=p.partition_index, error_code=code, error_message=message
+                    )
+                    for p in topic.partitions
+                ],
+            )
+            for topic in request.topics
+        ],
+    )

@@ -57,6 +57,24 @@ def handle(request: AlterReplicaLogDirsRequest, ctx: RequestContext) -> AlterRep
     return AlterReplicaLogDirsResponse(results=list(results.values()))
 
 
+def refuse(
+    request: AlterReplicaLogDirsRequest, version: int, code: ErrorCode, message: str | None
+) -> AlterReplicaLogDirsResponse:
+    return AlterReplicaLogDirsResponse(
+        results=[
+            AlterReplicaLogDirTopicResult(
+                topic_name=topic.name,
+                partitions=[
+                    AlterReplicaLogDirPartitionResult(partition_index=index, error_code=code)
+                    for index in topic.partitions
+                ],
+            )
+            for directory in request.dirs
+            for topic in directory.topics
+        ]
+    )
+
+
 def _alter(topic: str, index: int, path: str, services: Services) -> None:
     """RequestError, each in the order in which Kafka looks."""
     store, moves = services.log_store, services.moves

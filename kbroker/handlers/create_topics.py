@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kbroker.wire.messages.create_topics import CreateTopicsResponse
+from kbroker.wire.messages.create_topics import CreatableTopicResult, CreateTopicsResponse
 
 if TYPE_CHECKING:
     from kbroker.requests.services import RequestContext
+    from kbroker.wire.errors import ErrorCode
     from kbroker.wire.messages.create_topics import CreateTopicsRequest
 
 
@@ -21,3 +22,14 @@ async def handle(request: CreateTopicsRequest, ctx: RequestContext) -> CreateTop
     response = await ctx.services.controller.send(request)
     assert isinstance(response, CreateTopicsResponse)
     return response
+
+
+def refuse(
+    request: CreateTopicsRequest, version: int, code: ErrorCode, message: str | None
+) -> CreateTopicsResponse:
+    return CreateTopicsResponse(
+        topics=[
+            CreatableTopicResult(name=topic.name, error_code=code, error_message=message)
+            for topic in request.topics
+        ]
+    )

@@ -41,6 +41,27 @@ def handle(request: DeleteRecordsRequest, ctx: RequestContext) -> DeleteRecordsR
     )
 
 
+def refuse(
+    request: DeleteRecordsRequest, version: int, code: ErrorCode, message: str | None
+) -> DeleteRecordsResponse:
+    return DeleteRecordsResponse(
+        topics=[
+            DeleteRecordsTopicResult(
+                name=topic.name,
+                partitions=[
+                    DeleteRecordsPartitionResult(
+                        partition_index=p.partition_index,
+                        low_watermark=UNKNOWN_LOW_WATERMARK,
+                        error_code=code,
+                    )
+                    for p in topic.partitions
+                ],
+            )
+            for topic in request.topics
+        ]
+    )
+
+
 def _answer(
     topic: str, index: int, offset: int, ctx: RequestContext
 ) -> DeleteRecordsPartitionResult:

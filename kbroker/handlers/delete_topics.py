@@ -8,13 +8,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from kbroker.wire.errors import ErrorCode
-from kbroker.wire.messages.delete_topics import DeleteTopicsResponse
+from kbroker.wire.messages.delete_topics import DeletableTopicResult, DeleteTopicsResponse
 
 if TYPE_CHECKING:
     from kbroker.requests.services import RequestContext
     from kbroker.wire.messages.delete_topics import DeleteTopicsRequest
 
 DELETION_DISABLED_SINCE: Final = 3
+TOPICS_SINCE: Final = 6  # with names or ids, where earlier versions have names
 
 
 async def handle(request: DeleteTopicsRequest, ctx: RequestContext) -> DeleteTopicsResponse:
@@ -25,3 +26,18 @@ async def handle(request: DeleteTopicsRequest, ctx: RequestContext) -> DeleteTop
             if result.error_code == ErrorCode.TOPIC_DELETION_DISABLED:
                 result.error_code = ErrorCode.INVALID_REQUEST
     return response
+
+
+def refuse(
+    request: DeleteTopicsRequest, version: int, code: ErrorCode, message: str | None
+) -> DeleteTopicsResponse:
+    if version >= TOPICS_SINCE:
+        results = [
+            DeletableTopicResult(
+                name=topic.name, topic_id=topic.topic_id, error_code=code, error_message=message
+            )
+            for topic in request.topics
+        ]
+    else:
+        results = [DeletableTopicResult(name=name, error_code=code) for name in request.topic_names]
+    return DeleteTopicsResponse(responses=results)

@@ -64,6 +64,22 @@ def handle(request: DescribeConfigsRequest, ctx: RequestContext) -> DescribeConf
     )
 
 
+def refuse(
+    request: DescribeConfigsRequest, version: int, code: ErrorCode, message: str | None
+) -> DescribeConfigsResponse:
+    return DescribeConfigsResponse(
+        results=[
+            DescribeConfigsResult(
+                error_code=code,
+                error_message=code.message,  # Kafka says no more here, whatever it was
+                resource_type=resource.resource_type,
+                resource_name=resource.resource_name,
+            )
+            for resource in request.resources
+        ]
+    )
+
+
 def _describe(
     resource: DescribeConfigsResource, request: DescribeConfigsRequest, ctx: RequestContext
 ) -> DescribeConfigsResult:

@@ -77,6 +77,17 @@ def handle(
     return response
 
 
+def refuse(
+    request: DescribeTopicPartitionsRequest, version: int, code: ErrorCode, message: str | None
+) -> DescribeTopicPartitionsResponse:
+    return DescribeTopicPartitionsResponse(
+        topics=[
+            DescribeTopicPartitionsResponseTopic(name=topic.name, error_code=code)
+            for topic in request.topics
+        ]
+    )
+
+
 def _described(
     name: str, topic: TopicImage | None, indexes: Iterable[int], view: ClusterView
 ) -> DescribeTopicPartitionsResponseTopic:

@@ -8,7 +8,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kbroker.wire.errors import ErrorCode
-from kbroker.wire.messages.elect_leaders import ElectLeadersResponse
+from kbroker.wire.messages.elect_leaders import (
+    ElectLeadersResponse,
+    PartitionResult,
+    ReplicaElectionResult,
+)
 
 if TYPE_CHECKING:
     from kbroker.requests.services import RequestContext
@@ -23,3 +27,21 @@ async def handle(request: ElectLeadersRequest, ctx: RequestContext) -> ElectLead
     if ctx.api_version < ERROR_CODE_VERSION:
         response.error_code = ErrorCode.NONE  # each partition has its own
     return response
+
+
+def refuse(
+    request: ElectLeadersRequest, version: int, code: ErrorCode, message: str | None
+) -> ElectLeadersResponse:
+    return ElectLeadersResponse(
+        error_code=code if version >= ERROR_CODE_VERSION else ErrorCode.NONE,
+        replica_election_results=[
+            ReplicaElectionResult(
+                topic=topic.topic,
+                partition_result=[
+                    PartitionResult(partition_id=index, error_code=code, error_message=message)
+                    for index in topic.partitions
+                ],
+            )
+            for topic in request.topic_partitions or ()
+        ],
+    )

@@ -78,6 +78,34 @@ def handle(
     return _wait(reader, wanted, request.max_wait_ms)
 
 
+def refuse(
+    request: FetchRequest, version: int, code: ErrorCode, message: str | None
+) -> FetchResponse:
+    # Up to v6 the response has no error of its own, and later clients look at the partitions too.
+    return FetchResponse(
+        error_code=code,
+        session_id=request.session_id,
+        responses=[
+            FetchableTopicResponse(
+                topic=topic.topic,
+                topic_id=topic.topic_id,
+                partitions=[
+                    PartitionData(
+                        partition_index=p.partition,
+                        error_code=code,
+                        high_watermark=-1,
+                        records=b"",
+                    )
+                    for p in topic.partitions
+                ],
+            )
+            for topic in request.topics
+        ]
+        if version < TOPIC_IDS_VERSION
+        else [],
+    )
+
+
 async def _wait(
     reader: _Reader, wanted: dict[Key, FetchPartition], max_wait_ms: int
 ) -> FetchResponse:

@@ -51,6 +51,30 @@ async def handle(request: FindCoordinatorRequest, ctx: RequestContext) -> FindCo
     return response
 
 
+def refuse(
+    request: FindCoordinatorRequest, version: int, code: ErrorCode, message: str | None
+) -> FindCoordinatorResponse:
+    text = code.message if message is None else message
+    node_id, host, port = NO_NODE
+    if version < VERSION_WITH_KEYS:
+        return FindCoordinatorResponse(
+            error_code=code, error_message=text, node_id=node_id, host=host, port=port
+        )
+    return FindCoordinatorResponse(
+        coordinators=[
+            Coordinator(
+                key=key,
+                node_id=node_id,
+                host=host,
+                port=port,
+                error_code=code,
+                error_message=text,
+            )
+            for key in request.coordinator_keys
+        ]
+    )
+
+
 async def _find(
     key_type: int, key: str, ctx: RequestContext
 ) -> tuple[ErrorCode, tuple[int, str, int]]:

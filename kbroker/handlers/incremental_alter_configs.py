@@ -77,6 +77,14 @@ async def handle(
     return IncrementalAlterConfigsResponse(responses=[each for each in answers if each is not None])
 
 
+def refuse(
+    request: IncrementalAlterConfigsRequest, version: int, code: ErrorCode, message: str | None
+) -> IncrementalAlterConfigsResponse:
+    return IncrementalAlterConfigsResponse(
+        responses=[_answer(resource, code, message) for resource in request.resources]
+    )
+
+
 async def _decide(
     request: IncrementalAlterConfigsRequest, ctx: RequestContext
 ) -> list[AlterConfigsResourceResponse]:
@@ -87,7 +95,7 @@ async def _decide(
         return response.responses
     except Exception as error:
         refused = refusal(error, "IncrementalAlterConfigs by the controller")
-        return [_answer(each, refused.code, refused.message) for each in request.resources]
+        return refuse(request, ctx.api_version, refused.code, refused.message).responses
 
 
 def _refused(resource: AlterConfigsResource, error: Exception) -> AlterConfigsResourceResponse:

@@ -70,6 +70,20 @@ def handle(request: ListOffsetsRequest, ctx: RequestContext) -> ListOffsetsRespo
     return ListOffsetsResponse(topics=list(answered.values()))
 
 
+def refuse(
+    request: ListOffsetsRequest, version: int, code: ErrorCode, message: str | None
+) -> ListOffsetsResponse:
+    return ListOffsetsResponse(
+        topics=[
+            ListOffsetsTopicResponse(
+                name=topic.name,
+                partitions=[_failure(wanted, code) for wanted in topic.partitions],
+            )
+            for topic in request.topics
+        ]
+    )
+
+
 def _answer(
     topic: str, wanted: ListOffsetsPartition, request: ListOffsetsRequest, ctx: RequestContext
 ) -> ListOffsetsPartitionResponse:

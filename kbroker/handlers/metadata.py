@@ -20,6 +20,7 @@ from kbroker.controller.topic_names import (
 )
 from kbroker.coordinators.internal_topics import consumer_offsets_topic
 from kbroker.errors import refusal
+from kbroker.handlers import create_topics
 from kbroker.requests.authorized_operations import CLUSTER_OPERATIONS, NOT_ASKED, TOPIC_OPERATIONS
 from kbroker.requests.cluster_view import NO_NODE, ClusterView
 from kbroker.wire.errors import ErrorCode, RequestError
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
 TOPIC_IDS_VERSION = 12
 LISTENER_NOT_FOUND_VERSION = 6
 CLUSTER_OPERATIONS_VERSION_MAX = 10
+ERROR_CODE_VERSION = 13
 # Why a topic is not created. Whatever else it is, the client may ask again.
 TOLD_OF_A_TOPIC = (ErrorCode.INVALID_TOPIC_EXCEPTION, ErrorCode.UNKNOWN_SERVER_ERROR)
 
@@ -78,6 +80,22 @@ def handle(
     for name in names:
         answer.add_by_name(name)
     return answer.response()
+
+
+def refuse(
+    request: MetadataRequest, version: int, code: ErrorCode, message: str | None
+) -> MetadataResponse:
+    return MetadataResponse(
+        error_code=code if version >= ERROR_CODE_VERSION else ErrorCode.NONE,
+        topics=[
+            MetadataResponseTopic(
+                error_code=code,
+                name=topic.name if version >= TOPIC_IDS_VERSION else topic.name or "",
+                topic_id=topic.topic_id,
+            )
+            for topic in request.topics or ()
+        ],
+    )
 
 
 def _check_named(request: MetadataRequest, version: int) -> None:
@@ -120,21 +138,15 @@ async def _created(topics: list[CreatableTopic], ctx: RequestContext) -> list[Cr
     """The controller's results. What it refuses as a whole it refuses each: of the topics that are
     there already the client learns nevertheless.
     """
-    timeout_ms = ctx.services.config.request_timeout_ms
+    request = CreateTopicsRequest(topics=topics, timeout_ms=ctx.services.config.request_timeout_ms)
     try:
-        response = await ctx.services.controller.send(
-            CreateTopicsRequest(topics=topics, timeout_ms=timeout_ms)
-        )
+        response = await ctx.services.controller.send(request)
         assert isinstance(response, CreateTopicsResponse)
         return response.topics
     except Exception as error:
         refused = refusal(error, "the creation of topics for Metadata")
-        return [
-            CreatableTopicResult(
-                name=topic.name, error_code=refused.code, error_message=refused.message
-            )
-            for topic in topics
-        ]
+        version = request.MAX_VERSION
+        return create_topics.refuse(request, version, refused.code, refused.message).topics
 
 
 def _creatable_topic(name: str, config: BrokerConfig, live_broker_count: int) -> CreatableTopic:

@@ -50,6 +50,12 @@ def handle(
     return _wait_and_merge(unknown, request, answer)
 
 
+def refuse(
+    request: OffsetCommitRequest, version: int, code: ErrorCode, message: str | None
+) -> OffsetCommitResponse:
+    return commit_error(request, code)
+
+
 def _refused(request: OffsetCommitRequest, error: Exception) -> OffsetCommitResponse:
     """Of what is left in the request; errors of what was taken out stand."""
     return commit_error(request, refusal(error, f"OffsetCommit of group {request.group_id!r}").code)

@@ -18,6 +18,7 @@ from kbroker.wire.messages.offset_for_leader_epoch import (
 
 if TYPE_CHECKING:
     from kbroker.requests.services import RequestContext
+    from kbroker.wire.errors import ErrorCode
     from kbroker.wire.messages.offset_for_leader_epoch import OffsetForLeaderPartition
 
 
@@ -29,6 +30,25 @@ def handle(
             OffsetForLeaderTopicResult(
                 topic=topic.topic,
                 partitions=[_answer(topic.topic, wanted, ctx) for wanted in topic.partitions],
+            )
+            for topic in request.topics
+        ]
+    )
+
+
+def refuse(
+    request: OffsetForLeaderEpochRequest, version: int, code: ErrorCode, message: str | None
+) -> OffsetForLeaderEpochResponse:
+    return OffsetForLeaderEpochResponse(
+        topics=[
+            OffsetForLeaderTopicResult(
+                topic=topic.topic,
+                partitions=[
+                    EpochEndOffset(
+                        partition=wanted.partition, error_code=code, leader_epoch=-1, end_offset=-1
+                    )
+                    for wanted in topic.partitions
+                ],
             )
             for topic in request.topics
         ]

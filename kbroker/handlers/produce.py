@@ -113,9 +113,8 @@ def handle(
                     waiting.append((partition, info.last_offset, answer))
             except RequestError as error:
                 failed = True
-                answer = _failure(index, error.code)
-                if error.code == ErrorCode.CORRUPT_MESSAGE:
-                    answer.error_message = error.message
+                told = error.message if error.code == ErrorCode.CORRUPT_MESSAGE else None
+                answer = _failure(index, error.code, told)
                 if partition is not None and error.code == ErrorCode.NOT_LEADER_OR_FOLLOWER:
                     _hint_leader(partition, answer, response, ctx)
             except StorageError as error:
@@ -134,6 +133,25 @@ def handle(
     if waiting:
         return _wait(response, waiting, request.timeout_ms)
     return response
+
+
+def refuse(
+    request: ProduceRequest, version: int, code: ErrorCode, message: str | None
+) -> ProduceResponse | None:
+    if request.acks == 0:
+        return None
+    return ProduceResponse(
+        responses=[
+            TopicProduceResponse(
+                name=topic.name,
+                topic_id=topic.topic_id,
+                partition_responses=[
+                    _failure(p.index, code, message) for p in topic.partition_data
+                ],
+            )
+            for topic in request.topic_data
+        ]
+    )
 
 
 def _each_once(topics: list[TopicProduceData], by_id: bool) -> Iterable[TopicProduceData]:
@@ -231,9 +249,14 @@ def _fail(answer: PartitionProduceResponse, code: ErrorCode) -> None:
     answer.base_offset = answer.log_append_time_ms = answer.log_start_offset = -1
 
 
-def _failure(index: int, code: ErrorCode) -> PartitionProduceResponse:
+def _failure(index: int, code: ErrorCode, message: str | None = None) -> PartitionProduceResponse:
     return PartitionProduceResponse(
-        index=index, error_code=code, base_offset=-1, log_append_time_ms=-1, log_start_offset=-1
+        index=index,
+        error_code=code,
+        error_message=message,
+        base_offset=-1,
+        log_append_time_ms=-1,
+        log_start_offset=-1,
     )
 
 
