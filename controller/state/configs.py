@@ -29,6 +29,7 @@ from .result import Result
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from kbroker.controller.context import DecisionContext
     from kbroker.controller.image import MetadataImage
     from kbroker.wire.message import Message
     from kbroker.wire.messages.incremental_alter_configs import (
@@ -49,10 +50,12 @@ _WITH_LISTS: Final = (ResourceType.TOPIC, ResourceType.BROKER)
 
 
 def decide_incremental_alter_configs(
-    image: MetadataImage, request: IncrementalAlterConfigsRequest, *, schema: ConfigSchema
+    context: DecisionContext, request: IncrementalAlterConfigsRequest
 ) -> Result[IncrementalAlterConfigsResponse]:
     """A resource changes wholly or not at all; resources stand alone."""
-    records, errors = _decide(request.resources, lambda each: _alter(image, each, schema))
+    records, errors = _decide(
+        request.resources, lambda each: _alter(context.image, each, context.schema)
+    )
     response = IncrementalAlterConfigsResponse(
         responses=[
             AlterConfigsResourceResponse(
@@ -68,10 +71,12 @@ def decide_incremental_alter_configs(
 
 
 def decide_alter_configs(
-    image: MetadataImage, request: alter_configs.AlterConfigsRequest, *, schema: ConfigSchema
+    context: DecisionContext, request: alter_configs.AlterConfigsRequest
 ) -> Result[alter_configs.AlterConfigsResponse]:
     """As above, but a resource has afterwards what the request gives, and nothing else."""
-    records, errors = _decide(request.resources, lambda each: _replace(image, each, schema))
+    records, errors = _decide(
+        request.resources, lambda each: _replace(context.image, each, context.schema)
+    )
     response = alter_configs.AlterConfigsResponse(
         responses=[
             alter_configs.AlterConfigsResourceResponse(
