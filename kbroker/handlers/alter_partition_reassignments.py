@@ -1,5 +1,6 @@
-"""AlterPartitionReassignments (key 45), v0-1 (KIP-455): asks the controller.
+"""AlterPartitionReassignments (key 45), v0-1 (KIP-455).
 
+Decided in `controller/state/reassignments.py`.
 v1 may refuse to change the replication factor (KIP-860)
 """
 
@@ -7,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from kbroker.requests.forward import forward
 from kbroker.wire.messages.alter_partition_reassignments import (
     AlterPartitionReassignmentsResponse,
     ReassignablePartitionResponse,
@@ -14,19 +16,12 @@ from kbroker.wire.messages.alter_partition_reassignments import (
 )
 
 if TYPE_CHECKING:
-    from kbroker.requests.services import RequestContext
     from kbroker.wire.errors import ErrorCode
     from kbroker.wire.messages.alter_partition_reassignments import (
         AlterPartitionReassignmentsRequest,
     )
 
-
-async def handle(
-    request: AlterPartitionReassignmentsRequest, ctx: RequestContext
-) -> AlterPartitionReassignmentsResponse:
-    response = await ctx.services.controller.send(request)
-    assert isinstance(response, AlterPartitionReassignmentsResponse)
-    return response
+handle = forward
 
 
 def refuse(

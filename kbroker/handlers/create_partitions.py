@@ -1,6 +1,6 @@
-"""CreatePartitions (key 37), v0-3: asks the controller; the partitions have leaders when it
-answers.
+"""CreatePartitions (key 37), v0-3: decided in `controller/state/create_partitions.py`.
 
+The partitions of this broker have leaders when it answers.
 v2 flexible
 """
 
@@ -8,21 +8,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from kbroker.requests.forward import forward
 from kbroker.wire.messages.create_partitions import (
     CreatePartitionsResponse,
     CreatePartitionsTopicResult,
 )
 
 if TYPE_CHECKING:
-    from kbroker.requests.services import RequestContext
     from kbroker.wire.errors import ErrorCode
     from kbroker.wire.messages.create_partitions import CreatePartitionsRequest
 
-
-async def handle(request: CreatePartitionsRequest, ctx: RequestContext) -> CreatePartitionsResponse:
-    response = await ctx.services.controller.send(request)
-    assert isinstance(response, CreatePartitionsResponse)
-    return response
+handle = forward
 
 
 def refuse(

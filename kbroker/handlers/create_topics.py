@@ -1,4 +1,4 @@
-"""CreateTopics (key 19), v2-7: asks the controller, and answers when this broker can serve.
+"""CreateTopics (key 19), v2-7: decided in `controller/state/create_topics.py`.
 
 Apache Kafka answers once the topics are in the metadata log. Here the answer waits until this
 broker's own partitions of them have leaders, so that a client may produce at once.
@@ -10,18 +10,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from kbroker.requests.forward import forward
 from kbroker.wire.messages.create_topics import CreatableTopicResult, CreateTopicsResponse
 
 if TYPE_CHECKING:
-    from kbroker.requests.services import RequestContext
     from kbroker.wire.errors import ErrorCode
     from kbroker.wire.messages.create_topics import CreateTopicsRequest
 
-
-async def handle(request: CreateTopicsRequest, ctx: RequestContext) -> CreateTopicsResponse:
-    response = await ctx.services.controller.send(request)
-    assert isinstance(response, CreateTopicsResponse)
-    return response
+handle = forward
 
 
 def refuse(

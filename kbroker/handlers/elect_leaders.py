@@ -1,4 +1,4 @@
-"""ElectLeaders (key 43), v0-2 (KIP-183): asks the controller.
+"""ElectLeaders (key 43), v0-2 (KIP-183): decided in `controller/state/elect_leaders.py`.
 
 v1 unclean elections, top-level error code (KIP-460) - v2 flexible
 """
@@ -23,7 +23,6 @@ ERROR_CODE_VERSION = 1
 
 async def handle(request: ElectLeadersRequest, ctx: RequestContext) -> ElectLeadersResponse:
     response = await ctx.services.controller.send(request)
-    assert isinstance(response, ElectLeadersResponse)
     if ctx.api_version < ERROR_CODE_VERSION:
         response.error_code = ErrorCode.NONE  # each partition has its own
     return response

@@ -91,7 +91,6 @@ async def _decide(
     """The controller's answers; if it refuses the whole, that for each resource that it got."""
     try:
         response = await ctx.services.controller.send(request)
-        assert isinstance(response, IncrementalAlterConfigsResponse)
         return response.responses
     except Exception as error:
         refused = refusal(error, "IncrementalAlterConfigs by the controller")

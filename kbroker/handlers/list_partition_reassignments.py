@@ -1,9 +1,13 @@
-"""ListPartitionReassignments (key 46), v0 (KIP-455): asks the controller."""
+"""ListPartitionReassignments (key 46), v0 (KIP-455).
+
+Decided in `controller/state/reassignments.py`.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from kbroker.requests.forward import forward
 from kbroker.wire.messages.list_partition_reassignments import (
     ListPartitionReassignmentsResponse,
     OngoingPartitionReassignment,
@@ -11,19 +15,12 @@ from kbroker.wire.messages.list_partition_reassignments import (
 )
 
 if TYPE_CHECKING:
-    from kbroker.requests.services import RequestContext
     from kbroker.wire.errors import ErrorCode
     from kbroker.wire.messages.list_partition_reassignments import (
         ListPartitionReassignmentsRequest,
     )
 
-
-async def handle(
-    request: ListPartitionReassignmentsRequest, ctx: RequestContext
-) -> ListPartitionReassignmentsResponse:
-    response = await ctx.services.controller.send(request)
-    assert isinstance(response, ListPartitionReassignmentsResponse)
-    return response
+handle = forward
 
 
 def refuse(

@@ -29,7 +29,6 @@ from kbroker.wire.messages.create_topics import (
     CreatableTopic,
     CreatableTopicResult,
     CreateTopicsRequest,
-    CreateTopicsResponse,
 )
 from kbroker.wire.messages.metadata import (
     MetadataRequest,
@@ -141,7 +140,6 @@ async def _created(topics: list[CreatableTopic], ctx: RequestContext) -> list[Cr
     request = CreateTopicsRequest(topics=topics, timeout_ms=ctx.services.config.request_timeout_ms)
     try:
         response = await ctx.services.controller.send(request)
-        assert isinstance(response, CreateTopicsResponse)
         return response.topics
     except Exception as error:
         refused = refusal(error, "the creation of topics for Metadata")

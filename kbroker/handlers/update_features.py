@@ -1,4 +1,4 @@
-"""UpdateFeatures (key 57), v0-2 (KIP-584): asks the controller.
+"""UpdateFeatures (key 57), v0-2 (KIP-584): decided in `controller/state/features.py`.
 
 v1 upgrade types instead of allow_downgrade, validate_only (KIP-778) - v2 no results by feature,
 since all of a request or nothing is changed (KIP-1022)
@@ -20,7 +20,6 @@ WITH_RESULTS_LAST = 1
 
 async def handle(request: UpdateFeaturesRequest, ctx: RequestContext) -> UpdateFeaturesResponse:
     response = await ctx.services.controller.send(request)
-    assert isinstance(response, UpdateFeaturesResponse)
     if ctx.api_version <= WITH_RESULTS_LAST and response.error_code == ErrorCode.NONE:
         response.results = [
             # Kafka writes the name of no error for a message.

@@ -9,6 +9,8 @@ import pytest
 
 from kbroker import handlers
 from kbroker.apis import APIS
+from kbroker.controller.decisions import DECISIONS
+from kbroker.requests.forward import forward
 from kbroker.wire import codec
 from kbroker.wire.api_keys import API_TABLE
 from kbroker.wire.errors import ErrorCode
@@ -57,6 +59,12 @@ def refusal(request: Message, version: int, code: ErrorCode, message: str | None
 def test_each_module_of_handlers_has_its_row() -> None:
     modules = [module.name for module in iter_modules(handlers.__path__)]
     assert sorted(API_TABLE[api.key].module for api in APIS) == sorted(modules)
+
+
+def test_the_controller_decides_on_all_that_is_forwarded() -> None:
+    forwarded = {api.request for api in APIS if api.handle is forward}
+    assert len(forwarded) > 5
+    assert forwarded <= DECISIONS.keys()
 
 
 @pytest.mark.parametrize("api", APIS, ids=lambda api: api.name)
