@@ -27,7 +27,7 @@ from .assignments import RECORDS_A_REQUEST_MAX, TOO_MANY_RECORDS
 from .result import Result
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from kbroker.controller.context import DecisionContext
     from kbroker.controller.image import MetadataImage
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
     from .config_schema import ConfigSchema
 
+    Resource = AlterConfigsResource | alter_configs.AlterConfigsResource
     ResourceT = TypeVar("ResourceT", AlterConfigsResource, alter_configs.AlterConfigsResource)
 
 CORDONED_LOG_DIRS: Final = "cordoned.log.dirs"
@@ -95,16 +96,13 @@ def _decide(
     resources: Sequence[ResourceT], change: Callable[[ResourceT], list[Message]]
 ) -> tuple[tuple[Message, ...], list[tuple[ErrorCode, str | None]]]:
     """The records of all that can be changed, and what is wrong with each of the resources."""
-    times = Counter((each.resource_type, each.resource_name) for each in resources)
+    mentions = count_mentions(resources)
     records: list[Message] = []
     errors: list[tuple[ErrorCode, str | None]] = []
     for resource in resources:
         code, message = ErrorCode.NONE, None
         try:
-            if times[resource.resource_type, resource.resource_name] > 1:
-                raise RequestError(
-                    ErrorCode.INVALID_REQUEST, "Each resource must appear at most once."
-                )
+            check_mentions(resource, mentions)
             made = change(resource)
             if len(records) + len(made) > RECORDS_A_REQUEST_MAX:
                 raise RequestError(ErrorCode.POLICY_VIOLATION, TOO_MANY_RECORDS)
@@ -202,6 +200,17 @@ def _check_resource(resource_type: int, name: str) -> None:
         problem = invalid_topic_name(name)
         if problem is not None:
             raise RequestError(ErrorCode.INVALID_TOPIC_EXCEPTION, problem)
+
+
+def count_mentions(resources: Iterable[Resource]) -> Counter[tuple[int, str]]:
+    """How often the request names each resource."""
+    return Counter((each.resource_type, each.resource_name) for each in resources)
+
+
+def check_mentions(resource: Resource, mentions: Mapping[tuple[int, str], int]) -> None:
+    """RequestError if the request names the resource more than once."""
+    if mentions[resource.resource_type, resource.resource_name] > 1:
+        raise RequestError(ErrorCode.INVALID_REQUEST, "Each resource must appear at most once.")
 
 
 def check_changes(configs: Sequence[AlterableConfig]) -> None:

@@ -8,9 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kbroker.wire.errors import ErrorCode
+from kbroker.wire.message import ZERO_UUID
 from kbroker.wire.messages.delete_topics import DeletableTopicResult, DeleteTopicsResponse
 from kbroker.wire.records.remove_topic_record import RemoveTopicRecord
-from kbroker.wire.uuids import ZERO_UUID
 
 from .assignments import RECORDS_A_REQUEST_MAX, TOO_MANY_RECORDS
 from .result import Result

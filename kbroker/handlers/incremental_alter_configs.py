@@ -7,12 +7,13 @@ Source: ConfigAdminManager, RuntimeLoggerManager. v1 flexible
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from kbroker.config.values import java_integer
-from kbroker.controller.state.configs import check_changes
+from kbroker.controller.state.configs import check_changes, check_mentions, count_mentions
 from kbroker.errors import refusal
+from kbroker.requests.forward import forward_or_refuse
+from kbroker.requests.parts import completed
 from kbroker.wire.codes import ConfigOperation, ResourceType
 from kbroker.wire.errors import ErrorCode, RequestError
 from kbroker.wire.messages.incremental_alter_configs import (
@@ -47,34 +48,18 @@ async def handle(
     request: IncrementalAlterConfigsRequest, ctx: RequestContext
 ) -> IncrementalAlterConfigsResponse:
     """One answer a resource, in the order of the request."""
-    times = Counter((each.resource_type, each.resource_name) for each in request.resources)
-    answers: list[AlterConfigsResourceResponse | None] = []
-    rest: list[AlterConfigsResource] = []
-    for resource in request.resources:
-        try:
-            if times[resource.resource_type, resource.resource_name] > 1:
-                raise RequestError(
-                    ErrorCode.INVALID_REQUEST, "Each resource must appear at most once."
-                )
-            is_done = _preprocess(resource, ctx.services.node_id, request.validate_only)
-        except Exception as error:
-            answers.append(_refused(resource, error))
-            continue
-        if is_done:
-            answers.append(_answer(resource, ErrorCode.NONE, None))
-        else:
-            answers.append(None)
-            rest.append(resource)
+    mentions = count_mentions(request.resources)
+    answers = [
+        _settle(each, mentions, ctx.services.node_id, validate_only=request.validate_only)
+        for each in request.resources
+    ]
+    rest = [each for each, answer in zip(request.resources, answers, strict=True) if answer is None]
+    decided: list[AlterConfigsResourceResponse] = []
     if rest:
-        decided = await _decide(
-            IncrementalAlterConfigsRequest(resources=rest, validate_only=request.validate_only), ctx
-        )
-        assert len(decided) == len(rest), "the controller answers for each resource"
-        others = iter(decided)
-        return IncrementalAlterConfigsResponse(
-            responses=[next(others) if each is None else each for each in answers]
-        )
-    return IncrementalAlterConfigsResponse(responses=[each for each in answers if each is not None])
+        asked = IncrementalAlterConfigsRequest(resources=rest, validate_only=request.validate_only)
+        what = "IncrementalAlterConfigs by the controller"
+        decided = (await forward_or_refuse(asked, ctx, refuse, what)).responses
+    return IncrementalAlterConfigsResponse(responses=completed(answers, decided))
 
 
 def refuse(
@@ -85,21 +70,23 @@ def refuse(
     )
 
 
-async def _decide(
-    request: IncrementalAlterConfigsRequest, ctx: RequestContext
-) -> list[AlterConfigsResourceResponse]:
-    """The controller's answers; if it refuses the whole, that for each resource that it got."""
+def _settle(
+    resource: AlterConfigsResource,
+    mentions: Mapping[tuple[int, str], int],
+    node_id: int,
+    *,
+    validate_only: bool,
+) -> AlterConfigsResourceResponse | None:
+    """The answer to a resource that is not the controller's to decide, or that this broker refuses;
+    None: the controller decides.
+    """
     try:
-        response = await ctx.services.controller.send(request)
-        return response.responses
+        check_mentions(resource, mentions)
+        is_done = _preprocess(resource, node_id, validate_only)
     except Exception as error:
-        refused = refusal(error, "IncrementalAlterConfigs by the controller")
-        return refuse(request, ctx.api_version, refused.code, refused.message).responses
-
-
-def _refused(resource: AlterConfigsResource, error: Exception) -> AlterConfigsResourceResponse:
-    refused = refusal(error, f"IncrementalAlterConfigs of {resource.resource_name!r}")
-    return _answer(resource, refused.code, refused.message)
+        refused = refusal(error, f"IncrementalAlterConfigs of {resource.resource_name!r}")
+        return _answer(resource, refused.code, refused.message)
+    return _answer(resource, ErrorCode.NONE, None) if is_done else None
 
 
 def _answer(

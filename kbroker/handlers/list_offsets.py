@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kbroker.errors import refusal
+from kbroker.requests.parts import NAME, each_once
 from kbroker.wire.errors import ErrorCode, RequestError
 from kbroker.wire.messages.list_offsets import (
     ListOffsetsPartitionResponse,
@@ -50,14 +51,15 @@ def handle(request: ListOffsetsRequest, ctx: RequestContext) -> ListOffsetsRespo
         for wanted in topic.partitions:
             key = (topic.name, wanted.partition_index)
             (twice if key in seen else seen).add(key)
-    answered: dict[str, ListOffsetsTopicResponse] = {}
-    for topic in request.topics:
+    topics = request.topics
+    if len(topics) > 1:
+        topics = each_once((topic for topic in topics if topic.partitions), NAME)
+    response = ListOffsetsResponse()
+    for topic in topics:
         if not topic.partitions:
             continue
-        found = answered.get(topic.name)
-        if found is None:
-            found = answered[topic.name] = ListOffsetsTopicResponse(name=topic.name)
-        answers = found.partitions
+        answers: list[ListOffsetsPartitionResponse] = []
+        response.topics.append(ListOffsetsTopicResponse(name=topic.name, partitions=answers))
         for wanted in topic.partitions:
             key = (topic.name, wanted.partition_index)
             if key in twice:
@@ -67,7 +69,7 @@ def handle(request: ListOffsetsRequest, ctx: RequestContext) -> ListOffsetsRespo
                     answers.append(_failure(wanted, ErrorCode.INVALID_REQUEST))
                 continue
             answers.append(_answer(topic.name, wanted, request, ctx))
-    return ListOffsetsResponse(topics=list(answered.values()))
+    return response
 
 
 def refuse(

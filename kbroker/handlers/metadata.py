@@ -23,6 +23,7 @@ from kbroker.errors import refusal
 from kbroker.handlers import create_topics
 from kbroker.requests.authorized_operations import CLUSTER_OPERATIONS, NOT_ASKED, TOPIC_OPERATIONS
 from kbroker.requests.cluster_view import NO_NODE, ClusterView
+from kbroker.requests.forward import forward_or_refuse
 from kbroker.wire.errors import ErrorCode, RequestError
 from kbroker.wire.message import ZERO_UUID
 from kbroker.wire.messages.create_topics import (
@@ -138,13 +139,9 @@ async def _created(topics: list[CreatableTopic], ctx: RequestContext) -> list[Cr
     there already the client learns nevertheless.
     """
     request = CreateTopicsRequest(topics=topics, timeout_ms=ctx.services.config.request_timeout_ms)
-    try:
-        response = await ctx.services.controller.send(request)
-        return response.topics
-    except Exception as error:
-        refused = refusal(error, "the creation of topics for Metadata")
-        version = request.MAX_VERSION
-        return create_topics.refuse(request, version, refused.code, refused.message).topics
+    what = "the creation of topics for Metadata"
+    response = await forward_or_refuse(request, ctx, create_topics.refuse, what)
+    return response.topics
 
 
 def _creatable_topic(name: str, config: BrokerConfig, live_broker_count: int) -> CreatableTopic:

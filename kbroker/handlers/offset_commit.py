@@ -8,10 +8,12 @@ GROUP_ID_NOT_FOUND
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
 from kbroker.coordinators.group_errors import commit_error
 from kbroker.errors import refusal
+from kbroker.requests.parts import each_once
 from kbroker.wire.errors import ErrorCode
 from kbroker.wire.messages.offset_commit import (
     OffsetCommitRequest,
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     )
 
 VERSION_WITH_TOPIC_IDS: Final = 10
+NAME_AND_ID: Final = attrgetter("name", "topic_id")
 
 
 def handle(
@@ -122,9 +125,4 @@ def _merge(
     unknown: list[OffsetCommitResponseTopic], response: OffsetCommitResponse
 ) -> OffsetCommitResponse:
     """Each topic once, what failed first (OffsetCommitResponse.Builder)."""
-    topics: dict[tuple[str, bytes], OffsetCommitResponseTopic] = {}
-    for topic in (*unknown, *response.topics):
-        first = topics.setdefault((topic.name, topic.topic_id), topic)
-        if first is not topic:
-            first.partitions += topic.partitions
-    return OffsetCommitResponse(topics=list(topics.values()))
+    return OffsetCommitResponse(topics=each_once((*unknown, *response.topics), NAME_AND_ID))

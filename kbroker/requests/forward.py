@@ -1,21 +1,42 @@
-"""The handler of every API whose requests the controller decides alone."""
+"""Requests that the controller decides, as handlers send them there."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from kbroker.errors import refusal
+
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine
 
     from kbroker.requests.services import RequestContext
+    from kbroker.wire.errors import ErrorCode
     from kbroker.wire.message import Message, Request
 
     ResponseT = TypeVar("ResponseT", bound=Message)
 
 
 def forward(request: Request[ResponseT], ctx: RequestContext) -> Coroutine[Any, Any, ResponseT]:
-    """Send the request to the controller and answer as it does.
+    """The handler of every API whose requests the controller decides alone.
 
     `controller/decisions.py` names the function that decides.
     """
     return ctx.services.controller.send(request)
+
+
+async def forward_or_refuse(
+    request: Request[ResponseT],
+    ctx: RequestContext,
+    refuse: Callable[[Any, int, ErrorCode, str | None], ResponseT],
+    what: str,
+) -> ResponseT:
+    """`forward` for a handler that asks the controller for some of the parts of its own request.
+
+    If it fails, the response is what `refuse` makes, so that the other parts are answered as they
+    are. `what` says in the log what has failed.
+    """
+    try:
+        return await ctx.services.controller.send(request)
+    except Exception as error:
+        refused = refusal(error, what)
+        return refuse(request, ctx.api_version, refused.code, refused.message)

@@ -8,8 +8,8 @@ import pytest
 
 from kbroker.controller.state.delete_topics import decide_delete_topics
 from kbroker.wire.errors import ErrorCode
+from kbroker.wire.message import ZERO_UUID
 from kbroker.wire.messages.delete_topics import DeleteTopicsRequest, DeleteTopicState
-from kbroker.wire.uuids import ZERO_UUID
 from tests.controller.parts import SETTINGS, Cluster, topic
 
 NO_TOPIC = "This server does not host this topic-partition."
