@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from kbroker.partitions.partition import Partition
     from kbroker.requests.services import RequestContext
 
-CONSUMER_REPLICA_ID = -1
 READ_UNCOMMITTED, READ_COMMITTED = 0, 1
 TOPIC_IDS_VERSION = 13
 EMPTY = b""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from kbroker.config.values import java_integer
 from kbroker.controller.state.configs import check_changes, check_mentions, count_mentions
 from kbroker.errors import refusal
+from kbroker.requests import loggers
 from kbroker.requests.forward import forward_or_refuse
 from kbroker.requests.parts import completed
 from kbroker.wire.codes import ConfigOperation, ResourceType
@@ -31,17 +32,7 @@ if TYPE_CHECKING:
         AlterConfigsResource,
     )
 
-ROOT_LOGGER: Final = "root"
-OWN_LOGGER: Final = "kbroker"
 UNEXPECTED_BROKER: Final = "Unexpected broker id, expected {}, but received {}"
-LEVELS: Final[Mapping[str, int]] = {
-    "DEBUG": logging.DEBUG,
-    "ERROR": logging.ERROR,
-    "FATAL": logging.CRITICAL,
-    "INFO": logging.INFO,
-    "TRACE": logging.NOTSET + 1,
-    "WARN": logging.WARNING,
-}
 
 
 async def handle(
@@ -140,33 +131,25 @@ def _check_levels(configs: list[AlterableConfig]) -> None:
                 ErrorCode.INVALID_REQUEST,
                 f"Unknown operation type {operation} for the BROKER_LOGGER resource",
             )
-        if operation == ConfigOperation.DELETE and config.name == ROOT_LOGGER:
+        if operation == ConfigOperation.DELETE and config.name == loggers.ROOT:
             raise RequestError(
                 ErrorCode.INVALID_REQUEST,
                 "Removing the log level of the root logger is not allowed",
             )
-        if not _is_logger(config.name):
+        if not loggers.is_known(config.name):
             raise RequestError(ErrorCode.INVALID_CONFIG, f"Logger {config.name} does not exist!")
-        if operation == ConfigOperation.SET and config.value not in LEVELS:
+        if operation == ConfigOperation.SET and config.value not in loggers.LEVELS:
             raise RequestError(
                 ErrorCode.INVALID_CONFIG,
                 f"Cannot set the log level of {config.name} to {config.value} as it is not a "
-                f"supported log level. Valid log levels are {', '.join(LEVELS)}",
+                f"supported log level. Valid log levels are {', '.join(loggers.LEVELS)}",
             )
-
-
-def _is_logger(name: str) -> bool:
-    """Whether DescribeConfigs shows such a logger: ours, and the process's root."""
-    if name == ROOT_LOGGER:
-        return True
-    return name.partition(".")[0] == OWN_LOGGER and name in logging.root.manager.loggerDict
 
 
 def _set_levels(configs: list[AlterableConfig]) -> None:
     for config in configs:
-        # Loggers are the process's: brokers that share it share their levels too.
-        target = logging.getLogger(None if config.name == ROOT_LOGGER else config.name)
         if config.config_operation == ConfigOperation.DELETE:
-            target.setLevel(logging.NOTSET)
+            level = logging.NOTSET
         else:
-            target.setLevel(LEVELS[config.value or ""])
+            level = loggers.LEVELS[config.value or ""]
+        loggers.get(config.name).setLevel(level)
