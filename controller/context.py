@@ -1,4 +1,4 @@
-"""What the functions of the table of decisions know besides the request."""
+"""What a function in the table of decisions knows besides the request."""
 
 from __future__ import annotations
 

@@ -1,15 +1,15 @@
-"""Controller: the surface of one quorum node, as a broker or a node composes it.
+"""One node of the quorum, as a broker uses it.
 
     controller = Controller(log, settings, schema, bootstrap=..., rng=..., wall_ms=clock.wall_ms)
     controller.add_listener(publisher.apply)         # before run; (delta, offset, epoch)
     await nursery.start(controller.run)              # returns once this node serves
     response = await controller.channel.send(CreateTopicsRequest(...))
 
-`controller.image` is what is committed; listeners are called as it moves, and whoever waits for an
-answer is woken after them. A node that is not active refuses requests with NOT_CONTROLLER.
-Loading, electing and the first commit take a few milliseconds beside the disk's syncs. `run` ends
-by cancellation, or raises if the disk fails or the metadata make no sense; whoever opened the log
-closes it afterwards.
+`controller.image` is the committed state. Listeners are called when it changes, and requests that
+wait for the change are answered after them. A node that is not active refuses requests with
+NOT_CONTROLLER. Loading, electing and the first commit take a few milliseconds, not counting the
+syncs of the disk. `run` ends by cancellation, or raises if the disk fails or the metadata are
+inconsistent. Whoever opened the log closes it afterwards.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""BrokerRegistration, BrokerHeartbeat, UnregisterBroker, fencing: the life of brokers.
+"""Decides how brokers come and go: BrokerRegistration, BrokerHeartbeat, UnregisterBroker, and the
+fencing of silent brokers.
 
 Source: ClusterControlManager.registerBroker, BrokerHeartbeatManager.calculateNextBrokerState,
 ReplicationControlManager.handleBroker*.

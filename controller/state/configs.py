@@ -1,8 +1,10 @@
-"""IncrementalAlterConfigs, and AlterConfigs, which replaces all values of a resource.
+"""Decides IncrementalAlterConfigs, which changes single values of a resource, and AlterConfigs,
+which replaces all of them.
+
+What only the broker that got the request can check (its own id, its loggers) is checked there.
 
 Source: ConfigurationControlManager, ControllerConfigurationValidator,
-QuorumController.ConfigResourceExistenceChecker. What only the asked broker can judge (its own id,
-its loggers) is judged before a request comes here.
+QuorumController.ConfigResourceExistenceChecker.
 """
 
 from __future__ import annotations

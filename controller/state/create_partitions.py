@@ -1,5 +1,6 @@
-"""CreatePartitions: more partitions for topics. Source:
-ReplicationControlManager.createPartitions.
+"""Decides CreatePartitions: adds partitions to topics.
+
+Source: ReplicationControlManager.createPartitions.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""CreateTopics: which topics of a request come into being, and why the others do not.
+"""Decides CreateTopics: which topics of a request are created, and why the others are not.
 
 Source: ReplicationControlManager.createTopics, ControllerApis.createTopics.
 """

@@ -1,4 +1,4 @@
-"""DeleteTopics: by name (before v6 in a list of names) or by id.
+"""Decides DeleteTopics. Topics are named, before v6 in a list of names, or given by id.
 
 Source: ControllerApis.deleteTopics, ReplicationControlManager.deleteTopics.
 """

@@ -1,4 +1,5 @@
-"""AssignReplicasToDirs: a broker tells in which of its log directories its replicas lie (KIP-858).
+"""Decides AssignReplicasToDirs: a broker reports which of its log directories hold its replicas
+(KIP-858).
 
 Source: ReplicationControlManager.handleAssignReplicasToDirs.
 """

@@ -1,4 +1,4 @@
-"""ElectLeaders: the preferred leader, or any at the price of data, for partitions that want one.
+"""Decides ElectLeaders: partitions get their preferred leader, or any replica at the cost of data.
 
 Source: ReplicationControlManager.electLeaders (KIP-183, KIP-460).
 """

@@ -1,7 +1,9 @@
-"""UpdateFeatures: the levels at which the cluster runs (KIP-584, KIP-778, KIP-1022).
+"""Decides UpdateFeatures: the levels at which the cluster runs (KIP-584, KIP-778, KIP-1022).
+
+Either all of a request is changed or nothing.
 
 Source: FeatureControlManager, QuorumFeatures, Feature.validateVersion;
-ConfigurationControlManager.maybeGenerateElrSafetyRecords. All of a request or nothing.
+ConfigurationControlManager.maybeGenerateElrSafetyRecords.
 """
 
 from __future__ import annotations

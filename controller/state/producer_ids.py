@@ -1,4 +1,7 @@
-"""AllocateProducerIds: blocks of ids, each given once. Source: ProducerIdControlManager."""
+"""Decides AllocateProducerIds: gives out blocks of ids, each block once.
+
+Source: ProducerIdControlManager.
+"""
 
 from __future__ import annotations
 

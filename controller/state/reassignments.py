@@ -1,4 +1,4 @@
-"""AlterPartitionReassignments and ListPartitionReassignments (KIP-455, KIP-860).
+"""Decides AlterPartitionReassignments and ListPartitionReassignments (KIP-455, KIP-860).
 
 Source: ReplicationControlManager, PartitionReassignmentReplicas, PartitionReassignmentRevert.
 """

@@ -1,4 +1,4 @@
-"""What a decision produced."""
+"""What a decision returns: records and a response."""
 
 from __future__ import annotations
 

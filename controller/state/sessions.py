@@ -1,6 +1,7 @@
-"""Which brokers are alive: when each was last heard of. Not replicated: a new leader starts afresh.
+"""The sessions of brokers: when the active controller last heard of each.
 
-Source: BrokerHeartbeatManager, BrokerHeartbeatTracker.
+They are not replicated. A new leader starts with a whole session for every broker that is not
+fenced. Source: BrokerHeartbeatManager, BrokerHeartbeatTracker.
 """
 
 from __future__ import annotations

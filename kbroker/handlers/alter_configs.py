@@ -1,6 +1,9 @@
-"""AlterConfigs (key 33), v0-2: a resource has afterwards the values of the request and no others.
+"""AlterConfigs (key 33), v0-2: replaces all values of resources.
 
-Deprecated for IncrementalAlterConfigs (KIP-339), and it knows no loggers. v2 flexible
+Afterwards a resource has the values of the request, and no others. Deprecated since
+IncrementalAlterConfigs (KIP-339). It cannot set the levels of loggers.
+v2 flexible
+
 Source: ConfigAdminManager.preprocess of the legacy request.
 """
 

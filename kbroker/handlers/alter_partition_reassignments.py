@@ -1,4 +1,4 @@
-"""AlterPartitionReassignments (key 45), v0-1 (KIP-455).
+"""AlterPartitionReassignments (key 45), v0-1 (KIP-455): moves replicas to other brokers.
 
 Decided in `controller/state/reassignments.py`.
 v1 may refuse to change the replication factor (KIP-860)

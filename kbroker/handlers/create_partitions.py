@@ -1,6 +1,7 @@
-"""CreatePartitions (key 37), v0-3: decided in `controller/state/create_partitions.py`.
+"""CreatePartitions (key 37), v0-3: adds partitions to topics.
 
-The partitions of this broker have leaders when it answers.
+Decided in `controller/state/create_partitions.py`. When the answer is sent, the new partitions of
+this broker have leaders.
 v2 flexible
 """
 

@@ -1,7 +1,8 @@
-"""CreateTopics (key 19), v2-7: decided in `controller/state/create_topics.py`.
+"""CreateTopics (key 19), v2-7: creates topics.
 
-Apache Kafka answers once the topics are in the metadata log. Here the answer waits until this
-broker's own partitions of them have leaders, so that a client may produce at once.
+Decided in `controller/state/create_topics.py`. Apache Kafka answers when the topics are in the
+metadata log. Here the answer is sent when the partitions on this broker have leaders, so that a
+client may produce at once.
 v4 -1 for the default number of partitions and replicas (KIP-464) - v5 configs in the answer
 (KIP-525), flexible - v7 topic ids (KIP-516)
 """

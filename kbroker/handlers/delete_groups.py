@@ -1,4 +1,4 @@
-"""DeleteGroups (key 42), v0-2: empty groups and their offsets go (KIP-229)."""
+"""DeleteGroups (key 42), v0-2 (KIP-229): deletes empty groups and their offsets."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""DeleteRecords (key 21), v0-2 (KIP-107): the logs start later; what lies below goes with the next
-pass of retention.
+"""DeleteRecords (key 21), v0-2 (KIP-107): deletes the records of partitions below an offset.
 
+The log starts at that offset at once. The next pass of retention frees the room.
 v1 no change in content - v2 flexible
 """
 

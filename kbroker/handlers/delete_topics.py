@@ -1,6 +1,7 @@
-"""DeleteTopics (key 20), v1-6: decided in `controller/state/delete_topics.py`.
+"""DeleteTopics (key 20), v1-6: deletes topics.
 
-The topics are gone from this broker when it answers.
+Decided in `controller/state/delete_topics.py`. When the answer is sent, the topics are gone from
+this broker.
 v3 TOPIC_DELETION_DISABLED - v4 flexible - v5 error messages (KIP-599) - v6 topic ids (KIP-516)
 """
 

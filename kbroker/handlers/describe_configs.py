@@ -1,5 +1,5 @@
-"""DescribeConfigs (key 32), v1-4: topics, this broker, the cluster's defaults, loggers, groups and
-client metrics subscriptions.
+"""DescribeConfigs (key 32), v1-4: the configuration of topics, of this broker and its loggers, of
+all brokers, of groups, and of client metrics subscriptions.
 
 v1 sources and synonyms (KIP-226) - v3 types and documentation (KIP-569)
 """

@@ -1,7 +1,7 @@
-"""DescribeGroups (key 15), v0-6: state and members of classic groups.
+"""DescribeGroups (key 15), v0-6: the state and the members of classic groups.
 
-v3 authorized operations (KIP-430) - v4 static members (KIP-345) - v6 GROUP_ID_NOT_FOUND
-(KIP-1043); before that an unknown group is a dead one.
+v3 authorized operations (KIP-430) - v4 static members (KIP-345) - v6 GROUP_ID_NOT_FOUND for an
+unknown group, which earlier versions report as a dead one (KIP-1043)
 """
 
 from __future__ import annotations

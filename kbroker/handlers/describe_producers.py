@@ -1,4 +1,6 @@
-"""DescribeProducers (key 61), v0 (KIP-664): the producers that a partition's leader remembers."""
+"""DescribeProducers (key 61), v0 (KIP-664): the producers that the leaders of partitions
+remember.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
-"""DescribeQuorum (key 55), v0-2: the voters and observers of the metadata quorum, as its leader
-knows them.
+"""DescribeQuorum (key 55), v0-2: the voters and observers of the metadata quorum.
 
-The answer is made in `controller/describe_quorum.py`.
+Answered in `controller/describe_quorum.py` from what the leader of the quorum knows.
 v1 when each was last heard of (KIP-836) - v2 directory ids, listeners and messages (KIP-853)
 """
 

@@ -1,5 +1,6 @@
-"""ElectLeaders (key 43), v0-2 (KIP-183): decided in `controller/state/elect_leaders.py`.
+"""ElectLeaders (key 43), v0-2 (KIP-183): elects the preferred leaders of partitions.
 
+Decided in `controller/state/elect_leaders.py`.
 v1 unclean elections, top-level error code (KIP-460) - v2 flexible
 """
 

@@ -1,13 +1,12 @@
-"""Fetch (key 1), v4-18: reads partitions from their logs and waits for min_bytes.
+"""Fetch (key 1), v4-18: reads partitions from their logs, and waits for min_bytes.
 
-Consumers read up to the high watermark, or the last stable offset with read_committed.
+A consumer gets records below the high watermark, or with read_committed below the last stable
+offset. The first batch is answered whole even if it exceeds the limits (KIP-74). If one partition
+has an error, the fetch is answered at once. Records are answered as ranges of files; their bytes do
+not pass through this process.
 v7 fetch sessions (KIP-227) - v11 rack (KIP-392) - v12 diverging epoch (KIP-595) - v13 topic ids
-(KIP-516) v15 replica state (KIP-903) - v16 leader hints (KIP-951) - v17 replica directory
+(KIP-516) - v15 replica state (KIP-903) - v16 leader hints (KIP-951) - v17 replica directory
 (KIP-853) - v18 high watermark (KIP-1166)
-
-The first batch found is answered whole even where it is over the limits (KIP-74). A partition in
-error completes the fetch at once. Record bytes are file ranges: they never pass through this
-process.
 """
 
 from __future__ import annotations

@@ -1,7 +1,10 @@
-"""IncrementalAlterConfigs (key 44), v0-1 (KIP-339): checks what only this broker can judge, its own
-id and its loggers (KIP-412), and asks the controller for the rest.
+"""IncrementalAlterConfigs (key 44), v0-1 (KIP-339): changes single values of resources.
 
-Source: ConfigAdminManager, RuntimeLoggerManager. v1 flexible
+This broker checks what only it can: its own id, and its loggers, whose levels it sets (KIP-412).
+The controller decides on the rest (`controller/state/configs.py`).
+v1 flexible
+
+Source: ConfigAdminManager, RuntimeLoggerManager.
 """
 
 from __future__ import annotations

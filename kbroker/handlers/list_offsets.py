@@ -1,8 +1,8 @@
-"""ListOffsets (key 2), v1-11: offsets by timestamp, and the ends of the log by Kafka's negative
-timestamps.
+"""ListOffsets (key 2), v1-11: the offset for a timestamp, or for one of Kafka's negative
+timestamps, such as that of the end of the log.
 
 v2 isolation level - v4 leader epochs (KIP-320) - v7 max timestamp (KIP-734) - v8 earliest local
-(KIP-405) v9 latest tiered (KIP-1005) - v10 timeout (KIP-1075) - v11 earliest pending upload
+(KIP-405) - v9 latest tiered (KIP-1005) - v10 timeout (KIP-1075) - v11 earliest pending upload
 (KIP-1023)
 """
 

@@ -1,4 +1,4 @@
-"""ListPartitionReassignments (key 46), v0 (KIP-455).
+"""ListPartitionReassignments (key 46), v0 (KIP-455): the replicas that are being moved.
 
 Decided in `controller/state/reassignments.py`.
 """

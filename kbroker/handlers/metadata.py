@@ -1,8 +1,8 @@
 """Metadata (key 3), v0-13: the brokers, and topics by name, by id or all of them.
 
-A topic that is asked for and does not exist is created where the request and
-`auto.create.topics.enable` allow it, and answered with its leaders at once: Kafka answers
-UNKNOWN_TOPIC_OR_PARTITION and leaves it to the client to ask again.
+A topic that does not exist is created if the request and `auto.create.topics.enable` allow it. It
+is answered with its leaders at once. Apache Kafka answers UNKNOWN_TOPIC_OR_PARTITION, and the
+client has to ask again.
 v1 controller, racks, internal topics - v2 cluster id - v4 no auto-creation (KIP-204) - v5 offline
 replicas (KIP-112) - v6 LISTENER_NOT_FOUND - v7 leader epochs (KIP-320) - v8 authorized operations
 (KIP-430) - v12 topics by id (KIP-516) - v13 rebootstrap (KIP-1102)

@@ -1,9 +1,7 @@
-"""OffsetCommit (key 8), v2-10: a group, or a consumer on its own, commits positions.
+"""OffsetCommit (key 8), v2-10: a group, or a consumer without a group, commits its positions.
 
-v2-4 retention of its own - v6 leader epoch (KIP-320) - v7 static members (KIP-345) - v9
-GROUP_ID_NOT_FOUND
-
-- v10 topic ids (KIP-848)
+v2-4 have a retention time of their own - v6 leader epoch (KIP-320) - v7 static members (KIP-345) -
+v9 GROUP_ID_NOT_FOUND - v10 topic ids (KIP-848)
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""OffsetDelete (key 47), v0: an admin removes offsets of topics that a group does not read
-(KIP-496).
+"""OffsetDelete (key 47), v0 (KIP-496): deletes the committed offsets of topics that no member of
+the group reads.
 """
 
 from __future__ import annotations

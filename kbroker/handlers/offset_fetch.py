@@ -1,9 +1,7 @@
-"""OffsetFetch (key 9), v1-10: what groups have committed.
+"""OffsetFetch (key 9), v1-10: the offsets that groups have committed.
 
-v2 all topics, error of the group - v5 leader epoch (KIP-320) - v7 require stable (KIP-447) - v8
-several groups (KIP-709)
-
-- v9 member of a consumer group (KIP-848) - v10 topic ids
+v2 all topics, an error code for the group - v5 leader epoch (KIP-320) - v7 require stable (KIP-447)
+- v8 several groups (KIP-709) - v9 member of a consumer group (KIP-848) - v10 topic ids
 """
 
 from __future__ import annotations

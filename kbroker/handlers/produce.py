@@ -1,13 +1,14 @@
-"""Produce (key 0), v3-13: appends one batch a partition, and answers when as many have it as
-`acks` asks for.
+"""Produce (key 0), v3-13: appends one batch to each partition.
 
-Advertised from v0 as Apache Kafka does, so that old librdkafka does not take the broker for one
-without compression (KAFKA-18659). v7 zstd (KIP-110) - v8 record errors (KIP-467) - v10 leader
-hints (KIP-951) - v13 topic ids (KIP-516)
+The answer is sent when as many replicas as `acks` says have the batch. With acks=0 there is no
+answer, and the connection is closed if the append fails, so that the producer learns of it. Batches
+are appended in the order of the requests of a connection. A request that waits for the high
+watermark or for a flush does not hold up those behind it.
 
-acks=0 has no answer; when it fails the connection is closed, which is how such a producer learns
-of it. A produce is appended in the order of the connection; what waits for the high watermark or a
-flush waits beside it.
+v0-2 are advertised though they are refused, as in Apache Kafka: old versions of librdkafka believe
+otherwise that the broker knows no compression (KAFKA-18659).
+v7 zstd (KIP-110) - v8 record errors (KIP-467) - v10 leader hints (KIP-951) - v13 topic ids
+(KIP-516)
 """
 
 from __future__ import annotations

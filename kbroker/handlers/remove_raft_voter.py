@@ -1,4 +1,7 @@
-"""RemoveRaftVoter (key 81), v0 (KIP-853): decided in `controller/voter_changes.py`."""
+"""RemoveRaftVoter (key 81), v0 (KIP-853): removes a voter from the metadata quorum.
+
+Answered in `controller/voter_changes.py`.
+"""
 
 from __future__ import annotations
 

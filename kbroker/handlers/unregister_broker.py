@@ -1,4 +1,4 @@
-"""UnregisterBroker (key 64), v0 (KIP-500): the cluster forgets a broker.
+"""UnregisterBroker (key 64), v0 (KIP-500): removes a broker from the cluster's metadata.
 
 Decided in `controller/state/brokers.py`.
 """

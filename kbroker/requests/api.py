@@ -1,4 +1,4 @@
-"""A row of the API table: what the broker serves of one API, and with which functions."""
+"""A row of the API table: the versions of one API that the broker serves, and its functions."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Api:
     request: type[Message]
     response: type[Message]
     handle: Callable[[Any, RequestContext], Message | Coroutine[Any, Any, Message | None] | None]
-    # (request, version, code, message) -> the response; None: it cannot say an error.
+    # (request, version, code, message) -> the response; None if no response can carry the code.
     refuse: Callable[[Any, int, ErrorCode, str | None], Message | None]
     advertised_min_version: int
     is_advertised: bool  # ApiVersions tells of it

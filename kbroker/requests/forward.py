@@ -1,4 +1,4 @@
-"""Requests that the controller decides, as handlers send them there."""
+"""Sends to the controller the requests that it decides."""
 
 from __future__ import annotations
 

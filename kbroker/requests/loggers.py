@@ -1,6 +1,6 @@
-"""The loggers that clients see and set (KIP-412): the process's root and kbroker's own.
+"""The loggers whose levels clients see and set: the root logger and kbroker's own (KIP-412).
 
-Loggers are the process's: brokers that share it share their levels too.
+Loggers belong to the process. Brokers in the same process share them and their levels.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What handlers of requests with several parts (topics, partitions, resources) do alike."""
+"""What handlers of requests with several parts (topics, partitions, resources) have in common."""
 
 from __future__ import annotations
 

@@ -1,9 +1,8 @@
-"""The answer that refuses a whole request: Kafka's AbstractRequest.getErrorResponse.
+"""The response that refuses a whole request (Kafka's AbstractRequest.getErrorResponse).
 
-Dispatch gives it for what a handler did not foresee, and for the errors that a handler or an
-intercepting hook raises. It gets from the API's row the function that makes it: `refuse` of the
-handler's module where the response has an error for each thing that was asked for, and the
-`refuse` of this module where the response has one error code for all.
+Dispatch sends it for an error that a handler, or a hook of `Broker.intercept`, raises. The function
+that makes it is in the API's row. It is the `refuse` of the handler's module if the response has an
+error code for each part of the request, and else the `refuse` of this module.
 """
 
 from __future__ import annotations
