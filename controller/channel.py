@@ -16,7 +16,7 @@ class ControllerChannel(Protocol):
     """Sends requests to the active controller, and finds it first if it has to."""
 
     async def send(self, request: Request[ResponseT]) -> ResponseT:
-        """The response to `request`, which is one of the table of decisions.
+        """The response to `request`, whose type has a row in the table of decisions.
 
         The answer to a change comes after this broker's own image has applied it.
         RequestError NOT_CONTROLLER if the controller went away meanwhile: the change may or may

@@ -32,11 +32,11 @@ async def forward_or_refuse(
 ) -> ResponseT:
     """`forward` for a handler that asks the controller for some of the parts of its own request.
 
-    If it fails, the response is what `refuse` makes, so that the other parts are answered as they
-    are. `what` says in the log what has failed.
+    If that fails, the response is what `refuse` makes, so that only these parts fail. `what` says in
+    the log what has failed.
     """
     try:
         return await ctx.services.controller.send(request)
     except Exception as error:
         refused = refusal(error, what)
-        return refuse(request, ctx.api_version, refused.code, refused.message)
+        return refuse(request, request.MAX_VERSION, refused.code, refused.message)
