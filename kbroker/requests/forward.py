@@ -32,8 +32,8 @@ async def forward_or_refuse(
 ) -> ResponseT:
     """`forward` for a handler that asks the controller for some of the parts of its own request.
 
-    If that fails, the response is what `refuse` makes, so that only these parts fail. `what` says in
-    the log what has failed.
+    If that fails, the response is what `refuse` makes, so that only these parts fail. `what` names
+    for the log what has failed.
     """
     try:
         return await ctx.services.controller.send(request)
