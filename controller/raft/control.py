@@ -9,9 +9,9 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Final
 
 from kbroker.wire.codec import encode
+from kbroker.wire.message import ZERO_UUID
 from kbroker.wire.records.leader_change_message import LeaderChangeMessage
 from kbroker.wire.records.leader_change_message import Voter as LeaderChangeVoter
-from kbroker.wire.uuids import ZERO_UUID
 
 from .log import NewBatch
 from .voters import Endpoint, ReplicaKey, Voter, VoterSet

@@ -1,4 +1,4 @@
-"""CreateTopics: which topics of a request come into being, and why the others do not.
+"""Decides CreateTopics: which topics of a request are created, and why the others are not.
 
 Source: ReplicationControlManager.createTopics, ControllerApis.createTopics.
 """
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from random import Random
 
+    from kbroker.controller.context import DecisionContext
     from kbroker.controller.image import MetadataImage
     from kbroker.controller.settings import ControllerSettings
     from kbroker.wire.message import Message
@@ -46,12 +47,7 @@ if TYPE_CHECKING:
 
 
 def decide_create_topics(
-    image: MetadataImage,
-    request: CreateTopicsRequest,
-    *,
-    settings: ControllerSettings,
-    schema: ConfigSchema,
-    rng: Random,
+    context: DecisionContext, request: CreateTopicsRequest
 ) -> Result[CreateTopicsResponse]:
     """Topics of one request stand alone, but for its bounds, which refuse them all.
 
@@ -64,9 +60,9 @@ def decide_create_topics(
     records: list[Message] = []
     wanted, twice = _by_name(request)
     # A thousand topics in one request mostly set nothing, and their answers say the same.
-    plain = cache(lambda: _described(schema, {}))
+    plain = cache(lambda: _described(context.schema, {}))
     try:
-        _check_partition_bound(wanted, settings)
+        _check_partition_bound(wanted, context.settings)
         for topic in wanted:
             if topic.name == CLUSTER_METADATA:
                 refused.append(
@@ -78,7 +74,7 @@ def decide_create_topics(
                 )
                 continue
             try:
-                made, result = _create(image, topic, settings, schema, rng, plain)
+                made, result = _create(context, topic, plain)
             except Exception as error:
                 why = refusal(error, f"CreateTopics of {topic.name!r}")
                 results.append(_refusal(topic.name, why.code, why.message))
@@ -129,20 +125,18 @@ def _refusal(name: str, code: ErrorCode, message: str | None) -> CreatableTopicR
 
 
 def _create(
-    image: MetadataImage,
+    context: DecisionContext,
     topic: CreatableTopic,
-    settings: ControllerSettings,
-    schema: ConfigSchema,
-    rng: Random,
     plain: Callable[[], list[CreatableTopicConfigs]],
 ) -> tuple[list[Message], CreatableTopicResult]:
     """The records and the result of one topic; `plain` describes one that sets nothing.
 
     RequestError.
     """
+    image, schema, rng = context.image, context.schema, context.rng
     _check_name(image, topic.name)
     values = _check_configs(topic, schema)
-    assignments = _assign(image, topic, settings, rng)
+    assignments = _assign(image, topic, context.settings, rng)
     topic_id = random_uuid(rng)
     records: list[Message] = [TopicRecord(name=topic.name, topic_id=topic_id)]
     records += [

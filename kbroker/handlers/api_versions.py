@@ -1,8 +1,10 @@
-"""ApiVersions (key 18), v0-4: the API table, the supported and the finalized features.
+"""ApiVersions (key 18), v0-4: the APIs that the broker serves, and the supported and the
+finalized features.
 
+A request of an unknown version is answered UNSUPPORTED_VERSION in the format of v0, with the
+versions of ApiVersions alone.
 v3 client software name and version (KIP-511), features (KIP-584) - v4 features with minimum 0
-(KIP-1022). A version that we do not know is answered in the shape of v0 with UNSUPPORTED_VERSION
-and our own range only.
+(KIP-1022)
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""DescribeLogDirs (key 35), v1-5: this broker's log directories, what they hold, and how much room
-there is.
+"""DescribeLogDirs (key 35), v1-5: the log directories of this broker, the replicas in them, and
+the room on their disks.
 
 v2 flexible - v3 top-level error code - v4 total and usable bytes (KIP-827) - v5 cordoned (KIP-1066)
 """

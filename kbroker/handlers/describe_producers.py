@@ -1,4 +1,6 @@
-"""DescribeProducers (key 61), v0 (KIP-664): the producers that a partition's leader remembers."""
+"""DescribeProducers (key 61), v0 (KIP-664): the producers that the leaders of partitions
+remember.
+"""
 
 from __future__ import annotations
 
@@ -36,6 +38,23 @@ def handle(request: DescribeProducersRequest, ctx: RequestContext) -> DescribePr
             )
         )
     return response
+
+
+def refuse(
+    request: DescribeProducersRequest, version: int, code: ErrorCode, message: str | None
+) -> DescribeProducersResponse:
+    return DescribeProducersResponse(
+        topics=[
+            TopicResponse(
+                name=topic.name,
+                partitions=[
+                    PartitionResponse(partition_index=index, error_code=code, error_message=message)
+                    for index in topic.partition_indexes
+                ],
+            )
+            for topic in request.topics
+        ]
+    )
 
 
 def _topic_error(name: str, ctx: RequestContext) -> tuple[ErrorCode, str | None]:

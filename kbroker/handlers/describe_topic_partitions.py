@@ -1,7 +1,7 @@
-"""DescribeTopicPartitions (key 75), v0: topics page by page, sorted by name (KIP-966).
+"""DescribeTopicPartitions (key 75), v0 (KIP-966): topics, sorted by name, page by page.
 
-A page has at most `response_partition_limit` partitions, and no more than
-`max.request.partition.size.limit`; the cursor names where the next one starts.
+A page has at most `response_partition_limit` partitions, and at most
+`max.request.partition.size.limit`. Its cursor says where the next page starts.
 """
 
 from __future__ import annotations
@@ -75,6 +75,17 @@ def handle(
             break
         remaining -= max(end - start, 0)
     return response
+
+
+def refuse(
+    request: DescribeTopicPartitionsRequest, version: int, code: ErrorCode, message: str | None
+) -> DescribeTopicPartitionsResponse:
+    return DescribeTopicPartitionsResponse(
+        topics=[
+            DescribeTopicPartitionsResponseTopic(name=topic.name, error_code=code)
+            for topic in request.topics
+        ]
+    )
 
 
 def _described(

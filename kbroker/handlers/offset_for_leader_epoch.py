@@ -1,7 +1,8 @@
-"""OffsetForLeaderEpoch (key 23), v2-4: where the log of an epoch ends, to find what was truncated
-(KIP-101, KIP-320).
+"""OffsetForLeaderEpoch (key 23), v2-4: where the log of a leader epoch ends.
 
-v2 fences by the current leader epoch. An epoch that is not known yet is answered -1/-1.
+A client learns from it whether records that it has read were truncated (KIP-101, KIP-320). A
+request that names another current leader epoch than the partition has is refused. For an epoch that
+the log does not know yet, the epoch and the offset in the answer are -1.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from kbroker.wire.messages.offset_for_leader_epoch import (
 
 if TYPE_CHECKING:
     from kbroker.requests.services import RequestContext
+    from kbroker.wire.errors import ErrorCode
     from kbroker.wire.messages.offset_for_leader_epoch import OffsetForLeaderPartition
 
 
@@ -29,6 +31,25 @@ def handle(
             OffsetForLeaderTopicResult(
                 topic=topic.topic,
                 partitions=[_answer(topic.topic, wanted, ctx) for wanted in topic.partitions],
+            )
+            for topic in request.topics
+        ]
+    )
+
+
+def refuse(
+    request: OffsetForLeaderEpochRequest, version: int, code: ErrorCode, message: str | None
+) -> OffsetForLeaderEpochResponse:
+    return OffsetForLeaderEpochResponse(
+        topics=[
+            OffsetForLeaderTopicResult(
+                topic=topic.topic,
+                partitions=[
+                    EpochEndOffset(
+                        partition=wanted.partition, error_code=code, leader_epoch=-1, end_offset=-1
+                    )
+                    for wanted in topic.partitions
+                ],
             )
             for topic in request.topics
         ]

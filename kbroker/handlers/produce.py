@@ -1,17 +1,19 @@
-"""Produce (key 0), v3-13: appends one batch a partition, and answers when as many have it as
-`acks` asks for.
+"""Produce (key 0), v3-13: appends one batch to each partition.
 
-Advertised from v0 as Apache Kafka does, so that old librdkafka does not take the broker for one
-without compression (KAFKA-18659). v7 zstd (KIP-110) - v8 record errors (KIP-467) - v10 leader
-hints (KIP-951) - v13 topic ids (KIP-516)
+The answer is sent when as many replicas as `acks` says have the batch. With acks=0 there is no
+answer, and the connection is closed if the append fails, so that the producer learns of it. Batches
+are appended in the order of the requests of a connection. A request that waits for the high
+watermark or for a flush does not hold up those behind it.
 
-acks=0 has no answer; when it fails the connection is closed, which is how such a producer learns
-of it. A produce is appended in the order of the connection; what waits for the high watermark or a
-flush waits beside it.
+v0-2 are advertised though they are refused, as in Apache Kafka: old versions of librdkafka believe
+otherwise that the broker knows no compression (KAFKA-18659).
+v7 zstd (KIP-110) - v8 record errors (KIP-467) - v10 leader hints (KIP-951) - v13 topic ids
+(KIP-516)
 """
 
 from __future__ import annotations
 
+from operator import attrgetter
 from struct import Struct
 from typing import TYPE_CHECKING
 
@@ -19,6 +21,7 @@ import trio
 
 from kbroker.controller.topic_names import INTERNAL_TOPICS
 from kbroker.errors import code_of, refusal
+from kbroker.requests.parts import NAME, TOPIC_ID, each_once
 from kbroker.requests.services import CloseConnection
 from kbroker.storage.batch import (
     ATTRIBUTES_AT,
@@ -62,9 +65,11 @@ ACKS_ALL, ACKS_LEADER, ACKS_NONE = -1, 1, 0
 ADMIN_CLIENT_ID = (
     "__admin_client"  # Kafka's AdminUtils.ADMIN_CLIENT_ID may write to internal topics
 )
-ZSTD, ZSTD_MIN_VERSION = Codec.ZSTD.value, 7
+ZSTD_MIN_VERSION = 7
 TOPIC_IDS_VERSION = 13
+PARTITION_DATA = attrgetter("partition_data")
 
+_ZSTD = Codec.ZSTD.value
 _BATCH_LENGTH = Struct(">8xi")
 _BATCH_HEAD = Struct(">8xi4xb")  # length, magic
 _ATTRIBUTES = Struct(">h")
@@ -82,7 +87,10 @@ def handle(
     response = ProduceResponse()
     waiting: Waiting = []
     failed = False
-    for topic in _each_once(request.topic_data, by_id):
+    topics = request.topic_data
+    if len(topics) > 1:
+        topics = each_once(topics, TOPIC_ID if by_id else NAME, PARTITION_DATA)
+    for topic in topics:
         if not topic.partition_data:
             continue
         answers: list[PartitionProduceResponse] = []
@@ -120,9 +128,8 @@ def handle(
                     waiting.append((partition, info.last_offset, answer))
             except RequestError as error:
                 failed = True
-                answer = _failure(index, error.code)
-                if error.code == ErrorCode.CORRUPT_MESSAGE:
-                    answer.error_message = error.message
+                told = error.message if error.code == ErrorCode.CORRUPT_MESSAGE else None
+                answer = _failure(index, error.code, told)
                 if partition is not None and error.code == ErrorCode.NOT_LEADER_OR_FOLLOWER:
                     _hint_leader(partition, answer, response, ctx)
             except StorageError as error:
@@ -143,16 +150,23 @@ def handle(
     return response
 
 
-def _each_once(topics: list[TopicProduceData], by_id: bool) -> Iterable[TopicProduceData]:
-    """A topic that is there twice has the partitions of both, as Kafka merges them."""
-    if len(topics) < 2:
-        return topics
-    merged: dict[str | bytes, TopicProduceData] = {}
-    for topic in topics:
-        first = merged.setdefault(topic.topic_id if by_id else topic.name, topic)
-        if first is not topic:
-            first.partition_data += topic.partition_data
-    return merged.values()
+def refuse(
+    request: ProduceRequest, version: int, code: ErrorCode, message: str | None
+) -> ProduceResponse | None:
+    if request.acks == 0:
+        return None
+    return ProduceResponse(
+        responses=[
+            TopicProduceResponse(
+                name=topic.name,
+                topic_id=topic.topic_id,
+                partition_responses=[
+                    _failure(p.index, code, message) for p in topic.partition_data
+                ],
+            )
+            for topic in request.topic_data
+        ]
+    )
 
 
 def _why_missing(topic: TopicProduceData, index: int, ctx: RequestContext) -> ErrorCode:
@@ -195,7 +209,7 @@ def _checked(
         if _has_batch(records[size:]):
             raise RequestError(ErrorCode.INVALID_RECORD)
         records = records[:size]
-    if attributes & CODEC_MASK == ZSTD and ctx.api_version < ZSTD_MIN_VERSION:
+    if attributes & CODEC_MASK == _ZSTD and ctx.api_version < ZSTD_MIN_VERSION:
         raise RequestError(ErrorCode.UNSUPPORTED_COMPRESSION_TYPE)
     if attributes & TRANSACTIONAL_MASK:
         # There is no transaction that this partition could be part of (KIP-890 verification).
@@ -238,9 +252,14 @@ def _fail(answer: PartitionProduceResponse, code: ErrorCode) -> None:
     answer.base_offset = answer.log_append_time_ms = answer.log_start_offset = -1
 
 
-def _failure(index: int, code: ErrorCode) -> PartitionProduceResponse:
+def _failure(index: int, code: ErrorCode, message: str | None = None) -> PartitionProduceResponse:
     return PartitionProduceResponse(
-        index=index, error_code=code, base_offset=-1, log_append_time_ms=-1, log_start_offset=-1
+        index=index,
+        error_code=code,
+        error_message=message,
+        base_offset=-1,
+        log_append_time_ms=-1,
+        log_start_offset=-1,
     )
 
 

@@ -19,7 +19,6 @@ from kbroker.wire.messages.assign_replicas_to_dirs import (
     AssignReplicasToDirsRequestDirectoryData,
     AssignReplicasToDirsRequestPartitionData,
     AssignReplicasToDirsRequestTopicData,
-    AssignReplicasToDirsResponse,
 )
 
 if TYPE_CHECKING:
@@ -72,7 +71,6 @@ class Assignments:
     async def _tell(self, assignments: Mapping[Replica, bytes]) -> bool:
         try:
             response = await self._controller.send(self._request(assignments))
-            assert isinstance(response, AssignReplicasToDirsResponse)
             if response.error_code:
                 raise RequestError(ErrorCode(response.error_code))
         except RequestError as error:

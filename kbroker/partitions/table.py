@@ -11,7 +11,6 @@ if TYPE_CHECKING:
 
     from .partition import Partition
 
-ZERO_UUID = bytes(16)
 _NONE: Mapping[int, ErrorCode] = {}
 
 

@@ -12,7 +12,6 @@ from struct import Struct
 from types import CoroutineType
 from typing import TYPE_CHECKING
 
-from kbroker.error_answers import error_answer
 from kbroker.errors import refusal
 from kbroker.requests.services import CloseConnection, RequestContext
 from kbroker.wire import codec, frame
@@ -171,7 +170,7 @@ def _failed(
     """Errors with a code by their code; any other is logged and answered UNKNOWN_SERVER_ERROR."""
     refused = refusal(error, f"{route.api.name} v{ctx.api_version}")
     message = None if refused.code is ErrorCode.UNKNOWN_SERVER_ERROR else refused.message
-    response = error_answer(request, ctx.api_version, refused.code, message)
+    response = route.api.refuse(request, ctx.api_version, refused.code, message)
     if response is None:
         raise CloseConnection(
             f"{route.api.name} failed, and its response cannot carry an error"

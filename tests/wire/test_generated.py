@@ -13,6 +13,7 @@ import kbroker.wire
 from kbroker.wire import registry
 from kbroker.wire.api_keys import API_TABLE, ApiKey
 from kbroker.wire.errors import ErrorCode, RequestError
+from kbroker.wire.message import Request
 from kbroker.wire.messages.fetch import FetchRequest, FetchResponse
 from kbroker.wire.records import tables
 from kbroker.wire.schema import Field, Versions, fields_of
@@ -74,6 +75,9 @@ def test_the_api_table_finds_the_classes() -> None:
             assert key == cls.API_KEY
             assert (api.min_version, api.max_version) == (cls.MIN_VERSION, cls.MAX_VERSION)
             assert api.first_flexible_version == cls.FLEXIBLE
+        base = f'class {api.request.__name__}(Request["{api.response.__name__}"]):'
+        assert base in (FOLDER / "messages" / f"{api.module}.py").read_text()
+        assert issubclass(api.request, Request)
     assert API_TABLE[ApiKey.FETCH].request is FetchRequest
     assert API_TABLE[ApiKey.FETCH].response is FetchResponse
     assert set(API_TABLE) == set(ApiKey)

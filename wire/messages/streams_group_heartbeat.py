@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from ..message import UNSET, Message, Struct
+from ..message import UNSET, Message, Request, Struct
 
 
 class KeyValue(Struct):
@@ -192,7 +192,7 @@ class Topology(Struct):
         self.subtopologies: list[Subtopology] = [] if subtopologies is UNSET else subtopologies
 
 
-class StreamsGroupHeartbeatRequest(Message):
+class StreamsGroupHeartbeatRequest(Request["StreamsGroupHeartbeatResponse"]):
     API_KEY: ClassVar[int] = 88
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from ..message import UNSET, Message, Struct
+from ..message import UNSET, Message, Request, Struct
 
 
 class TxnOffsetCommitRequestPartition(Struct):
@@ -54,7 +54,7 @@ class TxnOffsetCommitRequestTopic(Struct):
         )
 
 
-class TxnOffsetCommitRequest(Message):
+class TxnOffsetCommitRequest(Request["TxnOffsetCommitResponse"]):
     API_KEY: ClassVar[int] = 28
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 5

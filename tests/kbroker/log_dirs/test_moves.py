@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
@@ -31,7 +31,7 @@ from tests.sim.disk import SimDisk
 
 if TYPE_CHECKING:
     from kbroker.storage.log_dir import LogDir
-    from kbroker.wire.message import Message
+    from kbroker.wire.message import Request
 
 HOME, TARGET = b"h" * 16, b"t" * 16
 
@@ -44,7 +44,7 @@ class Controller:
         self.may_answer = trio.Event()
         self.was_told = trio.Event()
 
-    async def send(self, request: Message) -> Message:
+    async def send(self, request: Request[Any]) -> Any:
         assert isinstance(request, AssignReplicasToDirsRequest)
         self.told += [(trio.current_time(), each.id) for each in request.directories]
         self.was_told.set()

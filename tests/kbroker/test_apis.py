@@ -1,14 +1,18 @@
-"""A whole request answered with one error code, whatever the API and its version."""
+"""The API table: a whole request is refused with one error code, whatever the API and version."""
 
 from __future__ import annotations
 
+from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from kbroker import handlers
 from kbroker.apis import APIS
-from kbroker.error_answers import error_answer
+from kbroker.controller.decisions import DECISIONS
+from kbroker.requests.forward import forward
 from kbroker.wire import codec
+from kbroker.wire.api_keys import API_TABLE
 from kbroker.wire.errors import ErrorCode
 from kbroker.wire.messages.alter_configs import AlterConfigsRequest, AlterConfigsResource
 from kbroker.wire.messages.alter_partition_reassignments import (
@@ -46,13 +50,30 @@ if TYPE_CHECKING:
 CODE = ErrorCode.NOT_CONTROLLER
 
 
+def refusal(request: Message, version: int, code: ErrorCode, message: str | None) -> Message | None:
+    """As the row of the request's API makes it."""
+    (row,) = [api for api in APIS if api.request is type(request)]
+    return row.refuse(request, version, code, message)
+
+
+def test_each_module_of_handlers_has_its_row() -> None:
+    modules = [module.name for module in iter_modules(handlers.__path__)]
+    assert sorted(API_TABLE[api.key].module for api in APIS) == sorted(modules)
+
+
+def test_the_controller_decides_on_all_that_is_forwarded() -> None:
+    forwarded = {api.request for api in APIS if api.handle is forward}
+    assert len(forwarded) > 5
+    assert forwarded <= DECISIONS.keys()
+
+
 @pytest.mark.parametrize("api", APIS, ids=lambda api: api.name)
 def test_every_api_can_say_an_error_at_every_version(api: Api) -> None:
     for version in range(api.min_version, api.max_version + 1):
         request: Any = api.request()
         if api.name == "Produce":
             request.acks = -1
-        answer = error_answer(request, version, CODE, "why")
+        answer = api.refuse(request, version, CODE, "why")
         assert answer is not None
         codec.encode(answer, version)
 
@@ -109,19 +130,19 @@ REQUESTS: list[tuple[Message, int]] = [
 
 @pytest.mark.parametrize(("request_", "answers"), REQUESTS, ids=lambda value: type(value).__name__)
 def test_each_thing_asked_for_gets_the_code(request_: Message, answers: int) -> None:
-    answer = error_answer(request_, request_.MAX_VERSION, CODE, None)
+    answer = refusal(request_, request_.MAX_VERSION, CODE, None)
     assert _codes(answer) == [CODE] * answers
 
 
 def test_describe_configs_gives_only_the_text_of_the_code() -> None:
     request = DescribeConfigsRequest(resources=[DescribeConfigsResource(resource_type=99)])
-    answer = error_answer(request, 4, ErrorCode.INVALID_REQUEST, "why")
+    answer = refusal(request, 4, ErrorCode.INVALID_REQUEST, "why")
     assert isinstance(answer, DescribeConfigsResponse)
     assert answer.results[0].error_message == ErrorCode.INVALID_REQUEST.message
 
 
 def test_a_fetch_refused_as_a_whole_has_no_aborted_transactions() -> None:
     request = FetchRequest(topics=[FetchTopic(topic="t", partitions=[FetchPartition()])])
-    answer = error_answer(request, 12, CODE, None)
+    answer = refusal(request, 12, CODE, None)
     assert isinstance(answer, FetchResponse)
     assert answer.responses[0].partitions[0].aborted_transactions == []
