@@ -112,9 +112,15 @@ class Controller:
                 f"node {settings.node_id} with directory id {settings.directory_id.hex()} is not "
                 f"the voter of the quorum, which is {next(iter(loaded.voters)).key}"
             )
-        self._driver = Driver(log, node, loaded.image, loaded.delta, wall_ms)
-        self._driver.on_applied = self._on_applied
-        self._driver.on_turn = self._on_turn
+        self._driver = Driver(
+            log,
+            node,
+            loaded.image,
+            loaded.delta,
+            wall_ms,
+            on_applied=self._on_applied,
+            on_turn=self._on_turn,
+        )
         self._active: ActiveController | None = None
         self._ready = trio.Event()
         self._ready_offset = -1

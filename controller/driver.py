@@ -70,8 +70,15 @@ class Driver:
         image: MetadataImage,
         delta: ImageDelta,
         wall_ms: Callable[[], int],
+        *,
+        on_applied: Callable[[], None],
+        on_turn: Callable[[int], int],
     ) -> None:
-        """`image` holds what the latest snapshot holds, `delta` tells of it."""
+        """`image` holds what the latest snapshot holds, `delta` tells of it.
+
+        `on_applied` is called after the listeners. `on_turn` is called with the time at every turn
+        of the pump, and returns when the next turn must come at the latest.
+        """
         self.node = node
         self.image = image
         self.log_bytes_since_snapshot = 0
@@ -89,11 +96,8 @@ class Driver:
         self._own: deque[tuple[NewBatch, Sequence[Message]]] = deque()
         self._waiters: deque[_Waiter] = deque()
         self._limiter = trio.CapacityLimiter(1)
-        self.on_applied: Callable[[], None] = _nothing
-        self.on_turn: Callable[[int], int] = _never
-        """Called with the time at every turn of the pump; returns when it wants the next at the
-        latest.
-        """
+        self._on_applied = on_applied
+        self._on_turn = on_turn
 
     # For the controller
 
@@ -193,7 +197,7 @@ class Driver:
         await self._take(self.node.start(self.now_ms()))
         task_status.started()
         while True:
-            deadline_ms = min(self.node.deadline_ms, self.on_turn(self.now_ms()))
+            deadline_ms = min(self.node.deadline_ms, self._on_turn(self.now_ms()))
             event: object = Tick()
             with trio.move_on_at(deadline_ms / 1000 if deadline_ms < NEVER else float("inf")):
                 event = await self._receive_event.receive()
@@ -293,7 +297,7 @@ class Driver:
         self._applied_end = offset
         while self._waiters and self._waiters[0].offset < offset:
             self._waiters.popleft().done.set()
-        self.on_applied()
+        self._on_applied()
 
     def _first_own_offset(self, end: int) -> int:
         return min(end, self._own[0][0].base_offset) if self._own else end
@@ -322,11 +326,3 @@ class Driver:
         """True once everything before this node's own epoch is applied: it may decide."""
         role = self.node.role
         return isinstance(role, Leader) and self._applied_end > role.start_offset
-
-
-def _nothing() -> None:
-    pass
-
-
-def _never(now_ms: int) -> int:
-    return NEVER
