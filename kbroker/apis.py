@@ -1,10 +1,14 @@
 """The API table. Each row is one API that the broker serves.
 
 No other place says which APIs are served: ApiVersions, dispatch, the README's table and the tests
-read this table.
+read this table. A broker that answers as an older release serves what that release has of it.
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from typing import TYPE_CHECKING
 
 from kbroker.handlers import (
     add_raft_voter,
@@ -92,7 +96,10 @@ from kbroker.wire.messages.sync_group import SyncGroupRequest
 from kbroker.wire.messages.unregister_broker import UnregisterBrokerRequest
 from kbroker.wire.messages.update_features import UpdateFeaturesRequest
 
-# Versions are those that Apache Kafka 4.3.0 advertises on a broker's listener.
+if TYPE_CHECKING:
+    from kbroker.releases.release import Release
+
+# Versions are those that the newest release advertises on a broker's listener.
 APIS: tuple[Api, ...] = (
     # Kafka advertises Produce from v0, which it refuses: old librdkafka needs to see it
     # (KAFKA-18659).
@@ -117,9 +124,7 @@ APIS: tuple[Api, ...] = (
     serve(SyncGroupRequest, 0, 5, sync_group.handle),
     serve(DescribeGroupsRequest, 0, 6, describe_groups.handle, describe_groups.refuse),
     serve(ListGroupsRequest, 0, 5, list_groups.handle),
-    serve(
-        ApiVersionsRequest, api_versions.MIN_VERSION, api_versions.MAX_VERSION, api_versions.handle
-    ),
+    serve(ApiVersionsRequest, 0, 5, api_versions.handle),
     serve(CreateTopicsRequest, 2, 7, create_topics.handle, create_topics.refuse),
     serve(DeleteTopicsRequest, 1, 6, delete_topics.handle, delete_topics.refuse),
     serve(DeleteRecordsRequest, 0, 2, delete_records.handle, delete_records.refuse),
@@ -142,7 +147,7 @@ APIS: tuple[Api, ...] = (
     ),
     serve(DescribeLogDirsRequest, 1, 5, describe_log_dirs.handle),
     serve(CreatePartitionsRequest, 0, 3, create_partitions.handle, create_partitions.refuse),
-    serve(DeleteGroupsRequest, 0, 2, delete_groups.handle, delete_groups.refuse),
+    serve(DeleteGroupsRequest, 0, 3, delete_groups.handle, delete_groups.refuse),
     serve(ElectLeadersRequest, 0, 2, elect_leaders.handle, elect_leaders.refuse),
     serve(
         IncrementalAlterConfigsRequest,
@@ -191,3 +196,13 @@ APIS: tuple[Api, ...] = (
     serve(AddRaftVoterRequest, 0, 1, add_raft_voter.handle),
     serve(RemoveRaftVoterRequest, 0, 0, remove_raft_voter.handle),
 )
+
+
+@cache
+def apis_of(release: Release) -> tuple[Api, ...]:
+    """The rows that a release has, each up to the latest version of that release."""
+    return tuple(
+        replace(api, max_version=min(api.max_version, versions[1]))
+        for api in APIS
+        if (versions := release.api_versions(api.key)) is not None
+    )

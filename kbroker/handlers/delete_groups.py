@@ -1,4 +1,7 @@
-"""DeleteGroups (key 42), v0-2 (KIP-229): deletes empty groups and their offsets."""
+"""DeleteGroups (key 42), v0-3 (KIP-229): deletes empty groups and their offsets.
+
+v3 a message beside each error (KIP-1331), which only a plugin of a broker fills
+"""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from kbroker.wire.limits import Limits
 from .behaviour import BEHAVIOUR, Behaviour
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
 ConfiguredResource: TypeAlias = Literal["BROKER", "TOPIC", "GROUP", "CLIENT_METRICS"]
 
@@ -102,6 +102,12 @@ class Release:
             name: max((at for since, at in rises.items() if since <= metadata_level), default=0)
             for name, (_, _, rises) in self._facts.FEATURES.items()
         }
+
+    @property
+    def errors(self) -> Sequence[tuple[int, str, bool, str]]:
+        """Each error code with its name, whether a client may try again, and its text."""
+        found: Sequence[tuple[int, str, bool, str]] = self._facts.ERRORS
+        return found
 
     def keys(self, resource: ConfiguredResource) -> Collection[str]:
         """The names of the configuration keys that a kind of resource has."""

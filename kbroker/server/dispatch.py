@@ -17,12 +17,14 @@ from kbroker.requests.services import CloseConnection, RequestContext
 from kbroker.wire import codec, frame
 from kbroker.wire.api_keys import ApiKey
 from kbroker.wire.errors import ErrorCode, ProtocolError
+from kbroker.wire.limits import NO_LIMITS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Iterable
 
     from kbroker.requests.api import Api
     from kbroker.requests.services import ConnectionInfo, Services
+    from kbroker.wire.limits import Limits
     from kbroker.wire.message import Blob, Message
 
     Answer = bytes | list[bytes | Blob]
@@ -46,10 +48,10 @@ class _Route:
 
     __slots__ = ("api", "decode", "encode_chunks", "header")
 
-    def __init__(self, api: Api, version: int) -> None:
+    def __init__(self, api: Api, version: int, limits: Limits) -> None:
         self.api = api
         # Kafka reads no further than the request's end, and librdkafka 2.x sends more (Metadata).
-        self.decode = codec.decoder(api.request, version, exact=False)
+        self.decode = codec.decoder(api.request, version, exact=False, limits=limits)
         self.encode_chunks = codec.chunk_encoder(api.response, version)
         self.header = frame.response_header_suffix(api.key, version)
 
@@ -57,7 +59,15 @@ class _Route:
 class Dispatcher:
     """Answers the frames of all connections of one broker."""
 
-    def __init__(self, apis: Iterable[Api], request_bytes_max: int, services: Services) -> None:
+    def __init__(
+        self,
+        apis: Iterable[Api],
+        request_bytes_max: int,
+        services: Services,
+        limits: Limits = NO_LIMITS,
+    ) -> None:
+        """`limits` of what is decoded of a request."""
+        self._limits = limits
         self._services = services
         self.request_bytes_max = request_bytes_max
         self._routes: dict[int, _Route] = {}
@@ -142,7 +152,7 @@ class Dispatcher:
             raise CloseConnection(
                 f"{api.name} is supported in versions {api.versions}, not {version}"
             )
-        route = self._routes[key << 16 | version] = _Route(api, version)
+        route = self._routes[key << 16 | version] = _Route(api, version, self._limits)
         return route
 
     def _unsupported_api_versions(self, correlation_id: int) -> Answer:
@@ -150,7 +160,9 @@ class Dispatcher:
 
         route = self._routes.get(ApiKey.API_VERSIONS << 16) or self._route(ApiKey.API_VERSIONS, 0)
         assert route is not None
-        return _frame(route, correlation_id, api_versions.unsupported_version())
+        served = self._apis[ApiKey.API_VERSIONS]
+        response = api_versions.unsupported_version(served.min_version, served.max_version)
+        return _frame(route, correlation_id, response)
 
 
 def _frame(route: _Route, correlation_id: int, response: Message) -> Answer:

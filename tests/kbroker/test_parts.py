@@ -62,6 +62,7 @@ from tests.kbroker.parts.world import (
     topics_with_offsets,
 )
 from tests.sim.broker import Machine
+from tests.sim.clock import patient_clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator
@@ -69,6 +70,7 @@ if TYPE_CHECKING:
     from kbroker.config import TopicConfig
     from kbroker.config.describe import DescribedConfig
     from kbroker.wire.message import Message, Struct
+    from tests.sim.clock import BusyThreads
 
 
 def has_lists(request: type[Struct]) -> bool:
@@ -83,9 +85,9 @@ def test_every_api_with_parts_is_in_the_table() -> None:
 
 
 @pytest.fixture
-def clock() -> trio.testing.MockClock:
-    """Jumps only when nothing has happened for a while: fsyncs run in real threads."""
-    return trio.testing.MockClock(autojump_threshold=0.003)
+def clock(busy_threads: BusyThreads) -> trio.testing.MockClock:
+    """Jumps only when nothing has happened for a while, not even in a thread."""
+    return patient_clock(busy_threads, autojump_threshold=0.003)
 
 
 # What is decided for all parts is written as one batch, all or none: the modules that make it.

@@ -11,6 +11,7 @@ from kbroker.releases.release import (
     UnknownRelease,
     find_release,
 )
+from kbroker.wire.errors import ErrorCode
 
 RESOURCES: tuple[ConfiguredResource, ...] = ("BROKER", "TOPIC", "GROUP", "CLIENT_METRICS")
 OLD, NEW = RELEASES["4.3"], RELEASES["4.4"]
@@ -71,3 +72,8 @@ def test_levels() -> None:
 def test_limits_of_the_decoder() -> None:
     assert (OLD.limits.elements_max, OLD.limits.tagged_fields_max) == (None, None)
     assert (NEW.limits.elements_max, NEW.limits.tagged_fields_max) == (1_000_000, 10_000)
+
+
+def test_error_codes_are_those_of_the_newest() -> None:
+    theirs = [(code, name, retriable, text) for code, name, retriable, text in NEW.errors]
+    assert theirs == [(int(e), e.name, e.retriable, e.message) for e in ErrorCode]
