@@ -1,6 +1,6 @@
-"""The controller: a Raft quorum (KRaft) and the cluster metadata it replicates.
+"""The controller: a Raft quorum (KRaft) and the cluster metadata that it replicates.
 
-`raft/` agrees on a log, `image.py` is what replaying that log gives, `state/` decides what to write
-next,
-`driver.py` is the only Trio, `controller.py` the surface a node composes (see its docstring).
+`raft/` agrees on a log. Replaying the log gives `image.py`. `decisions.py` is the table of
+requests, and `state/` decides on each what to write next. Only `driver.py` uses Trio. A node uses
+the controller through `controller.py`.
 """

@@ -1,17 +1,19 @@
-"""The active controller: the leader's state machine. Decides, appends, replays what it appended.
+"""The active controller: the state machine of the leader. It decides, appends records, and replays
+them.
 
-Its image runs ahead of what is committed. If leadership is lost, it is thrown away, and with it
-whatever was not committed. Source: QuorumController.
+Its image holds records that are not committed yet. A node that loses the leadership drops the
+active controller, and with it the records that were not committed. Source: QuorumController.
 """
 
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from kbroker.wire.errors import ErrorCode, RequestError
 
 from .bootstrap import first_records, late_records
+from .context import DecisionContext
 from .features import (
     CONTROLLER_REGISTRATION_SINCE,
     FRESH,
@@ -24,69 +26,22 @@ from .model import ControllerImage
 from .raft.roles import NEVER
 from .raft.voters import Endpoint, Voter, VoterSet
 from .records import encode_records
-from .state.brokers import (
-    decide_broker_heartbeat,
-    decide_fence_silent_brokers,
-    decide_register_broker,
-    decide_unregister_broker,
-)
-from .state.producer_ids import decide_allocate_producer_ids
+from .state.brokers import decide_fence_silent_brokers
 from .state.sessions import BrokerSessions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from random import Random
 
-    from kbroker.wire.message import Message
-    from kbroker.wire.messages.allocate_producer_ids import (
-        AllocateProducerIdsRequest,
-        AllocateProducerIdsResponse,
-    )
-    from kbroker.wire.messages.alter_configs import AlterConfigsRequest, AlterConfigsResponse
-    from kbroker.wire.messages.alter_partition_reassignments import (
-        AlterPartitionReassignmentsRequest,
-        AlterPartitionReassignmentsResponse,
-    )
-    from kbroker.wire.messages.assign_replicas_to_dirs import (
-        AssignReplicasToDirsRequest,
-        AssignReplicasToDirsResponse,
-    )
-    from kbroker.wire.messages.broker_heartbeat import (
-        BrokerHeartbeatRequest,
-        BrokerHeartbeatResponse,
-    )
-    from kbroker.wire.messages.broker_registration import (
-        BrokerRegistrationRequest,
-        BrokerRegistrationResponse,
-    )
-    from kbroker.wire.messages.create_partitions import (
-        CreatePartitionsRequest,
-        CreatePartitionsResponse,
-    )
-    from kbroker.wire.messages.create_topics import CreateTopicsRequest, CreateTopicsResponse
-    from kbroker.wire.messages.delete_topics import DeleteTopicsRequest, DeleteTopicsResponse
-    from kbroker.wire.messages.elect_leaders import ElectLeadersRequest, ElectLeadersResponse
-    from kbroker.wire.messages.incremental_alter_configs import (
-        IncrementalAlterConfigsRequest,
-        IncrementalAlterConfigsResponse,
-    )
-    from kbroker.wire.messages.list_partition_reassignments import (
-        ListPartitionReassignmentsRequest,
-        ListPartitionReassignmentsResponse,
-    )
-    from kbroker.wire.messages.unregister_broker import (
-        UnregisterBrokerRequest,
-        UnregisterBrokerResponse,
-    )
-    from kbroker.wire.messages.update_features import (
-        UpdateFeaturesRequest,
-        UpdateFeaturesResponse,
-    )
+    from kbroker.wire.message import Message, Request
 
+    from .decisions import Decision
     from .driver import Driver
     from .settings import ControllerSettings
     from .state.config_schema import ConfigSchema
     from .state.result import Result
+
+    ResponseT = TypeVar("ResponseT", bound=Message)
 
 logger = logging.getLogger(__name__)
 
@@ -97,7 +52,7 @@ FENCED_A_TURN_MAX: Final = 100
 
 
 class ActiveController:
-    """One epoch of being the controller. Each method decides on one request; RequestError."""
+    """One epoch of being the controller."""
 
     def __init__(
         self,
@@ -155,6 +110,32 @@ class ActiveController:
         if self.image.controllers.get(me.controller_id) != me:
             self.write([controller_record(me)])
 
+    def serve(self, decision: Decision, request: Request[ResponseT]) -> ResponseT:
+        """Decide on a request, and append what was decided. RequestError."""
+        context = self._context(self._driver.now_ms())
+        result: Result[ResponseT] = decision.decide(context, request)
+        if decision.note is not None:
+            decision.note(context, request, result)
+        if result.kraft_version is not None:
+            self._driver.name_voters(result.kraft_version, self._named_voters())
+        if decision.is_atomic:
+            self.write_atomically(result.records)
+        else:
+            self.write(result.records)
+        return result.response
+
+    def _context(self, now_ms: int) -> DecisionContext:
+        return DecisionContext(
+            image=self.image,
+            sessions=self.sessions,
+            settings=self._settings,
+            schema=self._schema,
+            rng=self._rng,
+            now_ms=now_ms,
+            next_offset=self._driver.end_offset,
+            kraft_version=self._driver.node.kraft_version,
+        )
+
     def write(self, records: Sequence[Message]) -> None:
         """Append and replay, in as many batches as it takes: a crash may leave the first of
         them.
@@ -206,9 +187,7 @@ class ActiveController:
             )
             self.sessions.renew(now_ms)
         for _ in range(FENCED_A_TURN_MAX):
-            result = decide_fence_silent_brokers(
-                self.image, schema=self._schema, sessions=self.sessions, now_ms=now_ms
-            )
+            result = decide_fence_silent_brokers(self._context(now_ms))
             if result.response is None:
                 break
             logger.warning("fencing broker %d: its session has timed out", result.response)
@@ -236,113 +215,6 @@ class ActiveController:
             self.write([NoOpRecord()])
         return self._last_append_ms + interval_ms
 
-    # Requests. Decisions that a start does not need are imported when they are first made.
-
-    def create_topics(self, request: CreateTopicsRequest) -> Result[CreateTopicsResponse]:
-        from .state.create_topics import decide_create_topics
-
-        return decide_create_topics(
-            self.image, request, settings=self._settings, schema=self._schema, rng=self._rng
-        )
-
-    def delete_topics(self, request: DeleteTopicsRequest) -> Result[DeleteTopicsResponse]:
-        from .state.delete_topics import decide_delete_topics
-
-        return decide_delete_topics(self.image, request, settings=self._settings, rng=self._rng)
-
-    def create_partitions(
-        self, request: CreatePartitionsRequest
-    ) -> Result[CreatePartitionsResponse]:
-        from .state.create_partitions import decide_create_partitions
-
-        return decide_create_partitions(self.image, request, rng=self._rng)
-
-    def incremental_alter_configs(
-        self, request: IncrementalAlterConfigsRequest
-    ) -> Result[IncrementalAlterConfigsResponse]:
-        from .state.configs import decide_incremental_alter_configs
-
-        return decide_incremental_alter_configs(self.image, request, schema=self._schema)
-
-    def alter_configs(self, request: AlterConfigsRequest) -> Result[AlterConfigsResponse]:
-        from .state.configs import decide_alter_configs
-
-        return decide_alter_configs(self.image, request, schema=self._schema)
-
-    def alter_partition_reassignments(
-        self, request: AlterPartitionReassignmentsRequest
-    ) -> Result[AlterPartitionReassignmentsResponse]:
-        from .state.reassignments import decide_alter_partition_reassignments
-
-        return decide_alter_partition_reassignments(self.image, request, schema=self._schema)
-
-    def list_partition_reassignments(
-        self, request: ListPartitionReassignmentsRequest
-    ) -> Result[ListPartitionReassignmentsResponse]:
-        from .state.reassignments import decide_list_partition_reassignments
-
-        return decide_list_partition_reassignments(self.image, request)
-
-    def elect_leaders(self, request: ElectLeadersRequest) -> Result[ElectLeadersResponse]:
-        from .state.elect_leaders import decide_elect_leaders
-
-        return decide_elect_leaders(self.image, request, schema=self._schema)
-
-    def allocate_producer_ids(
-        self, request: AllocateProducerIdsRequest
-    ) -> Result[AllocateProducerIdsResponse]:
-        return decide_allocate_producer_ids(self.image, request)
-
-    def assign_replicas_to_dirs(
-        self, request: AssignReplicasToDirsRequest
-    ) -> Result[AssignReplicasToDirsResponse]:
-        from .state.directories import decide_assign_replicas_to_dirs
-
-        return decide_assign_replicas_to_dirs(self.image, request, schema=self._schema)
-
-    def register_broker(
-        self, request: BrokerRegistrationRequest
-    ) -> Result[BrokerRegistrationResponse]:
-        now_ms = self._driver.now_ms()
-        result = decide_register_broker(
-            self.image,
-            request,
-            cluster_id=self._settings.cluster_id,
-            node_id=self._settings.node_id,
-            next_offset=self._driver.end_offset,
-            schema=self._schema,
-            sessions=self.sessions,
-            now_ms=now_ms,
-        )
-        self.sessions.touch(request.broker_id, result.response.broker_epoch, -1, now_ms)
-        return result
-
-    def broker_heartbeat(self, request: BrokerHeartbeatRequest) -> Result[BrokerHeartbeatResponse]:
-        result = decide_broker_heartbeat(
-            self.image, request, schema=self._schema, sessions=self.sessions
-        )
-        self.sessions.touch(
-            request.broker_id,
-            request.broker_epoch,
-            request.current_metadata_offset,
-            self._driver.now_ms(),
-        )
-        if request.want_shut_down and not result.response.should_shut_down:
-            end = self._driver.end_offset + len(result.records) - 1
-            self.sessions.note_shutdown(request.broker_id, end)
-        return result
-
-    def update_features(self, request: UpdateFeaturesRequest) -> Result[UpdateFeaturesResponse]:
-        from .state.features import decide_update_features
-
-        node = self._driver.node
-        result, kraft_version = decide_update_features(
-            self.image, request, settings=self._settings, kraft_version=node.kraft_version
-        )
-        if kraft_version > node.kraft_version:
-            self._driver.name_voters(kraft_version, self._named_voters())
-        return result
-
     def _named_voters(self) -> VoterSet:
         """The voters, who were known by their ids until now, with all that is known of this one."""
         node, endpoints = self._driver.node, self._settings.endpoints
@@ -352,10 +224,3 @@ class ActiveController:
             SUPPORTED[KRAFT_VERSION],
         )
         return VoterSet({each.key.id: each for each in (*node.voters, me)})
-
-    def unregister_broker(
-        self, request: UnregisterBrokerRequest
-    ) -> Result[UnregisterBrokerResponse]:
-        result = decide_unregister_broker(self.image, request, schema=self._schema)
-        self.sessions.forget(request.broker_id)
-        return result

@@ -1,9 +1,9 @@
-"""The first records of a cluster: what whoever formatted its directory left in a file before the
-log, and what the first leader makes of it. Source: BootstrapMetadata, Formatter,
-QuorumController.handleLoadBootstrap, ActivationRecordsGenerator.
+"""The first records of a cluster, which come from a file that formatting a directory leaves.
 
 The file is `bootstrap.checkpoint` beside the metadata log (up to Kafka 4.3) or the log's snapshot
-up to offset 0 (from 4.4 on). Neither is state: it counts once the first leader has it in the log.
+up to offset 0 (from 4.4 on). It is not state: its records count when the first leader has written
+them into the log. Source: BootstrapMetadata, Formatter, QuorumController.handleLoadBootstrap,
+ActivationRecordsGenerator.
 """
 
 from __future__ import annotations

@@ -1,33 +1,32 @@
-"""Controller: the surface of one quorum node, as a broker or a node composes it.
+"""One node of the quorum, as a broker uses it.
 
     controller = Controller(log, settings, schema, bootstrap=..., rng=..., wall_ms=clock.wall_ms)
     controller.add_listener(publisher.apply)         # before run; (delta, offset, epoch)
     await nursery.start(controller.run)              # returns once this node serves
     response = await controller.channel.send(CreateTopicsRequest(...))
 
-`controller.image` is what is committed; listeners are called as it moves, and whoever waits for an
-answer is woken after them. A node that is not active refuses requests with NOT_CONTROLLER.
-Loading, electing and the first commit take a few milliseconds beside the disk's syncs. `run` ends
-by cancellation, or raises if the disk fails or the metadata make no sense; whoever opened the log
-closes it afterwards.
+`controller.image` is the committed state. Listeners are called when it changes, and requests that
+wait for the change are answered after them. A node that is not active refuses requests with
+NOT_CONTROLLER. Loading, electing and the first commit take a few milliseconds, not counting the
+syncs of the disk. `run` ends by cancellation, or raises if the disk fails or the metadata are
+inconsistent. Whoever opened the log closes it afterwards.
 """
 
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 import trio
 
 from kbroker.wire.errors import ErrorCode, RequestError
-from kbroker.wire.messages.assign_replicas_to_dirs import AssignReplicasToDirsResponse
-from kbroker.wire.messages.broker_heartbeat import BrokerHeartbeatResponse
-from kbroker.wire.messages.broker_registration import BrokerRegistrationResponse
 from kbroker.wire.uuids import random_uuid
 
 from .active import ActiveController
 from .bootstrap import feature_levels
 from .channel import InProcessChannel
+from .context import QuorumContext
+from .decisions import DECISIONS, Question
 from .driver import Driver
 from .loader import load
 from .raft.control import quorum_records
@@ -37,17 +36,10 @@ from .raft.roles import NEVER
 from .raft.voters import ReplicaKey
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
     from random import Random
-    from typing import NoReturn
 
-    from kbroker.wire.message import Message
-    from kbroker.wire.messages.add_raft_voter import AddRaftVoterRequest
-    from kbroker.wire.messages.describe_quorum import (
-        DescribeQuorumRequest,
-        DescribeQuorumResponse,
-    )
-    from kbroker.wire.messages.remove_raft_voter import RemoveRaftVoterRequest
+    from kbroker.wire.message import Message, Request
 
     from .channel import ControllerChannel
     from .driver import Listener
@@ -57,7 +49,8 @@ if TYPE_CHECKING:
     from .raft.voters import VoterSet
     from .settings import ControllerSettings
     from .state.config_schema import ConfigSchema
-    from .state.result import Result
+
+    ResponseT = TypeVar("ResponseT", bound=Message)
 
 logger = logging.getLogger(__name__)
 
@@ -119,9 +112,15 @@ class Controller:
                 f"node {settings.node_id} with directory id {settings.directory_id.hex()} is not "
                 f"the voter of the quorum, which is {next(iter(loaded.voters)).key}"
             )
-        self._driver = Driver(log, node, loaded.image, loaded.delta, wall_ms)
-        self._driver.on_applied = self._on_applied
-        self._driver.on_turn = self._on_turn
+        self._driver = Driver(
+            log,
+            node,
+            loaded.image,
+            loaded.delta,
+            wall_ms,
+            on_applied=self._on_applied,
+            on_turn=self._on_turn,
+        )
         self._active: ActiveController | None = None
         self._ready = trio.Event()
         self._ready_offset = -1
@@ -181,57 +180,33 @@ class Controller:
         """Return when this node is the active controller and has applied its first records."""
         await self._ready.wait()
 
-    async def handle(self, request: Message) -> Message:
-        """Serve a request that a controller serves. RequestError NOT_CONTROLLER; KeyError."""
-        name = type(request).__name__
-        if name in _QUESTIONS:
-            return _QUESTIONS[name](self, request)
+    async def handle(self, request: Request[ResponseT]) -> ResponseT:
+        """Serve a request of the table of decisions. RequestError NOT_CONTROLLER; KeyError."""
+        row = DECISIONS[type(request)]
+        if isinstance(row, Question):
+            answer: ResponseT = row.answer(self._quorum_context(), request)
+            return answer
         active = self._active
         if active is None or active.epoch != self.epoch or not self._driver.can_append:
             raise RequestError(ErrorCode.NOT_CONTROLLER)
         try:
-            result: Result[Message] = _DECISIONS[name](active, request)
-            if name in _REFUSALS:
-                active.write(result.records)
-            else:
-                active.write_atomically(result.records)
+            response = active.serve(row, request)
         except RequestError as error:
-            if name not in _REFUSALS:
+            if row.refusal is None:
                 raise
-            logger.info("%s refused: %s", name, error)
-            return _REFUSALS[name](error_code=error.code)
+            logger.info("%s refused: %s", type(request).__name__, error)
+            return cast("ResponseT", row.refusal(error_code=error.code))
         # A read waits too, for whatever it has seen that is not committed yet.
         await self._driver.wait_applied(self._driver.end_offset - 1)
-        return result.response
+        return response
 
-    def describe_quorum(self, request: DescribeQuorumRequest) -> DescribeQuorumResponse:
-        """What any node of the quorum answers at once, the leader knowingly."""
-        from .describe_quorum import describe_quorum
-
-        return describe_quorum(
-            self._driver.node,
-            request,
-            endpoints=self._settings.endpoints,
+    def _quorum_context(self) -> QuorumContext:
+        return QuorumContext(
+            node=self._driver.node,
+            settings=self._settings,
             now_ms=self._driver.now_ms(),
             wall_ms=self._wall_ms(),
         )
-
-    def add_raft_voter(self, request: AddRaftVoterRequest) -> NoReturn:
-        """RequestError: nobody can come to a quorum of one without a listener for controllers."""
-        from .voter_changes import refuse_add
-
-        refuse_add(
-            self._driver.node,
-            request,
-            cluster_id=self._settings.cluster_id,
-            listener=self._settings.controller_listener_names[0],
-        )
-
-    def remove_raft_voter(self, request: RemoveRaftVoterRequest) -> NoReturn:
-        """RequestError: the only voter cannot go."""
-        from .voter_changes import refuse_remove
-
-        refuse_remove(self._driver.node, request, cluster_id=self._settings.cluster_id)
 
     # Called by the driver
 
@@ -356,37 +331,3 @@ def _write(
     except BaseException:
         writer.abandon()
         raise
-
-
-# Requests that a controller serves, by the name of their class: importing them all costs a start.
-_DECISIONS: Final[Mapping[str, Callable[[ActiveController, Any], Result[Any]]]] = {
-    "AllocateProducerIdsRequest": ActiveController.allocate_producer_ids,
-    "AlterConfigsRequest": ActiveController.alter_configs,
-    "AlterPartitionReassignmentsRequest": ActiveController.alter_partition_reassignments,
-    "AssignReplicasToDirsRequest": ActiveController.assign_replicas_to_dirs,
-    "BrokerHeartbeatRequest": ActiveController.broker_heartbeat,
-    "BrokerRegistrationRequest": ActiveController.register_broker,
-    "CreatePartitionsRequest": ActiveController.create_partitions,
-    "CreateTopicsRequest": ActiveController.create_topics,
-    "DeleteTopicsRequest": ActiveController.delete_topics,
-    "ElectLeadersRequest": ActiveController.elect_leaders,
-    "IncrementalAlterConfigsRequest": ActiveController.incremental_alter_configs,
-    "ListPartitionReassignmentsRequest": ActiveController.list_partition_reassignments,
-    "UnregisterBrokerRequest": ActiveController.unregister_broker,
-    "UpdateFeaturesRequest": ActiveController.update_features,
-}
-
-# Those that are about the quorum itself, and wait for nothing.
-_QUESTIONS: Final[Mapping[str, Callable[[Controller, Any], Message]]] = {
-    "AddRaftVoterRequest": Controller.add_raft_voter,
-    "DescribeQuorumRequest": Controller.describe_quorum,
-    "RemoveRaftVoterRequest": Controller.remove_raft_voter,
-}
-
-# What these answer to a RequestError. Their records say of many partitions what follows from one
-# broker's state, and may go into several batches.
-_REFUSALS: Final[Mapping[str, Callable[..., Message]]] = {
-    "AssignReplicasToDirsRequest": AssignReplicasToDirsResponse,
-    "BrokerHeartbeatRequest": BrokerHeartbeatResponse,
-    "BrokerRegistrationRequest": BrokerRegistrationResponse,
-}

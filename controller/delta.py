@@ -1,7 +1,7 @@
-"""What a run of committed records changed, for those who must act on it: a broker's publisher.
+"""What a series of committed records changed, for listeners such as the broker's publisher.
 
-Says which things changed, not how: the image has what they are now. Kafka's MetadataDelta, reduced
-to names.
+A delta names the things that changed; the image has their new values. It is Kafka's MetadataDelta,
+reduced to names.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""DescribeQuorum: what this node knows of the quorum it leads (KIP-595, KIP-836, KIP-853).
+"""DescribeQuorum: what the leader knows of its quorum (KIP-595, KIP-836, KIP-853).
 
 Source: KafkaRaftClient.handleDescribeQuorumRequest, LeaderState.
 """
@@ -18,42 +18,31 @@ from kbroker.wire.messages.describe_quorum import (
     ReplicaState,
 )
 
-from .state.topic_names import CLUSTER_METADATA_TOPIC
+from .topic_names import CLUSTER_METADATA
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from kbroker.wire.messages.describe_quorum import DescribeQuorumRequest
 
-    from .model import EndpointImage
-    from .raft.node import RaftNode
+    from .context import QuorumContext
     from .raft.quorum import Progress
 
 METADATA_PARTITION: Final = 0
 UNKNOWN_OFFSET: Final = -1
 
 
-def describe_quorum(
-    node: RaftNode,
-    request: DescribeQuorumRequest,
-    *,
-    endpoints: Mapping[str, EndpointImage],
-    now_ms: int,
-    wall_ms: int,
+def answer_describe_quorum(
+    context: QuorumContext, request: DescribeQuorumRequest
 ) -> DescribeQuorumResponse:
-    """`endpoints` are this node's own, for a quorum that does not hold them. `now_ms` is of the
-    quorum's clock.
-    """
+    """Where the quorum does not hold the endpoints of this node, its settings have them."""
+    node, now_ms, wall_ms = context.node, context.now_ms, context.wall_ms
     asked = [
         (topic.topic_name, p.partition_index) for topic in request.topics for p in topic.partitions
     ]
-    if len(request.topics) != 1 or asked != [(CLUSTER_METADATA_TOPIC, METADATA_PARTITION)]:
+    if len(request.topics) != 1 or asked != [(CLUSTER_METADATA, METADATA_PARTITION)]:
         return _unknown(request)
     answer = DescribeQuorumResponsePartitionData(partition_index=METADATA_PARTITION)
     response = DescribeQuorumResponse(
-        topics=[
-            DescribeQuorumResponseTopicData(topic_name=CLUSTER_METADATA_TOPIC, partitions=[answer])
-        ]
+        topics=[DescribeQuorumResponseTopicData(topic_name=CLUSTER_METADATA, partitions=[answer])]
     )
     leading = node.leading
     if leading is None:
@@ -87,6 +76,7 @@ def describe_quorum(
     for voter in node.voters:
         found = [(name, where.host, where.port) for name, where in voter.endpoints]
         if not found and voter.key.id == node.local.id:
+            endpoints = context.settings.endpoints
             found = [(name, where.host, where.port) for name, where in endpoints.items()]
         response.nodes.append(
             Node(

@@ -1,12 +1,13 @@
-"""The only Trio of the quorum: carries out what RaftNode decides, and hands on what is committed.
+"""Runs a quorum node: carries out what RaftNode decides, and passes on what is committed.
 
-Three tasks. The pump steps the node, one event at a time, and carries out each step's effects
-before the next. The flusher syncs the log in a thread; one sync serves everything appended before
-it began (group commit). The applier replays committed batches into the node's image, in order,
-calls the listeners, and only then wakes those who wait for an offset (read your writes).
+There are three tasks. The pump steps the node with one event at a time, and carries out the effects
+of each step before the next. The flusher syncs the log in a thread; one sync serves everything that
+was appended before it began (group commit). The applier replays committed batches into the node's
+image in order, calls the listeners, and then wakes the requests that wait for an offset.
 
-Any failure ends `run` with the exception: a quorum node that cannot write, or whose metadata make
-no sense, must not go on.
+Any failure but a full disk ends `run` with the exception: a quorum node that cannot write, or whose
+metadata are inconsistent, must not go on. No other module of the controller but `controller.py`
+uses Trio.
 """
 
 from __future__ import annotations
@@ -69,8 +70,15 @@ class Driver:
         image: MetadataImage,
         delta: ImageDelta,
         wall_ms: Callable[[], int],
+        *,
+        on_applied: Callable[[], None],
+        on_turn: Callable[[int], int],
     ) -> None:
-        """`image` holds what the latest snapshot holds, `delta` tells of it."""
+        """`image` holds what the latest snapshot holds, `delta` tells of it.
+
+        `on_applied` is called after the listeners. `on_turn` is called with the time at every turn
+        of the pump, and returns when the next turn must come at the latest.
+        """
         self.node = node
         self.image = image
         self.log_bytes_since_snapshot = 0
@@ -88,11 +96,8 @@ class Driver:
         self._own: deque[tuple[NewBatch, Sequence[Message]]] = deque()
         self._waiters: deque[_Waiter] = deque()
         self._limiter = trio.CapacityLimiter(1)
-        self.on_applied: Callable[[], None] = _nothing
-        self.on_turn: Callable[[int], int] = _never
-        """Called with the time at every turn of the pump; returns when it wants the next at the
-        latest.
-        """
+        self._on_applied = on_applied
+        self._on_turn = on_turn
 
     # For the controller
 
@@ -192,7 +197,7 @@ class Driver:
         await self._take(self.node.start(self.now_ms()))
         task_status.started()
         while True:
-            deadline_ms = min(self.node.deadline_ms, self.on_turn(self.now_ms()))
+            deadline_ms = min(self.node.deadline_ms, self._on_turn(self.now_ms()))
             event: object = Tick()
             with trio.move_on_at(deadline_ms / 1000 if deadline_ms < NEVER else float("inf")):
                 event = await self._receive_event.receive()
@@ -292,7 +297,7 @@ class Driver:
         self._applied_end = offset
         while self._waiters and self._waiters[0].offset < offset:
             self._waiters.popleft().done.set()
-        self.on_applied()
+        self._on_applied()
 
     def _first_own_offset(self, end: int) -> int:
         return min(end, self._own[0][0].base_offset) if self._own else end
@@ -321,11 +326,3 @@ class Driver:
         """True once everything before this node's own epoch is applied: it may decide."""
         role = self.node.role
         return isinstance(role, Leader) and self._applied_end > role.start_offset
-
-
-def _nothing() -> None:
-    pass
-
-
-def _never(now_ms: int) -> int:
-    return NEVER

@@ -1,6 +1,6 @@
-"""Feature levels (KIP-584, KIP-1022): what this software can do, and what a fresh cluster runs at.
+"""Feature levels: those that this version of kbroker supports, and those of a new cluster.
 
-Source: MetadataVersion, Feature and KRaftVersion of Apache Kafka 4.3.0.
+Source: KIP-584, KIP-1022; MetadataVersion, Feature and KRaftVersion of Apache Kafka 4.3.0.
 """
 
 from __future__ import annotations

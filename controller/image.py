@@ -1,8 +1,8 @@
-"""MetadataImage: the cluster as the metadata records say it is.
+"""MetadataImage: the state of the cluster according to its metadata records.
 
-Changed only by `replay`, in place and in time that does not depend on the size of the cluster. The
-active controller has one that runs ahead (uncommitted), and each node one of what is committed.
-Records of features that are not built are kept, so that no snapshot of ours loses them.
+Only `replay` changes it, in place, and in a time that does not depend on the size of the cluster.
+The active controller has an image that includes uncommitted records. Each node has one of the
+committed records. Records of features that are not built are kept, so that our snapshots have them.
 
 Source: org.apache.kafka.image.*, ReplicationControlManager.replay, PartitionRegistration.merge.
 """

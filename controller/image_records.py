@@ -1,4 +1,4 @@
-"""Parts of an image as the records that would make them."""
+"""Makes records from parts of an image: replaying them gives the same parts again."""
 
 from __future__ import annotations
 

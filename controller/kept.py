@@ -1,7 +1,7 @@
-"""Records of features that are not built: kept as they came, so that a snapshot of ours has them
-still.
+"""Keeps the records of features that are not built, so that our snapshots still have them.
 
-ACLs, SCRAM credentials, client quotas, delegation tokens, the ZooKeeper migration's state.
+These are ACLs, SCRAM credentials, client quotas, delegation tokens and the state of the ZooKeeper
+migration.
 """
 
 from __future__ import annotations

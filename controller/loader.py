@@ -1,9 +1,7 @@
-"""What a quorum node knows before it starts: its latest snapshot, its epochs, its voters.
+"""Loads what a quorum node must know before it starts: its latest snapshot, its epochs, its voters.
 
-A snapshot up to offset 0 holds the voters and the bootstrap records, of which only the voters
-count (`bootstrap.py`).
-
-Source: KRaftControlRecordStateMachine, KafkaRaftClient.initialize.
+A snapshot up to offset 0 holds the voters and the bootstrap records. Of these only the voters count
+(see `bootstrap.py`). Source: KRaftControlRecordStateMachine, KafkaRaftClient.initialize.
 """
 
 from __future__ import annotations

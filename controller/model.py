@@ -1,6 +1,4 @@
-"""The parts of a MetadataImage: topics, partitions, brokers, controllers as the records describe
-them.
-"""
+"""The parts of a MetadataImage: topics, partitions, brokers and controllers."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Metadata records as bytes: a frame version, the record's type, its version, its body.
 
-The three are unsigned varints. Source: MetadataRecordSerde, AbstractApiMessageSerde;
-MetadataVersion for which record version goes with which metadata.version.
+The first three are unsigned varints. Source: MetadataRecordSerde, AbstractApiMessageSerde. Which
+record version belongs to which metadata.version is from MetadataVersion.
 """
 
 from __future__ import annotations

@@ -1,5 +1,4 @@
-"""What Apache Kafka calls the levels of metadata.version, and which levels of the other features go
-with a release.
+"""Apache Kafka's names for the levels of metadata.version, and the feature levels of each release.
 
 Source: MetadataVersion, Feature.defaultLevel of Apache Kafka 4.3.0.
 """

@@ -1,7 +1,7 @@
-"""What each metadata record does to an image: one function a record type, by its api key.
+"""How each metadata record changes an image: one function for each record type.
 
-Total over a log that Kafka or we wrote; a record that cannot follow what came before is a broken
-invariant.
+The functions accept every record of a log that Kafka or kbroker wrote. A record that contradicts
+what came before it is a broken invariant.
 """
 
 from __future__ import annotations

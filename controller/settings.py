@@ -1,4 +1,4 @@
-"""What a controller is told of its node's configuration; names are Kafka's keys with `.` -> `_`."""
+"""The settings of a controller; their names are Kafka's keys with `_` for `.`."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """An image as the records of a snapshot, in the order in which Kafka's ImageWriter writes them.
 
-The records of a snapshot stand between a SnapshotHeader and a SnapshotFooter control record
-(KIP-630); replaying them on an empty image gives the image again.
+The records stand between the control records SnapshotHeader and SnapshotFooter (KIP-630). Replaying
+them on an empty image gives the image again.
 """
 
 from __future__ import annotations

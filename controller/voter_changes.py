@@ -1,8 +1,8 @@
-"""AddRaftVoter and RemoveRaftVoter (KIP-853), as a quorum of one answers them.
+"""AddRaftVoter and RemoveRaftVoter (KIP-853), as a quorum of one voter answers them.
 
-Source: KafkaRaftClient.handleAddVoterRequest, AddVoterHandler, RemoveVoterHandler. Neither ever
-changes the voters: the only one cannot go, and without a controller listener there is nobody who
-has caught up with it and so could come.
+The voters never change: the only voter cannot be removed, and without a controller listener no
+other node can have caught up, as a new voter must. Source: KafkaRaftClient.handleAddVoterRequest,
+AddVoterHandler, RemoveVoterHandler.
 """
 
 from __future__ import annotations
@@ -21,19 +21,20 @@ if TYPE_CHECKING:
     from kbroker.wire.messages.add_raft_voter import AddRaftVoterRequest, Listener
     from kbroker.wire.messages.remove_raft_voter import RemoveRaftVoterRequest
 
+    from .context import QuorumContext
     from .raft.node import RaftNode
 
 
-def refuse_add(
-    node: RaftNode, request: AddRaftVoterRequest, *, cluster_id: str, listener: str
-) -> NoReturn:
-    """RequestError with what is wrong. `listener` is the one by which voters meet."""
-    _check_asked_here(node, request.cluster_id, cluster_id)
+def answer_add_raft_voter(context: QuorumContext, request: AddRaftVoterRequest) -> NoReturn:
+    """RequestError: nobody can come to a quorum of one without a listener for controllers."""
+    node = context.node
+    _check_asked_here(context, request.cluster_id)
     key = _valid_key(
         request.voter_id,
         request.voter_directory_id,
         "Add voter request didn't include a valid voter",
     )
+    listener = context.settings.controller_listener_names[0]  # by which voters meet
     if not any(each.name == listener for each in request.listeners):
         raise RequestError(
             ErrorCode.INVALID_REQUEST,
@@ -53,9 +54,10 @@ def refuse_add(
     )
 
 
-def refuse_remove(node: RaftNode, request: RemoveRaftVoterRequest, *, cluster_id: str) -> NoReturn:
-    """RequestError with what is wrong."""
-    _check_asked_here(node, request.cluster_id, cluster_id)
+def answer_remove_raft_voter(context: QuorumContext, request: RemoveRaftVoterRequest) -> NoReturn:
+    """RequestError: the only voter cannot go."""
+    node = context.node
+    _check_asked_here(context, request.cluster_id)
     key = _valid_key(
         request.voter_id,
         request.voter_directory_id,
@@ -68,13 +70,14 @@ def refuse_remove(node: RaftNode, request: RemoveRaftVoterRequest, *, cluster_id
     )
 
 
-def _check_asked_here(node: RaftNode, asked: str | None, cluster_id: str) -> None:
+def _check_asked_here(context: QuorumContext, asked: str | None) -> None:
+    cluster_id = context.settings.cluster_id
     if asked is not None and asked != cluster_id:
         raise RequestError(
             ErrorCode.INCONSISTENT_CLUSTER_ID,
             f'The given id "{asked}" doesn\'t match the cluster id "{cluster_id}"',
         )
-    if not node.is_leader:
+    if not context.node.is_leader:
         raise RequestError(ErrorCode.NOT_LEADER_OR_FOLLOWER)
 
 

@@ -1,4 +1,4 @@
-"""A Kafka broker in Python, on Trio. `kbroker.testing` is for tests; all else is internal."""
+"""A Kafka broker in Python, on Trio. Only `kbroker.testing` is public; all else is internal."""
 
 from __future__ import annotations
 

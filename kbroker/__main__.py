@@ -1,4 +1,4 @@
-"""`python -m kbroker` is `kbroker`."""
+"""`python -m kbroker` does the same as the command `kbroker`."""
 
 from __future__ import annotations
 

@@ -1,9 +1,14 @@
-"""The API table: one row is what the broker serves, and the only place that says so.
+"""The API table. Each row is one API that the broker serves.
 
-ApiVersions, dispatch, the README's table and the tests all read it.
+No other place says which APIs are served: ApiVersions, dispatch, the README's table and the tests
+read this table. A broker that answers as an older release serves what that release has of it.
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from typing import TYPE_CHECKING
 
 from kbroker.handlers import (
     add_raft_voter,
@@ -91,46 +96,85 @@ from kbroker.wire.messages.sync_group import SyncGroupRequest
 from kbroker.wire.messages.unregister_broker import UnregisterBrokerRequest
 from kbroker.wire.messages.update_features import UpdateFeaturesRequest
 
-# Versions are those that Apache Kafka 4.3.0 advertises on a broker's listener.
+if TYPE_CHECKING:
+    from kbroker.releases.release import Release
+
+# Versions are those that the newest release advertises on a broker's listener.
 APIS: tuple[Api, ...] = (
     # Kafka advertises Produce from v0, which it refuses: old librdkafka needs to see it
     # (KAFKA-18659).
-    serve(ProduceRequest, 3, 13, produce.handle, advertised_min_version=0, pipelined=True),
-    serve(FetchRequest, 4, 18, fetch.handle),
-    serve(ListOffsetsRequest, 1, 11, list_offsets.handle),
-    serve(MetadataRequest, 0, 13, metadata.handle),
-    serve(OffsetCommitRequest, 2, 10, offset_commit.handle),
-    serve(OffsetFetchRequest, 1, 10, offset_fetch.handle),
-    serve(FindCoordinatorRequest, 0, 6, find_coordinator.handle),
+    serve(
+        ProduceRequest,
+        3,
+        13,
+        produce.handle,
+        produce.refuse,
+        advertised_min_version=0,
+        pipelined=True,
+    ),
+    serve(FetchRequest, 4, 18, fetch.handle, fetch.refuse),
+    serve(ListOffsetsRequest, 1, 11, list_offsets.handle, list_offsets.refuse),
+    serve(MetadataRequest, 0, 13, metadata.handle, metadata.refuse),
+    serve(OffsetCommitRequest, 2, 10, offset_commit.handle, offset_commit.refuse),
+    serve(OffsetFetchRequest, 1, 10, offset_fetch.handle, offset_fetch.refuse),
+    serve(FindCoordinatorRequest, 0, 6, find_coordinator.handle, find_coordinator.refuse),
     serve(JoinGroupRequest, 0, 9, join_group.handle),
     serve(HeartbeatRequest, 0, 4, heartbeat.handle),
     serve(LeaveGroupRequest, 0, 5, leave_group.handle),
     serve(SyncGroupRequest, 0, 5, sync_group.handle),
-    serve(DescribeGroupsRequest, 0, 6, describe_groups.handle),
+    serve(DescribeGroupsRequest, 0, 6, describe_groups.handle, describe_groups.refuse),
     serve(ListGroupsRequest, 0, 5, list_groups.handle),
-    serve(
-        ApiVersionsRequest, api_versions.MIN_VERSION, api_versions.MAX_VERSION, api_versions.handle
-    ),
-    serve(CreateTopicsRequest, 2, 7, create_topics.handle),
-    serve(DeleteTopicsRequest, 1, 6, delete_topics.handle),
-    serve(DeleteRecordsRequest, 0, 2, delete_records.handle),
+    serve(ApiVersionsRequest, 0, 5, api_versions.handle),
+    serve(CreateTopicsRequest, 2, 7, create_topics.handle, create_topics.refuse),
+    serve(DeleteTopicsRequest, 1, 6, delete_topics.handle, delete_topics.refuse),
+    serve(DeleteRecordsRequest, 0, 2, delete_records.handle, delete_records.refuse),
     serve(InitProducerIdRequest, 0, 5, init_producer_id.handle),
-    serve(OffsetForLeaderEpochRequest, 2, 4, offset_for_leader_epoch.handle),
-    serve(DescribeConfigsRequest, 1, 4, describe_configs.handle),
-    serve(AlterConfigsRequest, 0, 2, alter_configs.handle),
-    serve(AlterReplicaLogDirsRequest, 1, 2, alter_replica_log_dirs.handle),
+    serve(
+        OffsetForLeaderEpochRequest,
+        2,
+        4,
+        offset_for_leader_epoch.handle,
+        offset_for_leader_epoch.refuse,
+    ),
+    serve(DescribeConfigsRequest, 1, 4, describe_configs.handle, describe_configs.refuse),
+    serve(AlterConfigsRequest, 0, 2, alter_configs.handle, alter_configs.refuse),
+    serve(
+        AlterReplicaLogDirsRequest,
+        1,
+        2,
+        alter_replica_log_dirs.handle,
+        alter_replica_log_dirs.refuse,
+    ),
     serve(DescribeLogDirsRequest, 1, 5, describe_log_dirs.handle),
-    serve(CreatePartitionsRequest, 0, 3, create_partitions.handle),
-    serve(DeleteGroupsRequest, 0, 2, delete_groups.handle),
-    serve(ElectLeadersRequest, 0, 2, elect_leaders.handle),
-    serve(IncrementalAlterConfigsRequest, 0, 1, incremental_alter_configs.handle),
-    serve(AlterPartitionReassignmentsRequest, 0, 1, alter_partition_reassignments.handle),
-    serve(ListPartitionReassignmentsRequest, 0, 0, list_partition_reassignments.handle),
+    serve(CreatePartitionsRequest, 0, 3, create_partitions.handle, create_partitions.refuse),
+    serve(DeleteGroupsRequest, 0, 3, delete_groups.handle, delete_groups.refuse),
+    serve(ElectLeadersRequest, 0, 2, elect_leaders.handle, elect_leaders.refuse),
+    serve(
+        IncrementalAlterConfigsRequest,
+        0,
+        1,
+        incremental_alter_configs.handle,
+        incremental_alter_configs.refuse,
+    ),
+    serve(
+        AlterPartitionReassignmentsRequest,
+        0,
+        1,
+        alter_partition_reassignments.handle,
+        alter_partition_reassignments.refuse,
+    ),
+    serve(
+        ListPartitionReassignmentsRequest,
+        0,
+        0,
+        list_partition_reassignments.handle,
+        list_partition_reassignments.refuse,
+    ),
     serve(OffsetDeleteRequest, 0, 0, offset_delete.handle),
     serve(DescribeQuorumRequest, 0, 2, describe_quorum.handle),
     serve(UpdateFeaturesRequest, 0, 2, update_features.handle),
     serve(DescribeClusterRequest, 0, 2, describe_cluster.handle),
-    serve(DescribeProducersRequest, 0, 0, describe_producers.handle),
+    serve(DescribeProducersRequest, 0, 0, describe_producers.handle, describe_producers.refuse),
     serve(UnregisterBrokerRequest, 0, 0, unregister_broker.handle),
     # Kafka advertises these two only with a reporter of clients' metrics, and serves them anyway.
     serve(
@@ -142,7 +186,23 @@ APIS: tuple[Api, ...] = (
     ),
     serve(PushTelemetryRequest, 0, 0, push_telemetry.handle, is_advertised=False),
     serve(ListConfigResourcesRequest, 0, 1, list_config_resources.handle),
-    serve(DescribeTopicPartitionsRequest, 0, 0, describe_topic_partitions.handle),
+    serve(
+        DescribeTopicPartitionsRequest,
+        0,
+        0,
+        describe_topic_partitions.handle,
+        describe_topic_partitions.refuse,
+    ),
     serve(AddRaftVoterRequest, 0, 1, add_raft_voter.handle),
     serve(RemoveRaftVoterRequest, 0, 0, remove_raft_voter.handle),
 )
+
+
+@cache
+def apis_of(release: Release) -> tuple[Api, ...]:
+    """The rows that a release has, each up to the latest version of that release."""
+    return tuple(
+        replace(api, max_version=min(api.max_version, versions[1]))
+        for api in APIS
+        if (versions := release.api_versions(api.key)) is not None
+    )

@@ -1,6 +1,6 @@
-"""The `kbroker` command: finds the sub-command's module, and imports no other.
+"""The `kbroker` command: imports the module of the sub-command, and no other.
 
-Every error that a user can cause ends as one sentence on standard error and status 1.
+An error that the user caused becomes one sentence on standard error and exit status 1.
 """
 
 from __future__ import annotations

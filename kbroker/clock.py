@@ -1,4 +1,4 @@
-"""The wall clock, as a seam. Timers use Trio's clock; a test or a user moves both together."""
+"""The interface to the wall clock. Timers use Trio's clock; a test moves both together."""
 
 from __future__ import annotations
 

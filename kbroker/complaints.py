@@ -1,4 +1,7 @@
-"""Trouble that lasts is told once, however many requests, connections or partitions meet it."""
+"""Logs trouble that lasts only once, when it begins.
+
+It does not matter how many requests, connections or partitions meet it.
+"""
 
 from __future__ import annotations
 

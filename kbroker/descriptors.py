@@ -1,7 +1,7 @@
-"""File descriptors, of which a process may have only so many: sockets and log files share them.
+"""How many file descriptors this process has left; sockets and log files share them.
 
-The lowest that is free is always the next: the number of one that was just opened tells how many
-are in use.
+The system always gives the lowest free number. Therefore the number of a descriptor that was just
+opened tells roughly how many are in use.
 """
 
 from __future__ import annotations

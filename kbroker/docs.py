@@ -1,6 +1,6 @@
-"""The parts of the documents that are made from code: `python -m kbroker.docs [--check]`.
+"""Writes the parts of the documents that are made from code: `python -m kbroker.docs [--check]`.
 
-`--check` writes nothing and fails where a document says something else than the code.
+`--check` writes nothing, and fails if a document differs from what the code says.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ ROOT = Path(__file__).resolve().parent.parent
 
 def api_table() -> str:
     """What the broker serves, a row an API."""
-    from kbroker.apis import APIS
+    from kbroker.apis import apis_of
+    from kbroker.releases.release import DEFAULT
 
     rows = ["| API | key | versions |", "|---|---|---|"]
-    for api in APIS:
+    for api in apis_of(DEFAULT):
         versions = api.versions if api.is_advertised else f"{api.versions}, not advertised"
         rows.append(f"| {api.name} | {int(api.key)} | {versions} |")
     return "\n".join(rows)

@@ -1,5 +1,7 @@
-"""Which Kafka error code an exception of ours is to a client. The one table: dispatch uses it for a
-request, and handlers for one part of a request, which fails alone.
+"""The table from exceptions to Kafka's error codes.
+
+Dispatch uses it for a whole request. Handlers use it for one part of a request, which then fails
+alone.
 """
 
 from __future__ import annotations

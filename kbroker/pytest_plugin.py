@@ -1,10 +1,10 @@
-"""The pytest fixture `kafka`: a fresh, empty broker for one test, in a process of its own.
+"""The pytest fixture `kafka`: a new, empty broker for one test, in a process of its own.
 
     def test_orders_arrive(kafka):
         producer = SomeProducer(bootstrap_servers=kafka.bootstrap)
 
-With `kafka_in_process = true` in pytest's configuration it is a thread of the test's process; only
-then is the broker imported there. Nothing is started where no test has the fixture.
+With `kafka_in_process = true` in pytest's configuration, the broker is a thread of the test's
+process; only then is the broker imported there. Nothing is started for a test without the fixture.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Clients that push their metrics (KIP-714): who they are, what they are asked for, and how often.
+"""Clients that push their metrics (KIP-714): their ids, and what they are asked for and how often.
 
-Nothing is done with what they push: there is no reporter to hand it to. Kafka then does not
-advertise the two APIs, and yet serves them, as here. Source: ClientMetricsManager,
-ClientMetricsInstance.
+The pushed metrics are checked and dropped, because there is no reporter to give them to. In this
+case Kafka does not advertise the two APIs but serves them all the same, and so does kbroker.
+Source: ClientMetricsManager, ClientMetricsInstance.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import trio
 
 from kbroker.config.client_metrics import ClientMetricsConfig, match_patterns
 from kbroker.config.errors import ConfigError
+from kbroker.java_order import hash_map_order, string_hash
 from kbroker.storage.crc import crc32c
 from kbroker.wire.codes import ResourceType
 from kbroker.wire.errors import ErrorCode, RequestError
@@ -207,7 +208,7 @@ class Telemetry:
             if each.matches(attributes):
                 metrics.update(dict.fromkeys(each.metrics))
                 interval_ms = min(interval_ms, each.interval_ms)
-        names = [ALL_METRICS] if ALL_METRICS in metrics else _in_java_order(list(metrics))
+        names = [ALL_METRICS] if ALL_METRICS in metrics else hash_map_order(metrics, string_hash)
         return Instance(
             attributes=attributes,
             generation=self._generation,
@@ -242,22 +243,6 @@ def _subscription_id(metrics: list[str], interval_ms: int, instance_id: bytes) -
     high, low = int.from_bytes(instance_id[:8]), int.from_bytes(instance_id[8:])
     folded = high ^ low
     return _int32(crc ^ (folded >> 32) ^ folded)
-
-
-def _in_java_order(names: list[str]) -> list[str]:
-    """As a HashSet of java.util lists them: the order is part of the subscription's id."""
-    size = 16
-    while len(names) > size * 3 // 4:
-        size *= 2
-
-    def bucket(name: str) -> int:
-        code = 0
-        units = name.encode("utf-16-be", "surrogatepass")
-        for at in range(0, len(units), 2):
-            code = (code * 31 + int.from_bytes(units[at : at + 2])) & 0xFFFFFFFF
-        return (code ^ code >> 16) & (size - 1)
-
-    return sorted(names, key=bucket)
 
 
 def _int32(number: int) -> int:

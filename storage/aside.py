@@ -1,11 +1,10 @@
-"""What recovery takes out of a log, kept beside it: ends that it cuts, segments, damaged files.
+"""What recovery removes from a log is kept beside it: cut ends, segments and damaged files.
 
-Each is named in a warning and lies in the partition's directory as `aside-N-FILE-POSITION`: the
-bytes of FILE from POSITION on that the Nth such recovery took. Apache Kafka leaves files of such
-names alone, as this software does; retention never counts them. So that crashes without end do not
-fill the disk, what the latest KEPT_RECOVERIES of a partition took is kept, each of which can take
-no more than there was of the log; what older ones took goes when another takes something. Of zeros
-that reach to the end of a file, as preallocation makes them, the first few are kept.
+Each removal is logged as a warning. The bytes are in the partition's directory, in a file named
+`aside-N-FILE-POSITION`: what the Nth recovery that removed something took from FILE, from POSITION
+on. Apache Kafka ignores files of such names, and retention does not count them. Repeated crashes
+must not fill the disk, so only the files of the latest KEPT_RECOVERIES recoveries are kept. If a
+file ends in zeros, as a preallocated file does, only the first few of them are kept.
 """
 
 from __future__ import annotations

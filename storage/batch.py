@@ -1,9 +1,9 @@
-"""Record batches, format 2 (magic 2): the header over bytes, the CRC, walking batches and records.
+"""Record batches of format 2 (magic 2): a view of the header, the CRC, and how to walk them.
 
-Layout (KIP-98, DefaultRecordBatch): 61 bytes of header, then the records, compressed as a whole or
-not. The CRC-32C covers everything from the attributes on, so base offset, length, leader epoch and
-magic can be set in place. Nothing here allocates by a number it has not checked against
-the bytes at hand.
+Layout (KIP-98, DefaultRecordBatch): a header of 61 bytes, then the records, compressed as a whole
+or not. The CRC-32C covers everything from the attributes on, so base offset, length, leader epoch
+and magic can be set in place. A number in a batch is checked against the bytes that are there
+before memory is allocated by it.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Makes record batches of format 2, for what the broker writes itself, recompression and the tools.
+"""Makes record batches of format 2: for what the broker writes, for recompression, for the tools.
 
-`build_batch` takes all records at once; `BatchBuilder` collects them while they fit a size. Control
+`build_batch` takes all records at once. `BatchBuilder` collects records up to a size. Control
 batches (leader change, snapshot header and footer, transaction markers) are ordinary batches with
 `is_control` and keys from `batch.control_key`.
 """

@@ -1,14 +1,14 @@
-"""The small text files beside the segments, each replaced as a whole.
+"""The small text files of a log directory and of a partition. Each is replaced as a whole.
 
-A file that is not there reads as None or empty; one that breaks its format raises CorruptFile with
-its path and what is wrong.
+A file that does not exist is read as None or as empty. A file in a wrong format raises CorruptFile
+with its path and what is wrong.
 
-Checkpoints (CheckpointFile): a line with the version, one with the number of entries, the entries.
-Those of `recovery-point-offset-checkpoint`, `replication-offset-checkpoint`,
-`log-start-offset-checkpoint` and `cleaner-offset-checkpoint` are "topic partition offset", those of
-`leader-epoch-checkpoint` "epoch offset".
-`partition.metadata` names a partition's topic id, `meta.properties` whose directory this is,
-`.kafka_cleanshutdown` that the directory needs no recovery.
+Checkpoints (CheckpointFile) have a line with the version, a line with the number of entries, and a
+line for each entry. An entry is "topic partition offset" in `recovery-point-offset-checkpoint`,
+`replication-offset-checkpoint`, `log-start-offset-checkpoint` and `cleaner-offset-checkpoint`, and
+"epoch offset" in `leader-epoch-checkpoint`.
+`partition.metadata` contains the topic id of a partition. `meta.properties` says which node and
+cluster a log directory belongs to. `.kafka_cleanshutdown` says that it needs no recovery.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ _RESERVED_UUIDS = 100  # the lowest: Kafka's DirectoryId has meanings for some
 _SPACES = re.compile(r"\s+")
 
 Entry = TypeVar("Entry")
+Partition = tuple[str, int]  # topic, partition
 
 
 def _read_text(disk: Disk, path: str) -> str | None:
@@ -91,18 +92,18 @@ def _write_entries(disk: Disk, path: str, lines: list[str], *, sync: bool = True
     disk.write_file_atomic(path, text.encode(), sync=sync)
 
 
-def _parse_offset(line: str) -> tuple[tuple[str, int], int]:
+def _parse_offset(line: str) -> tuple[Partition, int]:
     topic, partition, offset = _SPACES.split(line)
     return (topic, int(partition)), int(offset)
 
 
-def read_offsets(disk: Disk, path: str) -> dict[tuple[str, int], int]:
-    """(topic, partition) -> offset."""
+def read_offsets(disk: Disk, path: str) -> dict[Partition, int]:
+    """The offset of each partition."""
     return dict(_read_entries(disk, path, _parse_offset))
 
 
 def write_offsets(
-    disk: Disk, path: str, offsets: Mapping[tuple[str, int], int], *, sync: bool = True
+    disk: Disk, path: str, offsets: Mapping[Partition, int], *, sync: bool = True
 ) -> None:
     """Replace the file. Without `sync` a power loss may take it."""
     lines = [f"{topic} {partition} {offset}" for (topic, partition), offset in offsets.items()]

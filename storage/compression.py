@@ -1,12 +1,12 @@
-"""The four codecs of record batches, in the framings Java clients and librdkafka read and write.
+"""The four codecs of record batches, in the framings that Java clients and librdkafka use.
 
-gzip: RFC 1952, members may be concatenated. snappy: snappy-java's stream (a header, then chunks of
-at most 32 KiB, each with its length), or one bare snappy block, which librdkafka writes. lz4: one
-frame with independent blocks (`lz4_frame`). zstd: plain frames. Codec libraries are imported when
-first used. Decompressing never yields over `max_bytes`.
+gzip: RFC 1952, and members may be concatenated. snappy: the stream of snappy-java (a header, then
+chunks of at most 32 KiB, each with its length), or one bare snappy block, which librdkafka writes.
+lz4: one frame with independent blocks (`lz4_frame`). zstd: plain frames. Codec libraries are
+imported when they are first used. Decompression never returns more than `max_bytes`.
 
-What may stand behind a stream, or where it may be cut off, is as the classes have it that Apache
-Kafka reads with: each is lenient in a way of its own.
+The classes that Apache Kafka reads with differ in what they accept behind a stream, and in where a
+stream may be cut off. Each codec here accepts what its class does.
 """
 
 from __future__ import annotations

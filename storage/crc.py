@@ -1,4 +1,4 @@
-"""CRC-32C (Castagnoli), in C."""
+"""CRC-32C (Castagnoli), computed in C."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Files and directories that wait to be removed: Kafka deletes in two steps.
+"""Files and directories that wait to be removed. Kafka deletes in two steps.
 
-What is no longer part of a log is renamed at once (`.deleted`, `-delete`) and unlinked after
-`file.delete.delay.ms`, by whoever calls `take_expired` from time to time: a fetch that is being
-served need not hurry, and a crash in between leaves names that the next start removes.
+What is no longer part of a log is renamed at once (`.deleted`, `-delete`), and removed after
+`file.delete.delay.ms` by the caller of `take_expired`. So a fetch that is reading the file can end.
+After a crash in between, the next start finds the names and removes the files.
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
-"""What a log directory may hold, formatted or not: its files, and whose else may lie there.
+"""What a log directory contains, and whether this broker may use it.
 
-In a directory that is in use files do not matter, and a directory must be a partition's (Kafka's
-LogManager). One that is not in use yet is made ours by a start, without anybody having asked for it
-by `kafka-storage format`: so it must hold nothing that somebody might miss.
+In a directory that is in use, files do not matter, and every subdirectory must be a partition's
+(Kafka's LogManager). A directory that is not in use yet is formatted by the first start, although
+nobody has run `kafka-storage format` on it. So it must contain nothing that somebody might miss.
 """
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from . import names
 from .checkpoints import CLEAN_SHUTDOWN, META_PROPERTIES
@@ -16,6 +16,7 @@ from .disk import LOCK_FILE_NAME, TEMPORARY_SUFFIX
 from .errors import StorageError
 
 if TYPE_CHECKING:
+    from .checkpoints import MetaProperties, Partition
     from .disk import Disk
 
 # Left by file systems, by systems that show directories, and by whoever keeps an empty directory
@@ -61,6 +62,48 @@ def check_contents(disk: Disk, path: str) -> None:
         if _is_kafkas_file(name):
             raise ForeignLogDir(path, f"{name!r} in it is a directory, but must be a file")
         raise ForeignLogDir(path, f"{name!r} in it is not the directory of a partition")
+
+
+def check_owner(
+    path: str, meta: MetaProperties, node_id: int | None, cluster_id: str | None
+) -> None:
+    """ForeignLogDir for a directory of another node or cluster (None: any)."""
+    if meta.node_id is None or meta.cluster_id is None:
+        missing = "cluster.id" if meta.cluster_id is None else "broker.id"
+        raise ForeignLogDir(path, f"its {META_PROPERTIES} has no {missing}")
+    if node_id not in (None, meta.node_id):
+        raise ForeignLogDir(path, f"it belongs to node {meta.node_id}, but this is node {node_id}")
+    if cluster_id not in (None, meta.cluster_id):
+        raise ForeignLogDir(
+            path, f"it belongs to cluster {meta.cluster_id}, but this is cluster {cluster_id}"
+        )
+
+
+class PartitionDirs(NamedTuple):
+    """The paths of the partitions' directories in a log directory."""
+
+    logs: dict[Partition, str]
+    futures: dict[Partition, str]
+    leftovers: list[str]  # what is to be deleted
+
+
+def find_partition_dirs(disk: Disk, path: str, contents: list[str]) -> PartitionDirs:
+    """Those among `contents`, the names in the log directory `path`."""
+    found = PartitionDirs({}, {}, [])
+    for name in contents:
+        parsed = names.parse_partition_dir(name)
+        directory = f"{path}/{name}"
+        if parsed is None or not disk.is_dir(directory):
+            continue
+        key = (parsed.topic, parsed.partition)
+        if not parsed.mark:
+            found.logs[key] = directory
+        elif parsed.mark == names.FUTURE_DIR:
+            if found.futures.setdefault(key, directory) != directory:
+                found.leftovers.append(directory)
+        elif parsed.mark == names.DELETE_DIR:
+            found.leftovers.append(directory)
+    return found
 
 
 def _check_new(path: str, contents: list[str]) -> None:

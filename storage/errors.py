@@ -1,4 +1,4 @@
-"""What storage raises. Each class names the Kafka error a client gets (the broker maps them).
+"""The exceptions of storage. Each names the Kafka error that a client gets; the broker maps them.
 
 A subclass means the same to a client as its base, unless its own docstring names another error.
 """
@@ -50,6 +50,12 @@ class RecordTooLarge(StorageError):
 
 class RecordBatchTooLarge(StorageError):
     """RECORD_LIST_TOO_LARGE: an append is larger than a whole segment may be (segment.bytes)."""
+
+    def __init__(self, size: int, partition: str, segment_bytes: int) -> None:
+        super().__init__(
+            f"an append of {size} bytes to {partition}, which exceeds the segment size of "
+            f"{segment_bytes}"
+        )
 
 
 class UnsupportedForMessageFormat(StorageError):

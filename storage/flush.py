@@ -1,219 +1,59 @@
-"""What of a log survives a power loss, and the flushes that make more of it survive.
+"""Flushes of a log: they sync what was appended, and the recovery point moves.
 
-A flush goes in three steps, so that the fsyncs can run beside the event loop: `Log.begin_flush`
-notes what must be synced for everything appended so far; `FlushPlan.run` writes the file of leader
-epochs where that lags, does the fsyncs and nothing else, in a thread if the caller likes;
-`Log.finish_flush` moves the recovery point. Whoever waits for an offset below `end_offset` is
-served by this one flush.
-
-A crash rebuilds indexes from the segment of the recovery point on, so the indexes of the active
-segment need no fsync; once it has rolled they do, before the recovery point may pass its end.
+A flush goes in three steps, so that the fsyncs can run beside the event loop. `begin_flush` notes
+what must be synced for everything appended so far. `FlushPlan.run` writes the file of leader epochs
+if it lags, does the fsyncs and nothing else, in a thread if the caller likes. `finish_flush` moves
+the recovery point. One flush serves all that wait for an offset below its `end_offset`.
 """
 
 from __future__ import annotations
 
-import os
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from .errors import DiskError, DiskFull, OutOfDescriptors
+from .errors import DiskError, DiskFull
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from .disk import Disk, File
-    from .segment import LogSegment
-    from .segments import Segments
+    from .flush_plan import FlushPlan
+    from .log import Log
 
 
-def failed_sync(error: DiskFull) -> DiskError:
-    """No room for what was written before: unlike a refused write it may have lost that."""
-    return DiskError(error.log_dir, error.reason)
+def begin_flush(log: Log, up_to: int | None = None) -> FlushPlan:
+    """What must be synced for all offsets below `up_to` (None: all) to survive a power loss.
 
-
-class FlushPlan:
-    """What to sync so that all offsets below `end_offset` survive a power loss."""
-
-    __slots__ = (
-        "_disk",
-        "active_base_offset",
-        "directories",
-        "end_offset",
-        "error",
-        "files",
-        "history",
-        "is_done",
-        "paths",
-        "write_epochs",
-    )
-
-    def __init__(self, disk: Disk, end_offset: int, active_base_offset: int, history: int) -> None:
-        """`history`: how often the log had been truncated when this was planned."""
-        self._disk = disk
-        self.end_offset = end_offset
-        self.active_base_offset = active_base_offset
-        self.history = history
-        self.files: list[File] = []  # open ones
-        self.paths: list[str] = []  # files to open for it; one that is gone needs no sync
-        self.directories: list[str] = []
-        self.write_epochs: Callable[[], None] | None = None  # where the file lags
-        self.error: DiskError | None = None
-        self.is_done = False
-
-    def run(self) -> None:
-        """Sync. DiskError.
-
-        After DiskFull (OutOfDescriptors is one) no sync has failed: `Log.abandon_flush`, and flush
-        again later. After any other the log must be told (`Log.fail`).
-        """
-        try:
-            if self.write_epochs is not None:
-                with suppress(FileNotFoundError):
-                    self.write_epochs()
-            self._sync()
-        except DiskFull:
-            raise  # the file of epochs is as it was
-        except DiskError as error:
-            self.error = error
-            raise
-        self.is_done = True
-
-    def _sync(self) -> None:
-        try:
-            for file in self.files:
-                file.fsync()
-            for path in self.paths:
-                with suppress(FileNotFoundError):
-                    self._disk.open(path).fsync()
-            for path in self.directories:
-                with suppress(FileNotFoundError):
-                    self._disk.fsync_dir(path)
-        except OutOfDescriptors:
-            raise  # a file could not be opened
-        except DiskFull as error:
-            raise failed_sync(error) from error
-
-
-class Durability:
-    """Keeps account of what a log has written and not synced."""
-
-    __slots__ = (
-        "_directories",
-        "_disk",
-        "_history",
-        "_indexed_to",
-        "_paths",
-        "_written_down",
-        "recovery_point",
-    )
-
-    def __init__(
-        self, disk: Disk, recovery_point: int, *, indexed_to: int, written_down: int
-    ) -> None:
-        """`indexed_to`: the indexes of segments that start below it are synced. `written_down`: the
-        recovery point as the checkpoint has it.
-        """
-        self.recovery_point = recovery_point
-        self._written_down = written_down
-        self._disk = disk
-        self._history = 0  # truncations: a flush that began before one proves nothing after it
-        self._indexed_to = indexed_to
-        self._paths: list[str] = []
-        self._directories: set[str] = set()
-
-    @property
-    def has_unsynced_names(self) -> bool:
-        return bool(self._directories)
-
-    def note_file(self, path: str) -> None:
-        """A file was written that is not synced yet."""
-        self._paths.append(path)
-
-    def note_names(self, directory: str) -> None:
-        """Names were made, renamed or removed in it."""
-        self._directories.add(directory)
-
-    def update_directory(self, old: str, new: str) -> None:
-        """The partition's directory has been renamed, which is not synced."""
-        self._paths = [path.replace(old, new, 1) for path in self._paths]
-        self._directories = {new if path == old else path for path in self._directories}
-        self._directories.add(os.path.dirname(new))
-
-    def note_end(self, end_offset: int, active_base_offset: int) -> None:
-        """The log was cut to end here; its indexes with it."""
-        self._history += 1
-        self.recovery_point = min(self.recovery_point, end_offset)
-        self._indexed_to = min(self._indexed_to, active_base_offset)
-
-    def note_start(self, offset: int) -> None:
-        """The log is empty, and that is synced; its next record gets `offset`."""
-        self._history += 1
-        self.recovery_point = self._indexed_to = offset
-
-    def sync_before_roll(self, segment: LogSegment, base_offset: int) -> None:
-        """A segment is to start at `base_offset`, behind `segment`.
-
-        If the checkpoint says just this offset (the log was closed here, opened, and a crash had it
-        mended), recovery would begin behind `segment`: what was written to it must be synced first.
-        """
-        if base_offset <= self._written_down and segment.is_written:
-            try:
-                segment.file.fsync()
-                for path in segment.index_paths():
-                    with suppress(FileNotFoundError):
-                        self._disk.open(path).fsync()
-            except OutOfDescriptors:
-                raise
-            except DiskFull as error:
-                raise failed_sync(error) from error
-
-    def begin(self, segments: Segments, end_offset: int) -> FlushPlan:
-        active = segments.active
-        plan = FlushPlan(self._disk, end_offset, active.base_offset, self._history)
-        for segment in segments.from_offset(min(self.recovery_point, self._indexed_to)):
-            if segment.base_offset >= end_offset:
-                break
-            if segment is active:
-                if end_offset > self.recovery_point:
-                    plan.files.append(segment.file)
-                break
-            # Below the recovery point its batches are safe already, which costs nothing then.
-            plan.files.append(segment.file)
-            plan.paths += segment.index_paths()
-        plan.paths += self._paths
-        plan.directories += sorted(self._directories)
-        self._paths = []
-        self._directories = set()
+    Between this and `finish_flush` the log may be used as usual. DiskError.
+    """
+    if log.offline_error is not None:
+        raise log.offline_error
+    end_offset = log.log_end_offset if up_to is None else min(up_to, log.log_end_offset)
+    with log.offline_after_error():
+        plan = log.durability.begin(log.segments, end_offset)
+        if log.loaded_epochs is not None:
+            # The file may lag behind the log only above the recovery point.
+            plan.write_epochs = log.loaded_epochs.begin_flush(end_offset)
         return plan
 
-    def finish(self, plan: FlushPlan) -> None:
-        assert plan.is_done, "a plan is finished after it has run"
-        assert plan.error is None, "a failed flush is told by `fail`"
-        if plan.history == self._history:
-            self.recovery_point = max(self.recovery_point, plan.end_offset)
-            self._indexed_to = max(self._indexed_to, min(plan.active_base_offset, plan.end_offset))
 
-    def take_back(self, plan: FlushPlan) -> None:
-        """The plan has not been run to its end, and no sync has failed."""
-        assert plan.error is None, "a failed flush is told by `fail`"
-        self._paths += plan.paths
-        self._directories.update(plan.directories)
+def finish_flush(log: Log, plan: FlushPlan, now_ms: int | None = None) -> None:
+    """The plan has run: its offsets are safe, unless the log was truncated meanwhile."""
+    log.durability.finish(plan)
+    log.checkpoint_queue.add(log)
+    log.last_flush_ms = log.now_ms if now_ms is None else now_ms
 
-    def closed(self, end_offset: int) -> None:
-        """All is synced, the indexes of the active segment too."""
-        self._indexed_to = self.recovery_point = end_offset
 
-    def checkpoint_offset(self, segments: Segments, log_end_offset: int) -> int:
-        """The recovery point for the checkpoint, which the caller now writes.
+def abandon_flush(log: Log, plan: FlushPlan) -> None:
+    """The plan was not run, or ended in DiskFull: the next flush syncs what it had to."""
+    log.durability.take_back(plan)
 
-        It lies below the end of the first segment whose indexes are not synced, because a segment
-        may come to start at that end, and recovery would begin with that one.
-        """
-        unsynced = segments.floor(self._indexed_to) or segments.first
-        behind = segments.after(unsynced)
-        offset = self.recovery_point
-        if behind is not None or unsynced.is_written:
-            end_offset = log_end_offset if behind is None else behind.base_offset
-            offset = min(offset, max(end_offset - 1, unsynced.base_offset))
-        self._written_down = offset
-        return offset
+
+def flush(log: Log, now_ms: int | None = None) -> None:
+    """All three steps at once. DiskError; after DiskFull the log goes on."""
+    plan = begin_flush(log)
+    try:
+        plan.run()
+    except DiskFull:
+        abandon_flush(log, plan)
+        raise
+    except DiskError as error:
+        log.fail(error)
+        raise
+    finish_flush(log, plan, now_ms)

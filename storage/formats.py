@@ -1,7 +1,7 @@
-"""Record batches of every format that may lie in a log: 2, which is written, 0 and 1 before it.
+"""Record batches of every format that a log may contain: 2, and before it 0 and 1.
 
-Whoever reads what is on the disk, or what a fetch brought, reads through this module; what
-producers send is format 2 alone (`batch`). A later format is known by its magic and nothing else.
+Code that reads a log, or what a fetch brought, reads through this module. Producers send format 2
+alone, and code that appends uses `batch`. Of a later format only the magic is known.
 """
 
 from __future__ import annotations

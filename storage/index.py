@@ -1,9 +1,9 @@
 """What the two mapped indexes of a segment share: the file, its mapping and the binary search.
 
-Kafka's AbstractIndex. An index is lazy: opening a log touches no index; the first lookup or append
-loads it, and an empty file is mapped only when its first entry is written. A file that is found on
-disk is taken to be full of entries (it was trimmed when it was closed), which holds after a clean
-stop; after any other the segment is rebuilt from its log file.
+Kafka's AbstractIndex. Opening a log reads no index: the first lookup or append loads it. An empty
+file is mapped only when its first entry is written. A file that exists is taken to be full of
+entries, because closing an index trims it. That is true after a clean stop; after any other stop,
+recovery rebuilds the index from the log file.
 """
 
 from __future__ import annotations

@@ -1,13 +1,13 @@
-"""Where each leader epoch of a partition starts, to find where two logs part (KIP-101, KIP-279).
+"""Where each leader epoch of a partition starts, to find where two logs diverge (KIP-101, KIP-279).
 
-Kafka's LeaderEpochFileCache over `leader-epoch-checkpoint`. Epochs and start offsets both increase;
-an entry that breaks this replaces those it contradicts. After a crash the file must tell the epochs
-of the log up to the recovery point, the rest follows from reading the log's tail. So `assign` may
-leave the writing to `flush`, which must come before the recovery point moves. A write waits for the
-disk, so that of a flush may run in a thread; one that comes late writes nothing over a newer one.
+Kafka's LeaderEpochFileCache over `leader-epoch-checkpoint`. Epochs and start offsets both increase.
+A new entry replaces those that contradict it. After a crash the file must have the epochs of the
+log up to the recovery point; the rest follows from the batches behind it. So `assign` may leave the
+writing to `flush`, which must come before the recovery point moves. A write waits for the disk, so
+that of a flush may run in a thread. A write that comes late does not overwrite a newer one.
 
-An epoch that starts at the log end has no records, and the next one will take its place: it need
-not be in the file. So an election costs no write, nor does a log that nobody writes to.
+An epoch that starts at the log end has no records, and the next epoch takes its place. It need not
+be in the file. So an election writes nothing, and neither does a log that nobody writes to.
 """
 
 from __future__ import annotations

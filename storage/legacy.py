@@ -1,11 +1,11 @@
 """Record batches of the formats before 2 (magic 0 and 1), as Kafka wrote them before 0.11.
 
-Such a batch is one message: offset, length, CRC-32 of all that follows it, magic, attributes, from
-format 1 on a timestamp, then key and value, each behind its size (LegacyRecord). Where the
-attributes name a codec, the value is compressed messages and the batch has the offset of the last
-of them (AbstractLegacyRecordBatch). In format 0 these have offsets of their own; in format 1 theirs
-count from the first one's, and with LogAppendTime all have the batch's timestamp. They are read,
-served and never written.
+Such a batch is one message: offset, length, CRC-32 of all that follows, magic, attributes, from
+format 1 on a timestamp, then key and value, each after its size (LegacyRecord). If the attributes
+name a codec, the value is compressed messages, and the batch has the offset of the last of them
+(AbstractLegacyRecordBatch). In format 0 these have offsets of their own. In format 1 theirs count
+from the first one's, and with LogAppendTime all have the timestamp of the batch. Such batches are
+read and served, but never written.
 """
 
 from __future__ import annotations

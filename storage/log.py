@@ -1,74 +1,168 @@
-"""The log of one partition: append, read, roll, flush, truncate.
+"""The log of one partition. This class appends, reads and rolls.
 
-Kafka's UnifiedLog and LocalLog. A log is a directory of segments, of which the last is active, plus
-the leader epochs and the producers' state. Offsets: `log_start_offset` is the first that may be
-read, `log_end_offset` (exclusive) the next to be written, `recovery_point` (exclusive) up to where
-a power loss takes nothing. The high watermark is the partition's and comes in as an argument.
+Kafka's UnifiedLog. A log is a directory of segments, of which the last is active, plus the leader
+epochs and the producers' state. `log_start_offset` is the first offset that may be read,
+`log_end_offset` the next that is written. The high watermark belongs to the partition and is passed
+in, and so is the time. The rarer operations are functions of other modules: `assigned_batches`,
+`flush`, `truncation`, `retention`, `timestamp_search`, `closing`.
 
-`LogBase` has the state, rolling and flushing; here is what changes and finds records.
+Every call blocks. Only `FlushPlan.run` is thread-safe. After a failed write or fsync the log is
+offline, because what is on the disk is unknown: a second fsync may succeed although the first one
+dropped pages. Only a restart with its recovery can go on.
 """
 
 from __future__ import annotations
 
-from contextlib import suppress
+import logging
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from . import names
-from .batch import NO_PRODUCER_ID, NO_TIMESTAMP, set_base_offset, set_leader_epoch
-from .errors import DiskError, DiskFull, OffsetOutOfRange, RecordBatchTooLarge
-from .given_batches import check_given
-from .log_base import LogBase
-from .log_reader import FetchSlice as FetchSlice
-from .log_reader import aborted_transactions, read_batches, read_slice
+from .append_info import AppendInfo
+from .batch import NO_PRODUCER_ID, set_base_offset, set_leader_epoch
+from .errors import (
+    CorruptBatch,
+    DiskError,
+    DiskFull,
+    OffsetOutOfRange,
+    RecordBatchTooLarge,
+    UnknownFormat,
+)
+from .leader_epochs import LeaderEpochCache
+from .log_reader import read_batches, read_slice
 from .origin import Origin
-from .producer_state import Duplicate
-from .retention import delete_old_segments, has_old_segments
-from .timestamp_search import TimestampOffset, find_max_timestamp, find_timestamp
-from .txn_index import AbortedTransaction
+from .producer_checks import Duplicate
+from .producer_replay import replay_producers
+from .producer_state import ProducerState
 from .validation import prepare
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from .leader_epochs import EpochEndOffset
-    from .producer_state import CompletedTransaction
-    from .segment import LogSegment
+    from .disk import Disk
+    from .durability import Durability
+    from .log_config import LogConfig
+    from .log_reader import FetchSlice
+    from .partition_directory import PartitionDirectory
+    from .segments import Segments
+
+logger = logging.getLogger(__name__)
 
 
-class AppendInfo:
-    """What an append did. Offsets are inclusive; a duplicate's are those of its first append."""
+class Log:
+    """One partition's log. `log_opening.open_log` makes it."""
 
     __slots__ = (
-        "append_time_ms",
-        "duplicate",
-        "first_offset",
-        "last_offset",
+        "_disk",
+        "checkpoint_queue",
+        "config",
+        "directory",
+        "durability",
+        "is_tail_known",
+        "last_append_bytes",
+        "last_flush_ms",
+        "loaded_epochs",
+        "loaded_producers",
+        "log_end_offset",
         "log_start_offset",
-        "rolled",
+        "now_ms",
+        "offline_error",
+        "partition",
+        "segments",
+        "topic",
     )
 
     def __init__(
         self,
-        first_offset: int,
-        last_offset: int,
-        append_time_ms: int,
-        log_start_offset: int,
+        disk: Disk,
+        directory: PartitionDirectory,
+        topic: str,
+        partition: int,
+        config: LogConfig,
+        segments: Segments,
         *,
-        duplicate: bool = False,
-        rolled: bool = False,
+        log_start_offset: int,
+        log_end_offset: int,
+        durability: Durability,
+        now_ms: int,
+        checkpoint_queue: set[Log],
+        is_tail_known: bool,
+        epochs: LeaderEpochCache | None,
+        producers: ProducerState | None,
     ) -> None:
-        self.first_offset = first_offset
-        self.last_offset = last_offset
-        self.append_time_ms = append_time_ms  # -1 unless the topic stamps with LogAppendTime
+        """Of what recovery found. `epochs` and `producers` are loaded when needed where None.
+
+        Without `is_tail_known` the end offset comes from the checkpoint of a clean stop, and is
+        compared with the segment when that is first used.
+        """
+        self.directory = directory
+        self.topic = topic
+        self.partition = partition
+        self.config = config
+        self.segments = segments
         self.log_start_offset = log_start_offset
-        self.duplicate = duplicate  # nothing was written
-        self.rolled = rolled  # a segment was finished: time to flush it
+        self.log_end_offset = log_end_offset
+        self.durability = durability
+        self.last_flush_ms = now_ms
+        self.last_append_bytes = 0
+        # It adds itself when its recovery point or its log start offset may have changed.
+        self.checkpoint_queue = checkpoint_queue
+        self.is_tail_known = is_tail_known
+        self.now_ms = now_ms  # at the last append
+        self.loaded_epochs = epochs
+        self.loaded_producers = producers
+        self.offline_error: DiskError | None = None
+        self._disk = disk
 
+    def __repr__(self) -> str:
+        return f"Log({self.directory.path}, [{self.log_start_offset}, {self.log_end_offset}))"
 
-class Log(LogBase):
-    """One partition's log. `recovery.open_log` makes it."""
+    @property
+    def size(self) -> int:
+        """Bytes of batches."""
+        return self.segments.size
 
-    __slots__ = ()
+    @property
+    def recovery_point(self) -> int:
+        """Up to where (exclusive) a power loss takes nothing."""
+        return self.durability.recovery_point
+
+    @property
+    def unflushed_records(self) -> int:
+        """How many a power loss could take (flush.messages goes by it)."""
+        return self.log_end_offset - max(self.recovery_point, self.log_start_offset)
+
+    @property
+    def is_offline(self) -> bool:
+        """Whether the disk failed under it; everything then raises DiskError."""
+        return self.offline_error is not None
+
+    @property
+    def epochs(self) -> LeaderEpochCache:
+        """Where each leader epoch starts."""
+        if self.loaded_epochs is None:
+            self.loaded_epochs = LeaderEpochCache(self._disk, self.directory.path)
+        return self.loaded_epochs
+
+    @property
+    def producers(self) -> ProducerState:
+        """Idempotent and transactional producers, up to the log end offset."""
+        if self.loaded_producers is None:
+            self.verify_tail()
+            producers = ProducerState(
+                self._disk,
+                self.directory.path,
+                expiration_ms=self.config.producer_id_expiration_ms,
+            )
+            producers.snapshots.delete_stray(segment.base_offset for segment in self.segments)
+            self.replay(producers)
+            self.loaded_producers = producers
+        return self.loaded_producers
+
+    def update_config(self, config: LogConfig) -> None:
+        """From the next decision on; an open segment keeps its index settings."""
+        self.config = config
+        if self.loaded_producers is not None:
+            self.loaded_producers.expiration_ms = config.producer_id_expiration_ms
 
     # Appending.
 
@@ -79,32 +173,29 @@ class Log(LogBase):
         leader_epoch: int,
         now_ms: int,
         origin: Origin = Origin.CLIENT,
-        allow_zstd: bool = True,
         transaction_version: int = -1,
     ) -> AppendInfo:
         """Append as the leader: one batch, which gets its offsets and the epoch in place.
 
         `records` is checked as `origin` demands, and must be writable (a read-only one is copied).
-        Batches of REPLICATION and RAFT_LEADER, any number, have their offsets already.
         Raises what `validation.prepare` and `ProducerState.check_and_prepare` raise,
-        RecordBatchTooLarge, OffsetsOutOfOrder and UnexpectedAppendOffset for given offsets, and
-        DiskError. Nothing has been appended then, and after DiskFull the log goes on. After any
-        other exception in the middle of a write it is offline.
+        RecordBatchTooLarge and DiskError. Nothing has been appended then, and after DiskFull the
+        log goes on. After any other exception in the middle of a write it is offline.
+        `assigned_batches` appends batches that have their offsets already.
         """
-        if self._offline is not None:
-            raise self._offline
-        if not self._is_tail_known:
-            self._verify_tail()
-        self._now_ms = now_ms
-        if origin is Origin.REPLICATION or origin is Origin.RAFT_LEADER:
-            return self._append_given(records, leader_epoch, now_ms, origin)
+        if self.offline_error is not None:
+            raise self.offline_error
+        if not self.is_tail_known:
+            self.verify_tail()
+        self.now_ms = now_ms
         first_offset = self.log_end_offset
-        prepared = prepare(records, self.config, now_ms, origin=origin, allow_zstd=allow_zstd)
+        prepared = prepare(records, self.config, now_ms, origin=origin)
         batch = prepared.batch
         header = prepared.header
         size = len(batch)
         if size > self.config.segment_bytes:
-            raise self._too_large(size)
+            partition = f"{self.topic}-{self.partition}"
+            raise RecordBatchTooLarge(size, partition, self.config.segment_bytes)
         producer = None
         if header.producer_id != NO_PRODUCER_ID:
             checked = self.producers.check_and_prepare(
@@ -124,90 +215,36 @@ class Log(LogBase):
         set_leader_epoch(batch, leader_epoch)
         is_written = False
         try:
-            epochs = self.epochs
+            epochs = self.loaded_epochs or self.epochs
             if epochs.latest_epoch != leader_epoch:
                 epochs.assign(leader_epoch, first_offset, write=False)
-            rolled = self.roll_if_needed(size, header.max_timestamp, last_offset, now_ms)
-            self.segments.active.append(batch, last_offset, header.max_timestamp, last_offset)
+            segment = self.segments.active
+            rolled = False
+            if segment.should_roll(self.config, size, header.max_timestamp, last_offset, now_ms):
+                rolled = self.roll(now_ms)
+                segment = self.segments.active
+            segment.append(batch, last_offset, header.max_timestamp, last_offset)
             is_written = True
             self.log_end_offset = last_offset + 1
             self.last_append_bytes = size
-            producers = self._producers or self.producers
+            producers = self.loaded_producers or self.producers
             if producer is None:
                 producers.map_end_offset = last_offset + 1
             else:
-                self._complete(producers.commit(producer, last_offset))
+                completed = producers.commit(producer, last_offset)
+                if completed is not None:
+                    producers.complete_transaction(completed, segment.txn_index)
         except DiskError as error:
             if is_written or not isinstance(error, DiskFull):
                 self.fail(error)
             raise
         except Exception as error:
             # Nobody knows what of it was done, and the next batch must not get its offsets again.
-            self.fail(DiskError(self.log_dir, f"an append ended in {error!r}"))
+            self.fail(DiskError(self.directory.log_dir, f"an append ended in {error!r}"))
             raise
         return AppendInfo(
-            first_offset,
-            last_offset,
-            prepared.append_time_ms,
-            self.log_start_offset,
-            rolled=rolled,
+            first_offset, last_offset, prepared.append_time_ms, self.log_start_offset, rolled=rolled
         )
-
-    def _append_given(
-        self, records: memoryview, leader_epoch: int, now_ms: int, origin: Origin
-    ) -> AppendInfo:
-        given = check_given(records, origin, leader_epoch, self.log_end_offset)
-        if given is None:
-            end_offset = self.log_end_offset
-            return AppendInfo(end_offset, end_offset - 1, NO_TIMESTAMP, self.log_start_offset)
-        if given.size > self.config.segment_bytes and len(given.batches) > 1:
-            raise self._too_large(given.size)  # one alone has been let into a log already
-        producers = self._producers or self.producers
-        is_written = False
-        try:
-            for header, _ in given.batches:
-                if header.leader_epoch >= 0 and self.epochs.latest_epoch != header.leader_epoch:
-                    self.epochs.assign(header.leader_epoch, header.base_offset, write=False)
-            last_offset = given.end_offset - 1
-            rolled = self.roll_if_needed(
-                given.size,
-                given.max_timestamp,
-                last_offset,
-                now_ms,
-                first_offset=given.first_offset,
-            )
-            self.segments.active.append(
-                records[: given.size],
-                last_offset,
-                given.max_timestamp,
-                given.offset_of_max_timestamp,
-            )
-            is_written = True
-            self.log_end_offset = given.end_offset
-            self.last_append_bytes = given.size
-            for header, batch in given.batches:
-                self._complete(producers.update(header, batch))
-        except DiskError as error:
-            if is_written or not isinstance(error, DiskFull):
-                self.fail(error)
-            raise
-        return AppendInfo(
-            given.first_offset, last_offset, NO_TIMESTAMP, self.log_start_offset, rolled=rolled
-        )
-
-    def _complete(self, completed: CompletedTransaction | None) -> None:
-        if completed is None:
-            return
-        producers = self.producers
-        if completed.is_aborted:
-            aborted = AbortedTransaction(
-                completed.producer_id,
-                completed.first_offset,
-                completed.last_offset,
-                producers.last_stable_offset(completed),
-            )
-            self.segments.active.txn_index.append(aborted)
-        producers.complete_transaction(completed)
 
     def assign_epoch(self, leader_epoch: int) -> None:
         """A leader begins: its epoch starts at the log end, though nothing is written yet."""
@@ -230,10 +267,10 @@ class Log(LogBase):
         batch may be cut. With `min_one` the first batch comes whole even if it is larger; without,
         nothing comes then (KIP-74). OffsetOutOfRange, DiskError.
         """
-        if self._offline is not None:
-            raise self._offline
-        if not self._is_tail_known:
-            self._verify_tail()
+        if self.offline_error is not None:
+            raise self.offline_error
+        if not self.is_tail_known:
+            self.verify_tail()
         log_end_offset = self.log_end_offset
         if offset < self.log_start_offset or offset > log_end_offset:
             raise OffsetOutOfRange(offset, self.log_start_offset, log_end_offset)
@@ -259,9 +296,9 @@ class Log(LogBase):
 
         Begins at the log start where that is higher. The log must not be truncated meanwhile.
         """
-        if self._offline is not None:
-            raise self._offline
-        self._verify_tail()
+        if self.offline_error is not None:
+            raise self.offline_error
+        self.verify_tail()
         end = self.log_end_offset if end_offset is None else min(end_offset, self.log_end_offset)
         return read_batches(self.segments, max(from_offset, self.log_start_offset), end)
 
@@ -276,233 +313,86 @@ class Log(LogBase):
 
     def remove_expired_producers(self, now_ms: int) -> int:
         """Forget the producers that `producer.id.expiration.ms` rules out; how many. Cheap."""
-        return 0 if self._producers is None else self._producers.remove_expired(now_ms)
+        return 0 if self.loaded_producers is None else self.loaded_producers.remove_expired(now_ms)
 
-    def aborted_transactions(
-        self, offset: int, fetched: FetchSlice, end_offset: int
-    ) -> list[AbortedTransaction]:
-        """What a read_committed consumer must skip in what `read(offset)` returned."""
-        return aborted_transactions(self.segments, offset, fetched, end_offset)
+    def roll(self, now_ms: int, *, first_offset: int = 0) -> bool:
+        """Begin a segment at the log end, or at `first_offset` if that is higher; whether so.
 
-    # Epochs and timestamps.
-
-    def end_offset_for_epoch(self, leader_epoch: int) -> EpochEndOffset:
-        """The largest known epoch <= leader_epoch and its end offset, exclusive (KIP-101)."""
-        return self.epochs.end_offset_for(leader_epoch, self.log_end_offset)
-
-    def epoch_for_offset(self, offset: int) -> int | None:
-        """The leader epoch that `offset` was written in."""
-        return self.epochs.epoch_for_offset(offset)
-
-    def offset_for_timestamp(
-        self, timestamp: int, end_offset: int | None = None
-    ) -> TimestampOffset | None:
-        """The first record at or after `timestamp` (KIP-79); None if none lies below end_offset."""
-        self._verify_tail()
-        found = find_timestamp(self.segments, timestamp, self.log_start_offset)
-        return found if found is not None and self._is_below(found.offset, end_offset) else None
-
-    def offset_of_max_timestamp(self, end_offset: int | None = None) -> TimestampOffset | None:
-        """The first record with the largest timestamp (ListOffsets -3); None as above."""
-        self._verify_tail()
-        found = find_max_timestamp(self.segments)
-        return found if found is not None and self._is_below(found.offset, end_offset) else None
-
-    def _is_below(self, offset: int, end_offset: int | None) -> bool:
-        return offset < (self.log_end_offset if end_offset is None else end_offset)
-
-    # Cutting.
-
-    def truncate_to(self, offset: int, now_ms: int) -> bool:
-        """Drop the batches that end at or above `offset`; False if the log ends there or before.
-
-        The caller writes the recovery point checkpoint before it appends again.
+        An empty active segment that would start there already stays. DiskError.
         """
-        if self._offline is not None:
-            raise self._offline
-        self._verify_tail()
-        if offset >= self.log_end_offset:
-            # An epoch that began here without a record may contradict the leader's.
-            self.epochs.truncate_from_end(self.log_end_offset)
-            return False
-        if offset < self.segments.first.base_offset:
-            self.truncate_fully_and_start_at(offset, now_ms)
-            return True
-        try:
-            self._cut(offset, now_ms)
-        except DiskError as error:
-            self.fail(error)
-            raise
-        return True
-
-    def _cut(self, offset: int, now_ms: int) -> None:
-        producers = self.producers
-        behind = [segment for segment in self.segments if segment.base_offset > offset]
-        for segment in reversed(behind):
-            self._discard(segment, now_ms)
-        if behind:
-            # If one came back it could hide from recovery that the segment before was cut.
-            self._disk.fsync_dir(self.directory)
+        base_offset = max(first_offset, self.log_end_offset)
         active = self.segments.active
-        offset = active.truncate_to(offset, now_ms)
-        self._durability.note_end(offset, active.base_offset)
-        self.log_start_offset = min(self.log_start_offset, offset)
-        self.log_end_offset = offset
-        self.changed.add(self)
-        self.epochs.truncate_from_end(offset)
-        # What was cut off must not come back behind what is appended next, be it as bytes of the
-        # file or as a segment or snapshot whose removal the disk forgot.
-        active.file.fsync()
-        self._replay(producers)
-        self._disk.fsync_dir(self.directory)
-
-    def truncate_fully_and_start_at(
-        self, offset: int, now_ms: int, *, log_start_offset: int | None = None
-    ) -> None:
-        """Drop everything; the next record gets `offset`."""
-        if self._offline is not None:
-            raise self._offline
-        try:
-            for segment in reversed(list(self.segments)):
-                self._discard(segment, now_ms)
-            self.epochs.clear()
-            self.producers.truncate_fully_and_start_at(offset)
-            self._add_segment(offset, now_ms)
-            self.log_start_offset = offset if log_start_offset is None else log_start_offset
-            self.log_end_offset = offset
-            self._is_tail_known = True
-            self._disk.fsync_dir(self.directory)
-            self._durability.note_start(offset)
-            self.changed.add(self)
-        except DiskError as error:
-            self.fail(error)
-            raise
-
-    def increment_log_start_offset(self, offset: int) -> bool:
-        """Records below `offset` are no longer readable (DeleteRecords); whether that is news.
-
-        The caller holds it to the high watermark. OffsetOutOfRange above the log end.
-        """
-        if self._offline is not None:
-            raise self._offline
-        self._verify_tail()
-        if offset > self.log_end_offset:
-            raise OffsetOutOfRange(offset, self.log_start_offset, self.log_end_offset)
-        if offset <= self.log_start_offset:
+        if active.base_offset == base_offset:
+            assert not active.size, f"{self} has records at its end offset"
             return False
-        self.log_start_offset = offset
-        self.changed.add(self)
-        # The recovery point stays: segments that go have gone for good only after a flush, and if
-        # a power loss brings one back, it must be checked.
-        self.epochs.truncate_from_start(offset)
-        self.producers.on_log_start_offset_incremented(offset)
+        # After DiskFull it may be tried again, whether the segment has been begun or not.
+        with self.offline_after_error(but_disk_full=True):
+            self.checkpoint_queue.add(self)
+            self.directory.roll(self.segments, base_offset, self.config, now_ms)
+            producers = self.producers
+            producers.map_end_offset = base_offset
+            snapshot = producers.take_snapshot(sync=False)
+            if snapshot is not None:
+                self.directory.note_unsynced(snapshot)
         return True
 
-    def delete_old_segments(self, now_ms: int, high_watermark: int | None = None) -> int:
-        """Drop the segments that retention or the log start offset rule out; how many.
+    def note_end(self, end_offset: int) -> None:
+        """The log was cut to end here. DiskError."""
+        self.log_end_offset = end_offset
+        self.durability.note_end(end_offset, self.segments.active.base_offset)
+        self.log_start_offset = min(self.log_start_offset, end_offset)
+        self.checkpoint_queue.add(self)
+        self.epochs.truncate_from_end(end_offset)
 
-        Only whole segments below the high watermark (None: the log end) go.
-        """
-        if self._offline is not None:
-            raise self._offline
-        limit = self.log_end_offset if high_watermark is None else high_watermark
-        try:
-            if not self._is_tail_known:
-                # To verify it opens the log, and a pass over all logs must not open every one.
-                if not has_old_segments(self, now_ms, limit):
-                    return 0
-                self._verify_tail()
-                limit = min(limit, self.log_end_offset)
-            return delete_old_segments(self, now_ms, limit)
-        except DiskFull:
-            raise  # the next time it gets further
-        except DiskError as error:
-            self.fail(error)
-            raise
+    def replay(self, producers: ProducerState) -> None:
+        """Bring the producers to the log end offset."""
+        replay_producers(
+            producers,
+            self.segments,
+            log_start_offset=self.log_start_offset,
+            end_offset=self.log_end_offset,
+            now_ms=self.now_ms,
+        )
 
-    def remove_segments(self, segments: list[LogSegment], now_ms: int) -> None:
-        """Take the oldest segments out of the log; the log starts behind them."""
-        if len(segments) == len(self.segments):
-            self.roll(now_ms)
-        behind = self.segments.after(segments[-1])
-        assert behind is not None
-        self.increment_log_start_offset(behind.base_offset)
-        for segment in segments:
-            self._discard(segment, now_ms)
-
-    def _discard(self, segment: LogSegment, now_ms: int) -> None:
-        self.segments.remove(segment)
-        due_ms = now_ms + self.config.file_delete_delay_ms
-        segment.release()
-        for path in segment.rename(names.DELETED):
-            self._deletions.add(path, due_ms)
-        snapshot = self.producers.snapshots.release(segment.base_offset)
-        if snapshot is not None:
-            self._disk.rename(snapshot, snapshot + names.DELETED)
-            self._deletions.add(snapshot + names.DELETED, due_ms)
-        self._note_names()
-
-    # Ends.
-
-    def close(self, *, sync_log_dir: bool = True) -> None:
-        """Flush all and let go of the files, so that a clean stop needs no recovery. DiskError.
-
-        What was not touched since it was opened costs nothing. Whoever closes many logs may sync
-        the log directory, for those that are new, once by itself.
-        """
-        if self._offline is not None:
+    def verify_tail(self) -> None:
+        """Check, once, that the log ends where the checkpoint of the clean stop says. DiskError."""
+        if self.is_tail_known:
             return
         try:
-            active = self.segments.active
-            paths = []
-            if active.is_written:
-                active.deactivate()
-                paths = active.index_paths()
-            if self._producers is not None:
-                snapshot = self._producers.take_snapshot(sync=False)
-                if snapshot is not None:
-                    self._note_unsynced(snapshot)
-            plan = self.begin_flush()
-            plan.paths += paths
-            if not sync_log_dir:
-                plan.directories = [path for path in plan.directories if path != self.log_dir]
-            plan.run()
-            self.finish_flush(plan)
-            self._durability.closed(self.log_end_offset)
-            self.changed.add(self)
-            active.is_written = False
-        except DiskError as error:
+            end_offset = self.segments.active.next_offset()
+        except CorruptBatch as error:
+            failure = DiskError(self.directory.path, f"{error}, although the last stop was clean")
+            self.fail(failure)
+            raise failure from error
+        except UnknownFormat as error:
             self.fail(error)
             raise
-        for segment in self.segments:
-            segment.release()
+        self.is_tail_known = True
+        if end_offset != self.log_end_offset:
+            logger.warning(
+                "%s ends at offset %d, but the last clean stop recorded %d",
+                self.directory.path,
+                end_offset,
+                self.log_end_offset,
+            )
+            self.note_end(end_offset)
 
-    def delete(self, now_ms: int, unique: bytes) -> None:
-        """The partition is gone: its directory is set aside and removed after the usual delay.
+    # Failure.
 
-        `unique`: 16 random bytes. The log is not used any more. It lasts once the log directory is
-        synced, which the caller does, once for all that go.
-        """
-        name = names.marked_dir(self.topic, self.partition, unique, names.DELETE_DIR)
-        path = f"{self.log_dir}/{name}"
-        for segment in self.segments:
-            segment.release()
-        with suppress(FileNotFoundError):  # somebody was faster
-            self._disk.rename(self.directory, path)
-            self._deletions.add(path, now_ms + self.config.file_delete_delay_ms, is_dir=True)
-        self._offline = DiskError(self.log_dir, f"{self.topic}-{self.partition} was deleted")
+    def fail(self, error: DiskError) -> None:
+        """The disk failed: nothing is written or read here any more."""
+        if self.offline_error is None:
+            what = f"{self.topic}-{self.partition}: {error}"
+            self.offline_error = DiskError(self.directory.log_dir, what)
+            for segment in self.segments:
+                segment.release()
 
-    def set_aside(self, now_ms: int, unique: bytes) -> None:
-        """Another log has taken its place: as `delete`, but who reads here may go on doing so."""
-        name = names.marked_dir(self.topic, self.partition, unique, names.DELETE_DIR)
-        with suppress(FileNotFoundError):  # somebody was faster
-            self.rename_directory(name)
-            self._disk.fsync_dir(self.log_dir)
-            due_ms = now_ms + self.config.file_delete_delay_ms
-            self._deletions.add(self.directory, due_ms, is_dir=True)
-
-    def _too_large(self, size: int) -> RecordBatchTooLarge:
-        return RecordBatchTooLarge(
-            f"an append of {size} bytes to {self.topic}-{self.partition}, which exceeds the "
-            f"segment size of {self.config.segment_bytes}"
-        )
+    @contextmanager
+    def offline_after_error(self, *, but_disk_full: bool = False) -> Iterator[None]:
+        """A DiskError takes the log offline; with `but_disk_full`, a DiskFull does not."""
+        try:
+            yield
+        except DiskError as error:
+            if not (but_disk_full and isinstance(error, DiskFull)):
+                self.fail(error)
+            raise

@@ -1,7 +1,7 @@
-"""The settings of one partition's log: Kafka's topic configs, `.` written as `_`, already parsed.
+"""The settings of one partition's log: Kafka's topic configs, parsed, `.` written as `_`.
 
-A log reads `log.config` afresh for each decision; a change swaps the whole object
-(`update_config`). Defaults are those of Kafka's LogConfig and ServerConfigs.
+A log reads `log.config` for each decision. A change replaces the whole object (`update_config`).
+Defaults are those of Kafka's LogConfig and ServerConfigs.
 """
 
 from __future__ import annotations

@@ -1,5 +1,6 @@
-"""Finds batches in the segments of a log: the slice of a file that answers a fetch, batches one by
-one, and the aborted transactions among them. Kafka's LocalLog.read.
+"""Finds batches in the segments of a log, and the aborted transactions among them.
+
+Kafka's LocalLog.read. A fetch gets a slice of a file; other readers get batches one by one.
 """
 
 from __future__ import annotations

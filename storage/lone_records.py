@@ -1,9 +1,9 @@
-"""Batches of one plain record, many to a chunk: what a coordinator's log is made of.
+"""Reads batches of one plain record each, many at once: a coordinator's log is made of them.
 
-Whoever replays such a log walks a million of them, so this reads header and record in one go. It
-takes only what it knows to the last byte (format 2, one record, not compressed, no control batch,
-no producer, no headers) and stops before anything else: that is for `batch`, which also says what
-is wrong with it.
+A replay walks a million of them, so header and record are read in one step. This reads only
+batches of which it knows every byte: format 2, one record, not compressed, no control batch, no
+producer, no headers. It stops before any other batch. `batch` reads that, and says what is wrong
+with it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """LZ4 frames as Kafka's Java reader takes them (Lz4BlockInputStream): one frame, and no more.
 
-It wants independent blocks and an end mark, checks the checksums of the header and of blocks, but
-neither the content's size nor its checksum, and looks at nothing behind the frame. Producers of
-format 0 wrote a wrong checksum of the header (KAFKA-3160), which is then not looked at.
+A frame must have independent blocks and an end mark. The checksums of the header and of the blocks
+are checked; the size of the content and its checksum are not, and nothing behind the frame is
+looked at. Producers of format 0 wrote a wrong checksum of the header (KAFKA-3160), so there it is
+not checked.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The names Kafka gives to a partition's directory and to the files in it.
+"""The names that Kafka gives to a partition's directory and to the files in it.
 
-`topic-3` is a partition's directory; `topic-3.<32 hex>-delete` one that waits to be removed,
-`-stray` one whose partition this broker no longer hosts, `-future` a copy on its way between log
+`topic-3` is a partition's directory. `topic-3.<32 hex>-delete` waits to be removed, `-stray`
+belongs to a partition that this broker no longer hosts, `-future` is a copy on its way between log
 directories (Kafka's LocalLog and LogFileUtils).
 """
 

@@ -1,9 +1,9 @@
 """The sparse offset index (`.index`): where in the log file to start looking for an offset.
 
-Kafka's OffsetIndex: 8-byte entries, big-endian, the offset relative to the segment's base (int32)
-and a file position (int32), both ascending. An entry holds the *last* offset of the batch at its
-position. While its segment is active the file is as large as the index may grow, zeros behind the
-entries; a roll or close trims it.
+Kafka's OffsetIndex. An entry has 8 bytes, big-endian: the offset relative to the segment's base
+(int32), and a file position (int32). Both ascend. The offset is that of the *last* record of the
+batch at the position. While its segment is active, the file is as large as the index may grow, with
+zeros behind the entries. A roll or close trims it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Who appends, which decides how much is checked (Kafka's AppendOrigin)."""
+"""Where an append comes from, which decides how much of it is checked (Kafka's AppendOrigin)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """Rebuilds a log's producer state: from its last snapshot, and from the batches behind that.
 
-Kafka's UnifiedLog.rebuildProducerState. Only batch headers are read, but for transaction markers.
+Kafka's UnifiedLog.rebuildProducerState. Only batch headers are read, and the records of transaction
+markers.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """The producer snapshot file `<offset>.snapshot` (ProducerSnapshot, version 1).
 
-version int16, CRC-32C of what follows it uint32, count int32, then the entries.
+It contains the version (int16), the CRC-32C of what follows (uint32), the number of entries
+(int32), and the entries.
 """
 
 from __future__ import annotations

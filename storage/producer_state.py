@@ -1,10 +1,10 @@
 """A partition's producers: their epochs, sequences, last five batches and open transactions.
 
-Kafka's ProducerStateManager, ProducerStateEntry and ProducerAppendInfo (KIP-98, KIP-360, KIP-890).
-An append is checked with `check_and_prepare`, written, and only then made known with `commit`, so
-that a failed write leaves no trace; batches read back from the log go through `update`. Nothing
-here looks at a record, but for the one of a transaction marker. Snapshots hold the state before
-their offset, so that after a restart only the log's tail needs to be read.
+Kafka's ProducerStateManager (KIP-98, KIP-360, KIP-890). An append is checked with
+`check_and_prepare` and written. Only then `commit` changes the state, so that a failed write leaves
+no trace. Batches that are read back from the log go through `update`. Only batch headers are looked
+at, but for the record of a transaction marker. A snapshot contains the state before its offset, so
+that after a restart only the end of the log needs to be read.
 """
 
 from __future__ import annotations
@@ -12,145 +12,34 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, NamedTuple
 
-from .batch import (
-    CONTROL_MASK,
-    INT32_MAX,
-    INT64_MAX,
-    NO_PRODUCER_EPOCH,
-    NO_PRODUCER_ID,
-    NO_SEQUENCE,
-    NO_TIMESTAMP,
-    TRANSACTIONAL_MASK,
-    ControlType,
-    control_type,
-    decrement_sequence,
-    end_transaction_coordinator_epoch,
-    records,
-)
-from .errors import (
-    CorruptSnapshot,
-    InvalidProducerEpoch,
-    InvalidRecord,
-    InvalidTransactionState,
-    OutOfOrderSequence,
-    TransactionCoordinatorFenced,
-)
+from .batch import CONTROL_MASK, INT64_MAX, TRANSACTIONAL_MASK
+from .errors import CorruptSnapshot, InvalidTransactionState
 from .origin import Origin
-from .producer_snapshot import SnapshotEntry, SnapshotFiles
+from .producer_checks import (
+    Duplicate,
+    ProducerAppendInfo,
+    check_sequence,
+    old_epoch,
+    prepare_marker,
+)
+from .producer_entry import BatchMetadata, ProducerStateEntry
+from .producer_snapshot import SnapshotFiles
+from .txn_index import AbortedTransaction
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from .batch import BatchHeader
     from .disk import Disk
+    from .producer_snapshot import SnapshotEntry
+    from .txn_index import TransactionIndex
 
 logger = logging.getLogger(__name__)
 
 BATCHES_RETAINED = 5
-PRODUCER_EPOCH_MAX = 32767
 # How long after transaction.max.timeout.ms an open transaction counts as left behind.
 LATE_TRANSACTION_BUFFER_MS = 5 * 60 * 1000
-_COORDINATOR_EPOCH_NONE = -1
 _NEVER = INT64_MAX
-
-
-class BatchMetadata(NamedTuple):
-    """One of the last batches of a producer. Sequences and offsets are inclusive."""
-
-    last_sequence: int
-    last_offset: int
-    offset_delta: int
-    timestamp: int
-
-    @property
-    def first_sequence(self) -> int:
-        return decrement_sequence(self.last_sequence, self.offset_delta)
-
-    @property
-    def first_offset(self) -> int:
-        return self.last_offset - self.offset_delta
-
-
-class ProducerStateEntry:
-    """The state of one producer id. `batches` are its last ones in this epoch, oldest first."""
-
-    __slots__ = (
-        "batches",
-        "coordinator_epoch",
-        "current_transaction_first_offset",
-        "last_timestamp",
-        "producer_epoch",
-        "producer_id",
-    )
-
-    def __init__(
-        self,
-        producer_id: int,
-        producer_epoch: int = NO_PRODUCER_EPOCH,
-        coordinator_epoch: int = _COORDINATOR_EPOCH_NONE,
-        last_timestamp: int = NO_TIMESTAMP,
-        current_transaction_first_offset: int | None = None,
-        batches: Iterable[BatchMetadata] = (),
-    ) -> None:
-        self.producer_id = producer_id
-        self.producer_epoch = producer_epoch
-        self.coordinator_epoch = coordinator_epoch
-        self.last_timestamp = last_timestamp
-        self.current_transaction_first_offset = current_transaction_first_offset
-        self.batches = list(batches)
-
-    @property
-    def last_sequence(self) -> int:
-        return self.batches[-1].last_sequence if self.batches else NO_SEQUENCE
-
-
-class Duplicate:
-    """The batch was appended before: what to answer with. Offsets are inclusive."""
-
-    __slots__ = ("first_offset", "last_offset", "timestamp")
-
-    def __init__(self, first_offset: int, last_offset: int, timestamp: int) -> None:
-        self.first_offset = first_offset
-        self.last_offset = last_offset
-        self.timestamp = timestamp
-
-
-class AppendInfo:
-    """A checked append that `commit` will make known; opaque to others."""
-
-    __slots__ = (
-        "coordinator_epoch",
-        "entry",
-        "is_aborted",
-        "is_marker",
-        "is_transactional",
-        "last_sequence",
-        "offset_delta",
-        "producer_epoch",
-        "producer_id",
-        "timestamp",
-    )
-
-    def __init__(
-        self,
-        entry: ProducerStateEntry | None,
-        producer_id: int,
-        producer_epoch: int,
-        timestamp: int,
-        offset_delta: int,
-        last_sequence: int,
-        is_transactional: bool,
-    ) -> None:
-        self.entry = entry
-        self.producer_id = producer_id
-        self.producer_epoch = producer_epoch
-        self.timestamp = timestamp
-        self.offset_delta = offset_delta
-        self.last_sequence = last_sequence
-        self.is_transactional = is_transactional
-        self.is_marker = False
-        self.is_aborted = False
-        self.coordinator_epoch = _COORDINATOR_EPOCH_NONE
 
 
 class CompletedTransaction(NamedTuple):
@@ -198,7 +87,7 @@ class ProducerState:
         *,
         batch: memoryview | None = None,
         transaction_version: int = -1,
-    ) -> Duplicate | AppendInfo:
+    ) -> Duplicate | ProducerAppendInfo:
         """Check one batch of an idempotent or transactional producer; nothing changes yet.
 
         `batch` is needed for a transaction marker, `transaction_version` where its sender told one.
@@ -207,7 +96,7 @@ class ProducerState:
         """
         entry = self._producers.get(header.producer_id)
         if header.attributes & CONTROL_MASK:
-            return self._prepare_marker(entry, header, batch, origin, transaction_version)
+            return prepare_marker(entry, header, batch, origin, transaction_version)
         epoch = header.producer_epoch
         last_sequence = header.last_sequence
         is_transactional = header.attributes & TRANSACTIONAL_MASK != 0
@@ -224,15 +113,15 @@ class ProducerState:
                                 appended.first_offset, appended.last_offset, appended.timestamp
                             )
                 elif epoch < current_epoch:
-                    raise _old_epoch(header, current_epoch)
-                self._check_sequence(entry, header)
+                    raise old_epoch(header, current_epoch)
+                check_sequence(entry, header)
             elif epoch < current_epoch:
-                raise _old_epoch(header, current_epoch)
+                raise old_epoch(header, current_epoch)
             if entry.current_transaction_first_offset is not None and not is_transactional:
                 raise InvalidTransactionState(
                     f"expected a transactional write from producer {header.producer_id}"
                 )
-        return AppendInfo(
+        return ProducerAppendInfo(
             entry,
             header.producer_id,
             epoch,
@@ -242,71 +131,10 @@ class ProducerState:
             is_transactional,
         )
 
-    def _check_sequence(self, entry: ProducerStateEntry, header: BatchHeader) -> None:
-        current_epoch = entry.producer_epoch
-        sequence = header.base_sequence
-        if current_epoch == NO_PRODUCER_EPOCH:
-            return  # nothing is known of it: any sequence may be the first
-        if header.producer_epoch != current_epoch:
-            if sequence:
-                raise OutOfOrderSequence(
-                    f"invalid sequence number for new epoch of producer {header.producer_id}: "
-                    f"{header.producer_epoch} (request epoch), {sequence} (seq. number), "
-                    f"{current_epoch} (current producer epoch)"
-                )
-            return
-        last_sequence = entry.last_sequence
-        if sequence != last_sequence + 1 and (sequence or last_sequence != INT32_MAX):
-            raise OutOfOrderSequence(
-                f"out of order sequence number for producer {header.producer_id}: "
-                f"{sequence} (incoming seq. number), {last_sequence} (current end sequence number)"
-            )
-
-    def _prepare_marker(
-        self,
-        entry: ProducerStateEntry | None,
-        header: BatchHeader,
-        batch: memoryview | None,
-        origin: Origin,
-        transaction_version: int,
-    ) -> AppendInfo:
-        if batch is None:
-            raise ValueError("a transaction marker is needed whole")
-        prepared = AppendInfo(
-            entry,
-            header.producer_id,
-            header.producer_epoch,
-            header.max_timestamp,
-            header.last_offset_delta,
-            NO_SEQUENCE,
-            True,
-        )
-        prepared.is_marker = True
-        marker = next(records(batch, header), None)
-        if marker is None:
-            # The cleaner left an empty control batch: only the offset moves.
-            prepared.producer_id = NO_PRODUCER_ID
-            return prepared
-        type_ = control_type(marker.key)
-        if type_ not in (ControlType.ABORT, ControlType.COMMIT):
-            raise InvalidRecord(f"a control record of a producer is no transaction marker: {type_}")
-        prepared.is_aborted = type_ is ControlType.ABORT
-        prepared.timestamp = marker.timestamp
-        prepared.coordinator_epoch = end_transaction_coordinator_epoch(marker.value)
-        if entry is not None and origin is not Origin.REPLICATION:
-            _check_marker_epoch(entry, header.producer_epoch, transaction_version)
-            if entry.coordinator_epoch > prepared.coordinator_epoch:
-                raise TransactionCoordinatorFenced(
-                    f"invalid coordinator epoch for producer {header.producer_id}: "
-                    f"{prepared.coordinator_epoch} (zombie), {entry.coordinator_epoch} (current)"
-                )
-        return prepared
-
-    def commit(self, prepared: AppendInfo, last_offset: int) -> CompletedTransaction | None:
+    def commit(self, prepared: ProducerAppendInfo, last_offset: int) -> CompletedTransaction | None:
         """Make an append known that has been written and ends with `last_offset` (inclusive).
 
-        A completed transaction, if any, is to be indexed (`last_stable_offset`) and then given to
-        `complete_transaction`.
+        A completed transaction, if any, is then given to `complete_transaction`.
         """
         self.map_end_offset = last_offset + 1
         producer_id = prepared.producer_id
@@ -351,7 +179,7 @@ class ProducerState:
             self.map_end_offset = header.next_offset
             return None
         prepared = self.check_and_prepare(header, Origin.REPLICATION, batch=batch)
-        assert isinstance(prepared, AppendInfo)
+        assert isinstance(prepared, ProducerAppendInfo)
         return self.commit(prepared, header.last_offset)
 
     def adopt(self, other: ProducerState) -> None:
@@ -387,8 +215,22 @@ class ProducerState:
                 return first_offset
         return completed.last_offset + 1
 
-    def complete_transaction(self, completed: CompletedTransaction) -> None:
-        """`completed` is no longer open; it stays unstable until the high watermark passes it."""
+    def complete_transaction(
+        self, completed: CompletedTransaction, index: TransactionIndex | None = None
+    ) -> None:
+        """`completed` is no longer open; it stays unstable until the high watermark passes it.
+
+        If it is aborted it enters `index`, that of the marker's segment; None if it is there.
+        """
+        if completed.is_aborted and index is not None:
+            index.append(
+                AbortedTransaction(
+                    completed.producer_id,
+                    completed.first_offset,
+                    completed.last_offset,
+                    self.last_stable_offset(completed),
+                )
+            )
         if self._ongoing.pop(completed.first_offset, None) is None:
             raise ValueError(f"{completed} has not been open")
         self._unreplicated[completed.first_offset] = completed.last_offset
@@ -499,29 +341,12 @@ class ProducerState:
     def _load(self, entries: Iterable[SnapshotEntry], now_ms: int) -> None:
         ongoing = []
         for saved in entries:
-            first_offset = saved.current_transaction_first_offset
-            batches = []
-            if saved.last_offset >= 0:
-                batches.append(
-                    BatchMetadata(
-                        saved.last_sequence,
-                        saved.last_offset,
-                        saved.offset_delta,
-                        saved.timestamp,
-                    )
-                )
-            entry = ProducerStateEntry(
-                saved.producer_id,
-                saved.producer_epoch,
-                saved.coordinator_epoch,
-                saved.timestamp,
-                first_offset if first_offset >= 0 else None,
-                batches,
-            )
+            entry = ProducerStateEntry.from_snapshot(saved)
             if self._expired(entry, now_ms):
                 continue
             self._producers[entry.producer_id] = entry
-            if first_offset >= 0:
+            first_offset = entry.current_transaction_first_offset
+            if first_offset is not None:
                 ongoing.append((first_offset, entry.producer_id))
             self._oldest_timestamp = min(self._oldest_timestamp, entry.last_timestamp)
         self._ongoing = dict(sorted(ongoing))
@@ -533,48 +358,7 @@ class ProducerState:
         offset = self.map_end_offset
         if offset <= self._last_snapshot_offset:
             return None
-        entries = map(_snapshot_entry, self._producers.values())
+        entries = (entry.to_snapshot() for entry in self._producers.values())
         path = self.snapshots.write(offset, entries, sync=sync)
         self._last_snapshot_offset = offset
         return path
-
-
-def _old_epoch(header: BatchHeader, current_epoch: int) -> InvalidProducerEpoch:
-    return InvalidProducerEpoch(
-        f"epoch of producer {header.producer_id} is {header.producer_epoch}, "
-        f"which is smaller than the last seen epoch {current_epoch}"
-    )
-
-
-def _check_marker_epoch(
-    entry: ProducerStateEntry, producer_epoch: int, transaction_version: int
-) -> None:
-    """Version 2 (KIP-890) bumps the epoch with each marker; only a repeated marker has it again."""
-    current_epoch = entry.producer_epoch
-    if producer_epoch > current_epoch:
-        return
-    if producer_epoch == current_epoch and (
-        transaction_version < 2
-        or entry.current_transaction_first_offset is None
-        or producer_epoch == PRODUCER_EPOCH_MAX
-    ):
-        return
-    raise InvalidProducerEpoch(
-        f"epoch of producer {entry.producer_id} is {producer_epoch}, which is too low after "
-        f"the last seen epoch {current_epoch} (transaction version {transaction_version})"
-    )
-
-
-def _snapshot_entry(entry: ProducerStateEntry) -> SnapshotEntry:
-    last = entry.batches[-1] if entry.batches else None
-    first_offset = entry.current_transaction_first_offset
-    return SnapshotEntry(
-        entry.producer_id,
-        entry.producer_epoch,
-        last.last_sequence if last else NO_SEQUENCE,
-        last.last_offset if last else -1,
-        last.offset_delta if last else 0,
-        entry.last_timestamp,
-        entry.coordinator_epoch,
-        -1 if first_offset is None else first_offset,
-    )

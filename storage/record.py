@@ -1,7 +1,7 @@
-"""Records inside an uncompressed batch payload: walking them with every size checked.
+"""Records inside an uncompressed batch payload: walks them and checks every size.
 
-A record: its length, attributes (none in use), timestamp delta, offset delta, key, value, headers;
-all sizes are zigzag varints, -1 is null (DefaultRecord).
+A record has its length, attributes (none in use), timestamp delta, offset delta, key, value and
+headers. All sizes are zigzag varints, and -1 is null (DefaultRecord).
 """
 
 from __future__ import annotations

@@ -1,14 +1,17 @@
-"""Which segments of a log have outlived their topic's settings.
+"""Deletes the segments of a log that have outlived their topic's settings.
 
-Kafka's UnifiedLog.deleteOldSegments: by the log start offset always, by size and by time where
-`cleanup.policy` has `delete`. Oldest first, up to the first that stays; nothing at or above the
-high watermark goes. Time is the segment's largest timestamp, be it in the future, else when the
-file was last written. An active segment that goes is rolled first.
+Kafka's UnifiedLog.deleteOldSegments. The log start offset always counts; size and time count if
+`cleanup.policy` has `delete`. Segments are deleted oldest first, up to the first that stays, and
+none at or above the high watermark. The time of a segment is its largest timestamp, even one in the
+future; without timestamps it is when the file was last written. An active segment is rolled before
+it is deleted.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+
+from .truncation import discard_segment, increment_log_start_offset
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,18 +22,43 @@ if TYPE_CHECKING:
     Rule = Callable[[Log, int], Callable[[LogSegment], bool]]
 
 
-def delete_old_segments(log: Log, now_ms: int, high_watermark: int) -> int:
-    """Take them out of the log; how many."""
-    count = 0
-    for rule in _rules(log):
-        deletable = _outlived(log, rule(log, now_ms), high_watermark)
-        if deletable:
-            log.remove_segments(deletable, now_ms)
-        count += len(deletable)
-    return count
+def delete_old_segments(log: Log, now_ms: int, high_watermark: int | None = None) -> int:
+    """Drop the segments that retention or the log start offset rule out; how many.
+
+    Only whole segments below the high watermark (None: the log end) go. DiskError; after DiskFull
+    the next call gets further.
+    """
+    if log.offline_error is not None:
+        raise log.offline_error
+    limit = log.log_end_offset if high_watermark is None else high_watermark
+    with log.offline_after_error(but_disk_full=True):
+        if not log.is_tail_known:
+            # To verify it opens the log, and a pass over all logs must not open every one.
+            if not _has_outlived(log, now_ms, limit):
+                return 0
+            log.verify_tail()
+            limit = min(limit, log.log_end_offset)
+        count = 0
+        for rule in _rules(log):
+            outlived = _outlived(log, rule(log, now_ms), limit)
+            if outlived:
+                _remove(log, outlived, now_ms)
+            count += len(outlived)
+        return count
 
 
-def has_old_segments(log: Log, now_ms: int, high_watermark: int) -> bool:
+def _remove(log: Log, segments: list[LogSegment], now_ms: int) -> None:
+    """Take the oldest segments out of the log; the log starts behind them."""
+    if len(segments) == len(log.segments):
+        log.roll(now_ms)
+    behind = log.segments.after(segments[-1])
+    assert behind is not None
+    increment_log_start_offset(log, behind.base_offset)
+    for segment in segments:
+        discard_segment(log, segment, now_ms)
+
+
+def _has_outlived(log: Log, now_ms: int, high_watermark: int) -> bool:
     """Whether there is any to be taken out. Leaves closed what is."""
     return any(_outlived(log, rule(log, now_ms), high_watermark) for rule in _rules(log))
 

@@ -1,8 +1,8 @@
 """One segment of a log: the file of record batches and its three indexes.
 
-Kafka's LogSegment. The base offset is a lower bound of the offsets in it. A segment is lazy: its
-file is opened, its size and indexes are read when something first needs them, so a broker with
-10,000 partitions starts without touching them. Callers see to offsets, rolls and recovery.
+Kafka's LogSegment. The base offset is a lower bound of the offsets in it. A segment opens its file,
+and reads its size and its indexes, only when they are needed. So a broker with 10,000 partitions
+starts without touching them. The callers are responsible for offsets, rolls and recovery.
 """
 
 from __future__ import annotations
@@ -345,7 +345,7 @@ class LogSegment:
         self.release_indexes()
         self._file = None
 
-    def let_go(self) -> None:
+    def release_descriptors(self) -> None:
         """Give its descriptors back; it takes them again when it is used. DiskError."""
         self._file = None  # first of all: trimming the indexes needs a descriptor
         self.offset_index.close()

@@ -1,8 +1,8 @@
 """The time index (`.timeindex`): which offset was last when a timestamp was first reached.
 
-Kafka's TimeIndex: 12-byte entries, big-endian, a timestamp (int64) and an offset relative to the
-segment's base (int32): the largest timestamp seen so far and the last offset of the batch that
-holds it. Timestamps ascend strictly. The file is sized and trimmed like the offset index.
+Kafka's TimeIndex. An entry has 12 bytes, big-endian: the largest timestamp so far (int64), and the
+last offset of the batch that has it, relative to the segment's base (int32). Timestamps ascend
+strictly. The file is sized and trimmed as that of the offset index.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
-"""Offsets by timestamp: what ListOffsets asks of a log (KIP-79, KIP-734).
+"""Finds offsets by timestamp, for ListOffsets (KIP-79, KIP-734).
 
-Through the time index of one segment, then record by record within one batch. Kafka picks the first
-segment that is new enough and looks no further: without timestamps (format 0) it counts as new as
-its file, and what lies behind is then not found (UnifiedLog.searchOffsetInLocalLog).
+The time index of one segment leads to a batch, which is read record by record. Kafka picks the
+first segment that is new enough and looks no further. A segment without timestamps (format 0)
+counts as new as its file, and records behind it are then not found
+(UnifiedLog.searchOffsetInLocalLog).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from .formats import header_of, timestamps
 
 if TYPE_CHECKING:
+    from .log import Log
     from .segment import LogSegment
     from .segments import Segments
 
@@ -24,12 +26,35 @@ class TimestampOffset(NamedTuple):
     leader_epoch: int
 
 
-def find_timestamp(segments: Segments, timestamp: int, from_offset: int) -> TimestampOffset | None:
-    """The first record at or above `from_offset` whose timestamp is at or after `timestamp`."""
-    for segment in segments:
+def offset_for_timestamp(
+    log: Log, timestamp: int, end_offset: int | None = None
+) -> TimestampOffset | None:
+    """The first record at or after `timestamp` (KIP-79).
+
+    None if none is below `end_offset` (None: the log end).
+    """
+    log.verify_tail()
+    for segment in log.segments:
         if segment.largest_timestamp() >= timestamp:
-            return _find_in_segment(segment, timestamp, from_offset)
+            found = _find_in_segment(segment, timestamp, log.log_start_offset)
+            return _below(log, found, end_offset)
     return None
+
+
+def offset_of_max_timestamp(log: Log, end_offset: int | None = None) -> TimestampOffset | None:
+    """The first record that has the largest timestamp of all, which is -1 where none has any.
+
+    None as above.
+    """
+    log.verify_tail()
+    return _below(log, _find_max(log.segments), end_offset)
+
+
+def _below(
+    log: Log, found: TimestampOffset | None, end_offset: int | None
+) -> TimestampOffset | None:
+    limit = log.log_end_offset if end_offset is None else end_offset
+    return found if found is not None and found.offset < limit else None
 
 
 def _find_in_segment(
@@ -48,8 +73,7 @@ def _find_in_segment(
     return None
 
 
-def find_max_timestamp(segments: Segments) -> TimestampOffset | None:
-    """The first record that has the largest timestamp of all, which is -1 where none has any."""
+def _find_max(segments: Segments) -> TimestampOffset | None:
     newest = max(segments, key=lambda segment: segment.max_timestamp_and_offset()[0])
     _, last_offset = newest.max_timestamp_and_offset()
     found = newest.locate(last_offset)

@@ -1,8 +1,8 @@
-"""The transaction index (`.txnindex`): aborted transactions whose markers lie in a segment.
+"""The transaction index (`.txnindex`): aborted transactions whose markers are in a segment.
 
-Kafka's TransactionIndex and AbortedTxn v0: 34-byte records, big-endian: version (int16), producer
-id, first offset, last offset, last stable offset (int64 each). The file exists only where something
-was aborted; it is small and written through, not mapped.
+Kafka's TransactionIndex and AbortedTxn v0. An entry has 34 bytes, big-endian: version (int16), then
+producer id, first offset, last offset and last stable offset (int64 each). The file exists only if
+something was aborted. It is small, and written at once instead of being mapped.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
-"""Checks the batch that a leader is to append, and rewrites it where the topic's config demands.
+"""Checks the batch that a leader is to append, and rewrites it if the topic's config demands that.
 
 Kafka's ProduceRequest.validateRecords, UnifiedLog.analyzeAndValidateRecords and LogValidator, but
-by the batch: CRC and header are checked always, records only where a rule speaks of each (keys on a
-compacted topic, message.timestamp.before.max.ms), where the header contradicts itself, or where
-they are decompressed anyway, as the topic's codec is another. So a batch with a right CRC and a
-wrong inside, which Kafka refuses, is stored. Its record count is bounded by its size: it cannot use
-up offsets, recovery and producer state only read headers, and a reader of its records gets
-InvalidRecord.
+per batch. CRC and header are always checked. Records are checked only in three cases: a rule is
+about each record (keys on a compacted topic, message.timestamp.before.max.ms), the header
+contradicts itself, or the records are decompressed anyway because the topic has another codec. So a
+batch with a right CRC and damaged records is stored, which Kafka refuses. It does no harm beyond
+itself: its record count is bounded by its size, so it cannot use up offsets; recovery and producer
+state read only headers; and a reader of its records gets InvalidRecord.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ from .errors import (
     InvalidTimestamp,
     RecordError,
     RecordTooLarge,
-    UnsupportedCompression,
 )
-from .origin import Origin as Origin
+from .legacy import LENGTH_MIN
+from .origin import Origin
 from .record import RECORD_BYTES_MIN, read_headers, spans
 from .varint import read_varint
 
@@ -59,7 +59,6 @@ _CODECS = {
     "lz4": Codec.LZ4,
     "zstd": Codec.ZSTD,
 }
-_LEGACY_LENGTH_MIN = 14  # of a magic 0 record, the least a length can be
 _RECORD_ERRORS_MAX = 10_000
 _RECORDS_MAX = DECOMPRESSED_BYTES_MAX // RECORD_BYTES_MIN
 
@@ -88,12 +87,12 @@ def prepare(
     now_ms: int,
     *,
     origin: Origin = Origin.CLIENT,
-    allow_zstd: bool = True,
 ) -> Prepared:
     """Check the one batch in `view` for an append by CLIENT or COORDINATOR.
 
-    `allow_zstd` is False for Produce below version 7. Raises CorruptBatch, InvalidRecord,
-    InvalidTimestamp, RecordTooLarge, UnsupportedCompression, in Kafka's order of checks.
+    Raises CorruptBatch, InvalidRecord, InvalidTimestamp, RecordTooLarge, UnsupportedCompression, in
+    Kafka's order of checks. What a Produce request must have beyond that, whatever the log, the
+    handler of Produce checks: for it one batch fills `view`.
     """
     size = len(view)
     if size < HEADER:
@@ -105,11 +104,8 @@ def prepare(
     attributes = header.attributes
     codec_id = attributes & CODEC_MASK
     is_client = origin is Origin.CLIENT
-    if is_client:
-        if codec_id == Codec.ZSTD and not allow_zstd:
-            raise UnsupportedCompression("Produce below version 7 is not allowed to use zstd")
-        if header.base_offset:
-            raise InvalidRecord(f"the base offset of a batch must be 0, not {header.base_offset}")
+    if is_client and header.base_offset:
+        raise InvalidRecord(f"the base offset of a batch must be 0, not {header.base_offset}")
     if size > config.max_message_bytes:
         raise _too_large(size, config)
     verify_crc(view)
@@ -190,7 +186,7 @@ def _whole_batch_size(view: memoryview) -> int | None:
     if len(view) < LOG_OVERHEAD:
         return None
     length = int.from_bytes(view[LENGTH_AT:LOG_OVERHEAD], "big", signed=True)
-    if length < _LEGACY_LENGTH_MIN:
+    if length < LENGTH_MIN:
         raise CorruptBatch(f"length {length} is less than the least of a record batch")
     if len(view) <= MAGIC_AT:
         return None

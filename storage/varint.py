@@ -1,7 +1,7 @@
-"""Kafka's variable-length integers inside records: zigzag, seven bits a byte, low bits first.
+"""Kafka's variable-length integers inside records: zigzag, seven bits per byte, low bits first.
 
-An int32 takes at most five bytes, an int64 at most ten. Bits that the last of them has beyond 32 or
-64 count for nothing, as in Kafka (ByteUtils).
+An int32 takes at most five bytes, an int64 at most ten. Bits of the last byte beyond 32 or 64 are
+ignored, as in Kafka (ByteUtils).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Walks a segment's file from batch to batch, in whatever formats they are.
+"""Walks a segment's file from batch to batch, whatever their formats are.
 
-CorruptBatch where the bytes cannot be cut into batches, UnknownFormat where one is of a later
-format. The batches themselves are not checked.
+CorruptBatch if the bytes cannot be divided into batches, UnknownFormat if a batch is of a later
+format. The contents of the batches are not checked.
 """
 
 from __future__ import annotations

@@ -6,8 +6,11 @@ import signal
 from typing import TYPE_CHECKING
 
 import pytest
+import trio
+import trio.testing
 from hypothesis import settings
 
+from .sim.clock import BusyThreads, patient_clock
 from .turns import Turns
 
 if TYPE_CHECKING:
@@ -26,6 +29,20 @@ def _interruptible() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
+
+
+@pytest.fixture
+def busy_threads(monkeypatch: pytest.MonkeyPatch) -> BusyThreads:
+    """Counts the worker threads that the test has at work."""
+    threads = BusyThreads(trio.to_thread.run_sync)
+    monkeypatch.setattr(trio.to_thread, "run_sync", threads.run_sync)
+    return threads
+
+
+@pytest.fixture
+def autojump_clock(busy_threads: BusyThreads) -> trio.testing.MockClock:
+    """In place of pytest-trio's: virtual time waits for worker threads."""
+    return patient_clock(busy_threads)
 
 
 turns = Turns()

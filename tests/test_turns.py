@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 import trio
 
-from kbroker.storage.disk import OsDisk
+from kbroker.storage.os_disk import OsDisk
 
 from .conftest import turns
 from .turns import ROOT, TURN_S_MAX

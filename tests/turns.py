@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import trio
 
-from kbroker.storage.disk import OsDisk, OsFile
+from kbroker.storage.os_disk import OsDisk, OsFile
 
 from .sim.disk import SimDisk, SimFile
 
@@ -57,13 +57,13 @@ WAITING_FUNCTIONS = (
 MAY_WAIT = frozenset(
     (
         # Before anybody is served: logs are opened after a crash.
-        *("storage/recovery.py", "storage/log_dir.py:LogDir.promote_found_future"),
+        *("storage/log_opening.py", "storage/log_dir.py:LogDir.promote_found_future"),
         # Once, where a segment follows one that a crash had mended.
-        "storage/flush.py:Durability.sync_before_roll",
+        "storage/durability.py:Durability.sync_before_roll",
         "kbroker/log_dirs/moves.py:Moves.resume",
         # A copy takes its log's place between two requests, and may begin anew once.
         "kbroker/log_dirs/moves.py:Moves._exchange",
-        "storage/log.py:Log.truncate_fully_and_start_at",
+        "storage/truncation.py:truncate_fully_and_start_at",
     )
 )
 

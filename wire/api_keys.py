@@ -105,6 +105,8 @@ class ApiKey(IntEnum):
     DESCRIBE_SHARE_GROUP_OFFSETS = 90
     ALTER_SHARE_GROUP_OFFSETS = 91
     DELETE_SHARE_GROUP_OFFSETS = 92
+    STREAMS_GROUP_TOPOLOGY_DESCRIPTION_UPDATE = 93
+    UNREGISTER_CONTROLLER = 94
 
 
 API_TABLE: Final[Mapping[int, Api]] = {
@@ -124,7 +126,7 @@ API_TABLE: Final[Mapping[int, Api]] = {
         Api(15, "DescribeGroups", 0, 6, 5, False, ("broker",)),
         Api(16, "ListGroups", 0, 5, 3, False, ("broker",)),
         Api(17, "SaslHandshake", 0, 1, None, False, ("broker", "controller")),
-        Api(18, "ApiVersions", 0, 4, 3, False, ("broker", "controller")),
+        Api(18, "ApiVersions", 0, 5, 3, False, ("broker", "controller")),
         Api(19, "CreateTopics", 2, 7, 5, False, ("broker", "controller")),
         Api(20, "DeleteTopics", 1, 6, 4, False, ("broker", "controller")),
         Api(21, "DeleteRecords", 0, 2, 2, False, ("broker",)),
@@ -134,7 +136,7 @@ API_TABLE: Final[Mapping[int, Api]] = {
         Api(25, "AddOffsetsToTxn", 0, 4, 3, False, ("broker",)),
         Api(26, "EndTxn", 0, 5, 3, False, ("broker",)),
         Api(27, "WriteTxnMarkers", 1, 2, 1, False, ("broker",)),
-        Api(28, "TxnOffsetCommit", 0, 5, 3, False, ("broker",)),
+        Api(28, "TxnOffsetCommit", 0, 6, 3, False, ("broker",)),
         Api(29, "DescribeAcls", 1, 3, 2, False, ("broker", "controller")),
         Api(30, "CreateAcls", 1, 3, 2, False, ("broker", "controller")),
         Api(31, "DeleteAcls", 1, 3, 2, False, ("broker", "controller")),
@@ -148,7 +150,7 @@ API_TABLE: Final[Mapping[int, Api]] = {
         Api(39, "RenewDelegationToken", 1, 2, 2, False, ("broker", "controller")),
         Api(40, "ExpireDelegationToken", 1, 2, 2, False, ("broker", "controller")),
         Api(41, "DescribeDelegationToken", 1, 3, 2, False, ("broker", "controller")),
-        Api(42, "DeleteGroups", 0, 2, 2, False, ("broker",)),
+        Api(42, "DeleteGroups", 0, 3, 2, False, ("broker",)),
         Api(43, "ElectLeaders", 0, 2, 2, False, ("broker", "controller")),
         Api(44, "IncrementalAlterConfigs", 0, 1, 1, False, ("broker", "controller")),
         Api(45, "AlterPartitionReassignments", 0, 1, 0, False, ("broker", "controller")),
@@ -194,10 +196,12 @@ API_TABLE: Final[Mapping[int, Api]] = {
         Api(85, "WriteShareGroupState", 0, 1, 0, False, ("broker",)),
         Api(86, "DeleteShareGroupState", 0, 0, 0, False, ("broker",)),
         Api(87, "ReadShareGroupStateSummary", 0, 1, 0, False, ("broker",)),
-        Api(88, "StreamsGroupHeartbeat", 0, 0, 0, False, ("broker",)),
-        Api(89, "StreamsGroupDescribe", 0, 0, 0, False, ("broker",)),
+        Api(88, "StreamsGroupHeartbeat", 0, 1, 0, False, ("broker",)),
+        Api(89, "StreamsGroupDescribe", 0, 1, 0, False, ("broker",)),
         Api(90, "DescribeShareGroupOffsets", 0, 1, 0, False, ("broker",)),
         Api(91, "AlterShareGroupOffsets", 0, 0, 0, False, ("broker",)),
         Api(92, "DeleteShareGroupOffsets", 0, 0, 0, False, ("broker",)),
+        Api(93, "StreamsGroupTopologyDescriptionUpdate", 0, 0, 0, False, ("broker",)),
+        Api(94, "UnregisterController", 0, 0, 0, False, ("broker", "controller")),
     )
 }

@@ -1,9 +1,10 @@
-"""Bytes to messages and back, by functions made for one (class, version) when first asked for.
+"""Converts bytes to messages and back, with functions that are made for one (class, version).
 
     request = decode(ProduceRequest, 9, view)      bad bytes: ProtocolError, and nothing else
-    chunks = encode_chunks(response, 9)            records stay chunks of their own
+    chunks = encode_chunks(response, 9)            records stay separate chunks
 
-A connection that serves many requests asks once for `decoder` and `chunk_encoder` and keeps them.
+The functions are made on first use. A connection asks for `decoder` and `chunk_encoder` once and
+keeps them.
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from .errors import EncodeError, ProtocolError
+from .limits import NO_LIMITS
 from .message import Message
 from .schema import check_version
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
+    from .limits import Limits
     from .message import Blob
     from .varint import Buffer
 
@@ -44,9 +47,14 @@ def encode_chunks(message: Message, version: int) -> list[bytes | Blob]:
     return chunk_encoder(type(message), version)(message)
 
 
-def decoder(cls: type[M], version: int, exact: bool = True) -> Callable[[Buffer, int], M]:
-    """`decode` for one class and version. Not `exact`: what follows the message is left alone."""
-    made: Callable[[Buffer, int], M] = _decoder(cast("Hashable", cls), version, exact)
+def decoder(
+    cls: type[M], version: int, exact: bool = True, limits: Limits = NO_LIMITS
+) -> Callable[[Buffer, int], M]:
+    """`decode` for one class and version, within `limits`.
+
+    Not `exact`: what follows the message is left alone.
+    """
+    made: Callable[[Buffer, int], M] = _decoder(cast("Hashable", cls), version, exact, limits)
     return made
 
 
@@ -57,11 +65,11 @@ def chunk_encoder(cls: type[M], version: int) -> Callable[[M], list[bytes | Blob
 
 
 @cache
-def _decoder(cls: type[Message], version: int, exact: bool) -> Any:
+def _decoder(cls: type[Message], version: int, exact: bool, limits: Limits) -> Any:
     from .compile_decoder import decoder_source, has_records
 
     check_version(cls, version)
-    source = decoder_source(cls, version, exact)
+    source = decoder_source(cls, version, exact, limits)
     read = source.function("decode", f"<{cls.__name__} {version} decoder>")
     wanted = memoryview if has_records(cls) else bytes
 

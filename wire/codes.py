@@ -1,6 +1,7 @@
-"""Codes of choices that messages and records carry as bare numbers, and what Kafka calls them.
+"""Codes that messages and records carry as plain numbers, with Kafka's names for them.
 
-A field may hold a code that is none of these: whoever makes a member of one says what happens then.
+A field may hold a code without a name. Code that converts a field to one of these enums decides
+what happens then.
 """
 
 from __future__ import annotations

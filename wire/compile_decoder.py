@@ -1,9 +1,9 @@
-"""Source text of a decoder for one (class, version): one function, nested structs written in line.
+"""Makes the source text of a decoder for one (class, version), in one function.
 
-Neighbouring fields of fixed width become one `struct` unpack, straight into the objects' slots, and
-take the first byte of a following varint with them. No version is looked at when the text runs.
-Where the buffer itself finds out that it is short, that shows as struct.error or IndexError, which
-the caller turns into ProtocolError; the text checks only what slices would let through.
+Neighbouring fields of fixed width become one `struct` unpack, together with the first byte of a
+varint that follows. The generated code never looks at the version. If the buffer is too short,
+struct.error or IndexError shows it, and the caller raises ProtocolError; the generated code itself
+checks only slices, which would be shortened silently.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from . import varint
 from .errors import ProtocolError
+from .limits import NO_LIMITS
 from .schema import (
     FIXED,
     STRING_BYTES_MAX,
@@ -27,22 +28,26 @@ from .source import Source
 from .tags import skip_tags, tag_at
 
 if TYPE_CHECKING:
+    from .limits import Limits
     from .message import Message, Struct
     from .schema import Field
 
 
-def decoder_source(cls: type[Message], version: int, exact: bool = True) -> Source:
+def decoder_source(
+    cls: type[Message], version: int, exact: bool = True, limits: Limits = NO_LIMITS
+) -> Source:
     """Defines `decode(buffer, position) -> message`, whose message ends the buffer if `exact`.
 
     `buffer` is bytes, or for classes with records (`has_records`) a memoryview. Raises
     ProtocolError, struct.error, IndexError, UnicodeDecodeError.
     """
-    return _DecoderText(cls, version, exact).source
+    return _DecoderText(cls, version, exact, limits).source
 
 
 class _DecoderText:
-    def __init__(self, cls: type[Message], version: int, exact: bool) -> None:
+    def __init__(self, cls: type[Message], version: int, exact: bool, limits: Limits) -> None:
         self.version = version
+        self.limits = limits
         # Slices of bytes decode faster than those of a memoryview, so only records call for one.
         self.is_view = has_records(cls)
         self.source = Source()
@@ -177,7 +182,9 @@ class _DecoderText:
             source.line(f"{count} -= 1")
         size_min = element_size_min(field, self.version, flexible)
         times = f" * {size_min}" if size_min > 1 else ""
-        source.line(f"if not 0 <= {count}{times} <= end - p:")
+        most = self.limits.elements_max
+        limit = f" or {count} > {most}" if most is not None else ""
+        source.line(f"if not 0 <= {count}{times} <= end - p{limit}:")
         source.line(f"    bad_length({field.name!r}, {count}, end - p)")
         if isinstance(field.element, str) and field.element in FIXED:
             self.fixed_elements(field.element, target, count)
@@ -220,6 +227,10 @@ class _DecoderText:
         with source.block():
             source.line(f"if {count} > 127:")
             source.line(f"    {count}, p = more(b, p, {count})")
+            if self.limits.tagged_fields_max is not None:
+                source.name("too_many_tags", _too_many_tags)
+                source.line(f"    if {count} > {self.limits.tagged_fields_max}:")
+                source.line(f"        too_many_tags({count})")
             if not known and not refused:
                 source.name("skip_tags", skip_tags)
                 source.line(f"p = skip_tags(b, p, {count}, end)")
@@ -267,6 +278,10 @@ def has_records(cls: type[Struct]) -> bool:
 
 def _bad_length(name: str, length: int, left: int) -> NoReturn:
     raise ProtocolError(f"{name} has length or count {length}, {left} bytes are left")
+
+
+def _too_many_tags(count: int) -> NoReturn:
+    raise ProtocolError(f"a section has {count} tagged fields")
 
 
 def _bad_tag(tag: int, version: int) -> NoReturn:

@@ -1,8 +1,8 @@
-"""Source text of an encoder for one (class, version): one function, nested structs written in line.
+"""Makes the source text of an encoder for one (class, version), in one function.
 
-Neighbouring fields of fixed width become one `struct` pack, which takes a following varint with it
-where that fits one byte. Pieces go to a list that is joined once, or once before each of the
-message's records: those pass through untouched, as chunks of their own.
+Neighbouring fields of fixed width become one `struct` pack, together with a varint that follows if
+it fits in one byte. The pieces are joined once, or once before each `records` field of the message:
+records are not copied, and stay separate chunks.
 """
 
 from __future__ import annotations

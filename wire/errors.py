@@ -1,7 +1,7 @@
 """Kafka's error codes, and the exceptions that wire raises.
 
-Codes, names, retriability and default texts are Kafka's (org.apache.kafka.common.protocol.Errors,
-4.3.0): clients see all four.
+Codes, names, retriability and default texts are those of the newest release that kbroker knows
+(org.apache.kafka.common.protocol.Errors). Clients see all four.
 """
 
 from __future__ import annotations
@@ -386,8 +386,7 @@ class ErrorCode(IntEnum):
     INVALID_SHARE_SESSION_EPOCH = (123, "The share session epoch is invalid.", True)
     FENCED_STATE_EPOCH = (
         124,
-        "The share coordinator rejected the request because the share-group state epoch did not"
-        " match.",
+        "The coordinator rejected the request because the state epoch did not match.",
     )
     INVALID_VOTER_KEY = (125, "The voter key doesn't match the receiving replica's key.")
     DUPLICATE_VOTER = (126, "The voter is already part of the set of voters.")
@@ -401,6 +400,17 @@ class ErrorCode(IntEnum):
     STREAMS_INVALID_TOPOLOGY_EPOCH = (131, "The supplied topology epoch is invalid.")
     STREAMS_TOPOLOGY_FENCED = (132, "The supplied topology epoch is outdated.")
     SHARE_SESSION_LIMIT_REACHED = (133, "The limit of share sessions has been reached.", True)
+    GROUP_DELETION_FAILED = (
+        134,
+        "DeleteGroups could not complete; see the error message on the per-group result for "
+        "details.",
+    )
+    STREAMS_TOPOLOGY_DESCRIPTION_UPDATE_FAILED = (
+        135,
+        "The broker could not process the topology description update; see the error message for "
+        "details.",
+    )
+    CONTROLLER_ID_NOT_REGISTERED = (136, "The given controller ID was not registered.")
 
 
 def refusal(error: Exception, what: str) -> RequestError:

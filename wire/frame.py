@@ -1,7 +1,7 @@
 """Request and response headers (RequestHeader v1 and v2, ResponseHeader v0 and v1).
 
-The header's version follows from the API and its version: flexible versions have a tagged section,
-except in the response to ApiVersions, which an older client must be able to read (KIP-511).
+The version of a header follows from the API and its version. Flexible versions have a tagged
+section, but the response to ApiVersions has none: older clients must be able to read it (KIP-511).
 """
 
 from __future__ import annotations

@@ -3,9 +3,9 @@
     python -m kbroker.wire.generate --jars DIR [--check]      DIR holds Kafka's jars
     python -m kbroker.wire.generate --schemas DIR [--check]   DIR/<jar's name>/*.json, extracted
 
-Only names, types, versions and defaults are taken, none of the definitions' prose. `--check` writes
-nothing and fails if a file differs. Definitions without valid versions have no fields to code: they
-are named in api_keys.py and left out.
+Only names, types, versions and defaults are taken, not the text of the definitions. `--check`
+writes nothing and fails if a file differs. Definitions without valid versions are listed in
+api_keys.py and otherwise left out.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from .schema_json import Definition, definition_from_json, snake_case
 from .source_text import api_keys_module, message_module, record_tables_module
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 HERE = Path(__file__).parent
 
@@ -36,7 +36,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--check", action="store_true", help="only say what differs")
     options = parser.parse_args(argv)
     texts = texts_of_jars(options.jars) if options.jars else texts_of_folder(options.schemas)
-    definitions = [definition_from_json(module, _load(text)) for module, text in texts]
+    definitions = definitions_of(texts)
     if not definitions:
         print("no definitions found", file=sys.stderr)
         return 1
@@ -57,6 +57,11 @@ def main(argv: list[str] | None = None) -> int:
         (HERE / name).unlink()
     print(f"{len(definitions)} definitions, {len(files)} files, {len(changed)} written")
     return 0
+
+
+def definitions_of(texts: Iterable[tuple[str, str]]) -> list[Definition]:
+    """Each text as a definition; `texts` as `texts_of_jars` gives them."""
+    return [definition_from_json(module, _load(text)) for module, text in texts]
 
 
 def generate(definitions: list[Definition]) -> dict[str, str]:

@@ -1,12 +1,12 @@
-"""What every generated class shares: equality, repr, and the facts codecs are compiled from.
+"""The base class of generated messages: equality, repr, and the data that codecs are made from.
 
-A generated class says its fields once, as data (`FIELDS`); codecs are built from that on first use.
-One object stands for all versions of a message: a codec writes the fields its version has.
+A generated class lists its fields once, as data (`FIELDS`). One class represents all versions of a
+message; a codec writes the fields that its version has.
 """
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Final, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, Protocol, TypeAlias, TypeVar
 
 
 class SizedRange(Protocol):
@@ -50,3 +50,20 @@ class Message(Struct):
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0
     FLEXIBLE: ClassVar[int | None] = None  # the first flexible version
+
+
+if TYPE_CHECKING:
+    ResponseT_co = TypeVar("ResponseT_co", bound=Message, covariant=True)
+
+    class Request(Message, Generic[ResponseT_co]):
+        """A request, whose type says of which class its response is."""
+
+else:
+
+    class Request(Message):
+        """While a program runs, `Request["..."]` is this class: typing's would slow the imports."""
+
+        __slots__ = ()
+
+        def __class_getitem__(cls, response: str) -> type[Request]:
+            return cls

@@ -1,6 +1,6 @@
-"""The plain codec: field by field, as the definitions say. Slow, and easy to check.
+"""A plain codec that follows the definitions field by field. It is slow and easy to check.
 
-Tests hold the compiled codec (codec.py) against this one; a broker does not use it.
+Tests compare the compiled codec (codec.py) with it. A broker does not use it.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 from . import varint
 from .errors import EncodeError, ProtocolError, UnsupportedFieldError
+from .limits import NO_LIMITS
 from .schema import (
     FIXED,
     STRING_BYTES_MAX,
@@ -23,6 +24,7 @@ from .schema import (
 )
 
 if TYPE_CHECKING:
+    from .limits import Limits
     from .message import Message, Struct
     from .schema import Field
     from .varint import Buffer
@@ -32,10 +34,12 @@ else:
     M = TypeVar("M")
 
 
-def decode(cls: type[M], version: int, buffer: Buffer, position: int = 0) -> M:
+def decode(
+    cls: type[M], version: int, buffer: Buffer, position: int = 0, limits: Limits = NO_LIMITS
+) -> M:
     """A message that fills the buffer from `position` to its end. ProtocolError if it does not."""
     check_version(cls, version)
-    reader = _Reader(memoryview(buffer), position, version)
+    reader = _Reader(memoryview(buffer), position, version, limits)
     message = reader.read_struct(cls, is_flexible(cls, version))
     if reader.position != len(buffer):
         raise ProtocolError(f"{len(buffer) - reader.position} bytes follow {cls.__name__}")
@@ -55,7 +59,8 @@ def encode(message: Message, version: int) -> bytes:
 
 
 class _Reader:
-    def __init__(self, buffer: memoryview, position: int, version: int) -> None:
+    def __init__(self, buffer: memoryview, position: int, version: int, limits: Limits) -> None:
+        self.limits = limits
         self.buffer = buffer
         self.position = position
         self.version = version
@@ -70,7 +75,10 @@ class _Reader:
 
     def read_tags(self, value: Struct, known: dict[int, Field]) -> None:
         last = -1
-        for _ in range(self.read_varint()):
+        count, most = self.read_varint(), self.limits.tagged_fields_max
+        if most is not None and count > most:
+            raise ProtocolError(f"a section has {count} tagged fields")
+        for _ in range(count):
             tag, size = self.read_varint(), self.read_varint()
             if tag <= last:
                 raise ProtocolError(f"tag {tag} follows tag {last}")
@@ -104,6 +112,8 @@ class _Reader:
         left = len(self.buffer) - self.position
         if not 0 <= count * element_size_min(field, self.version, flexible) <= left:
             raise ProtocolError(f"{field.name} has {count} elements, {left} bytes are left")
+        if self.limits.elements_max is not None and count > self.limits.elements_max:
+            raise ProtocolError(f"{field.name} has {count} elements")
         return [self.read_value(field, flexible, False) for _ in range(count)]
 
     def read_value(self, field: Field, flexible: bool, nullable: bool) -> object:

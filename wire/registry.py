@@ -1,4 +1,4 @@
-"""Record classes by the record type that stands in the log, imported when first asked for."""
+"""Record classes by record type, imported when they are first asked for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""FIELDS, the compact data of a generated class, as typed values that codecs are made from."""
+"""Turns FIELDS, the compact data of a generated class, into typed values for the codecs."""
 
 from __future__ import annotations
 

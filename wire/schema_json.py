@@ -1,4 +1,4 @@
-"""Kafka's JSON definitions as typed values, for the generator. Not imported by a running broker."""
+"""Kafka's JSON definitions as typed values, for the generator. No running broker imports it."""
 
 from __future__ import annotations
 

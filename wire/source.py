@@ -1,4 +1,4 @@
-"""Text of a function that is being written, and the names it may use."""
+"""A function's source text while it is generated, and the names that it may use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The text of the generated files, from definitions. Not imported by a running broker."""
+"""The text of the generated files. A running broker does not import it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,8 @@ def message_module(definitions: list[Definition]) -> str:
         names = {s.name: prefix[s.name] + s.name for s in structs}
         bodies += [_class_text(struct, definition, names) for struct in structs]
     text = "\n\n".join(bodies)
-    used = [n for n in ("UNSET", "ZERO_UUID", "Blob", "Message", "Struct") if _uses(text, n)]
+    known = ("UNSET", "ZERO_UUID", "Blob", "Message", "Request", "Struct")
+    used = [name for name in known if _uses(text, name)]
     blob = "Blob" in used
     used = [name for name in used if name != "Blob"]
     imports = f"from typing import {'TYPE_CHECKING, ' if blob else ''}ClassVar\n"
@@ -103,7 +104,7 @@ def record_tables_module(definitions: list[Definition]) -> str:
 
 def _class_text(struct: StructDefinition, definition: Definition, names: dict[str, str]) -> str:
     is_message = struct is definition.structs[-1]
-    base = "Message" if is_message else "Struct"
+    base = _message_base(definition) if is_message else "Struct"
     lines = [f"class {names[struct.name]}({base}):\n"]
     if is_message:
         assert definition.versions is not None
@@ -122,6 +123,12 @@ def _class_text(struct: StructDefinition, definition: Definition, names: dict[st
         lines.append("    ) -> None:\n")
         lines += [f"        {_assignment(each, names)}\n" for each in struct.fields]
     return "".join(lines)
+
+
+def _message_base(definition: Definition) -> str:
+    if definition.kind == "request":
+        return f'Request["{definition.api_name}Response"]'
+    return "Message"
 
 
 def _tuple_lines(name: str, items: list[str]) -> list[str]:
@@ -194,5 +201,5 @@ def _literal(value: object) -> str:
 
 
 def _uses(text: str, name: str) -> bool:
-    padded = text.replace("(", " ").replace(")", " ").replace(":", " ").replace(",", " ")
-    return f" {name} " in padded.replace("\n", " ")
+    words = text.translate(str.maketrans("()[]:,\n", "       "))
+    return f" {name} " in words

@@ -5,12 +5,8 @@ from __future__ import annotations
 from binascii import a2b_base64, b2a_base64
 from typing import TYPE_CHECKING, Final
 
-from .message import ZERO_UUID
-
 if TYPE_CHECKING:
     import random
-
-__all__ = ["METADATA_TOPIC_ID", "ZERO_UUID", "parse_uuid", "random_uuid", "uuid_text"]
 
 METADATA_TOPIC_ID: Final = bytes(15) + b"\x01"  # `__cluster_metadata`, Kafka's Uuid.ONE_UUID
 

@@ -11,12 +11,14 @@ import pytest
 from compat.clients.records import Record
 from compat.raw import RawClient
 from kbroker.coordinators.group.records import CommittedOffset, OffsetStored, encode
+from kbroker.storage.assigned_batches import append_assigned
 from kbroker.storage.batch import set_base_offset
 from kbroker.storage.builder import NewRecord, build_batch
-from kbroker.storage.disk import OsDisk
+from kbroker.storage.closing import close
 from kbroker.storage.log_config import LogConfig
+from kbroker.storage.log_opening import open_log
 from kbroker.storage.origin import Origin
-from kbroker.storage.recovery import open_log
+from kbroker.storage.os_disk import OsDisk
 from kbroker.wire.errors import ErrorCode
 from kbroker.wire.messages.offset_fetch import (
     OffsetFetchRequest,
@@ -140,6 +142,8 @@ def commit_often(directory: Path, topic: str) -> None:
             batch = last if offset == end - 1 else older
             set_base_offset(batch, offset)
             chunk += batch
-        log.append(memoryview(chunk), leader_epoch=-1, now_ms=now_ms, origin=Origin.REPLICATION)
-    log.close()
+        append_assigned(
+            log, memoryview(chunk), leader_epoch=-1, now_ms=now_ms, origin=Origin.REPLICATION
+        )
+    close(log)
     (directory.parent / ".kafka_cleanshutdown").unlink()  # the checkpoints know nothing of it

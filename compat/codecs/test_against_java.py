@@ -40,7 +40,7 @@ EVERY_VERSION = pytest.mark.parametrize(
 def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KafkaCodecs]:
     sources = (Path(__file__).parent / "java").glob("*.java")
     folder = apache.compile_java(sources, tmp_path_factory.mktemp("codecs"))
-    classpath = f"{folder}:{apache.libs()}/*"
+    classpath = f"{folder}:{apache.libs(apache.NEWEST)}/*"
     with KafkaCodecs(
         ["java", "-Xmx512M", "-XX:+UseSerialGC", "-cp", classpath, "Codecs"]
     ) as codecs:
@@ -126,4 +126,4 @@ def test_error_codes_are_kafkas(kafka: KafkaCodecs) -> None:
 
 
 def test_the_generated_files_are_those_of_the_jars() -> None:
-    assert generate.main(["--jars", str(apache.libs()), "--check"]) == 0
+    assert generate.main(["--jars", str(apache.libs(apache.NEWEST)), "--check"]) == 0

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from compat import apache
 from compat.configs.candidates import candidates
-from kbroker.config.broker import BROKER_KEYS, broker_synonyms
+from kbroker.config.broker import BrokerConfig
 from kbroker.config.client_metrics import CLIENT_METRICS_KEYS
 from kbroker.config.errors import ConfigError
-from kbroker.config.topic import GROUP_KEYS, TOPIC_KEYS
+from kbroker.config.topic import group_keys, topic_keys
 from kbroker.config.values import text_of
+from kbroker.releases.release import find_release
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,10 +26,11 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.ci
 
+CONFIG = BrokerConfig(release=find_release(apache.VERSION))
 OURS: Mapping[str, Mapping[str, Key[Value]]] = {
-    "BROKER": BROKER_KEYS,
-    "TOPIC": TOPIC_KEYS,
-    "GROUP": GROUP_KEYS,
+    "BROKER": CONFIG.keys,
+    "TOPIC": topic_keys(CONFIG.release),
+    "GROUP": group_keys(CONFIG.release),
     "CLIENT_METRICS": CLIENT_METRICS_KEYS,
 }
 RESOURCES = pytest.mark.parametrize("resource", OURS)
@@ -44,7 +47,7 @@ def test_what_is_known_of_a_key(kafka_keys: KafkaKeys, resource: str) -> None:
     for name, theirs in kafka_keys[resource].items():
         ours = OURS[resource][name]
         if resource == "BROKER":
-            synonyms = list(broker_synonyms(name, match_listener=False))
+            synonyms = list(CONFIG.synonyms(name, match_listener=False))
         else:
             synonyms = [synonym.name for synonym in ours.synonyms]
         valid = None if ours.validator is None else ours.validator.text

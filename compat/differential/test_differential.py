@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from compat.apache import VERSION as KAFKA_VERSION
 from compat.brokers import ApacheKafka, Kbroker
-from kbroker.apis import APIS
+from kbroker.apis import apis_of
+from kbroker.releases.release import find_release
 from kbroker.wire.schema import tagged, untagged
 
 from .choices import is_known_silence
@@ -79,7 +81,7 @@ def test_kbroker_answers_as_apache_kafka_was_recorded(replayed: Run) -> None:
 def test_every_api_is_asked_something_valid_something_invalid_and_a_boundary(replayed: Run) -> None:
     rows = [
         (api.key, v)
-        for api in APIS
+        for api in apis_of(find_release(KAFKA_VERSION))
         if api.is_advertised
         for v in range(api.min_version, api.max_version + 1)
     ]
@@ -94,7 +96,7 @@ def test_each_list_of_each_request_is_asked_with_something_twice(replayed: Run) 
     asked = {entry.step for entry in replayed.right["twice.there"].transcript}
     steps = [
         f"{api.name} v{version} {path} twice"
-        for api in APIS
+        for api in apis_of(find_release(KAFKA_VERSION))
         if api.is_advertised
         for version in range(api.min_version, api.max_version + 1)
         for path in lists(api.request, version)

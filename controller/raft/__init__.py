@@ -1,3 +1,1 @@
-"""KRaft's consensus (KIP-500, KIP-595, KIP-996) as a state machine: events in, effects out, nothing
-else.
-"""
+"""KRaft's consensus as a state machine: events in, effects out (KIP-500, KIP-595, KIP-996)."""

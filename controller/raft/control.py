@@ -1,5 +1,4 @@
-"""Control records of the quorum: batches that Raft writes for itself into the log and into
-snapshots.
+"""Control records of the quorum, which Raft itself writes into the log and into snapshots.
 
 Source: org.apache.kafka.common.record.ControlRecordType and ControlRecordUtils.
 """
@@ -10,9 +9,9 @@ from enum import IntEnum
 from typing import TYPE_CHECKING, Final
 
 from kbroker.wire.codec import encode
+from kbroker.wire.message import ZERO_UUID
 from kbroker.wire.records.leader_change_message import LeaderChangeMessage
 from kbroker.wire.records.leader_change_message import Voter as LeaderChangeVoter
-from kbroker.wire.uuids import ZERO_UUID
 
 from .log import NewBatch
 from .voters import Endpoint, ReplicaKey, Voter, VoterSet

@@ -1,7 +1,7 @@
-"""Who voted for whom in which epoch: the only state of Raft that must survive a crash besides the
-log.
+"""Who voted for whom in which epoch. Only this and the log must survive a crash.
 
-Kept in the quorum-state file (QuorumStateData). Source: org.apache.kafka.raft.ElectionState.
+It is stored in the quorum-state file (QuorumStateData). Source:
+org.apache.kafka.raft.ElectionState.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a leader counts: who has what of its log, and so what is committed.
+"""What a leader knows of the voters' logs, and from that which of its records are committed.
 
 Source: LeaderState.
 """

@@ -1,5 +1,4 @@
-"""What Raft needs from a log: a summary of its offsets and epochs, and the protocol its driver
-writes through.
+"""What Raft needs of a log: a summary of its offsets and epochs, and the interface of the driver.
 
 Source: org.apache.kafka.raft.ReplicatedLog, LeaderEpochFileCache.
 """

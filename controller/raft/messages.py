@@ -1,8 +1,8 @@
-"""What quorum nodes say to each other, reduced to what Raft needs; a transport maps these to
-Kafka's RPCs.
+"""Messages between quorum nodes, reduced to what Raft needs. A transport maps them to Kafka's RPCs.
 
-Vote (52), BeginQuorumEpoch (53), EndQuorumEpoch (54), Fetch (1). A reply carries the answering
-node's epoch and the leader it knows of, by which everyone who lags learns of the new epoch.
+Vote (52), BeginQuorumEpoch (53), EndQuorumEpoch (54), Fetch (1). Each reply carries the epoch of
+the answering node and the leader that it knows. From that, a node that is behind learns the new
+epoch.
 """
 
 from __future__ import annotations

@@ -1,13 +1,12 @@
-"""RaftNode: one node's part in the quorum, as a state machine without I/O, clock or randomness of
-its own.
+"""RaftNode: one node of the quorum, as a state machine without I/O, clock or randomness.
 
-The node mirrors the offsets of the local log (EpochLog) and assumes that the driver carries out
-each step's effects before the next step. Safety rests on three orders, visible in Effects: a vote
-is persisted before it is told, a follower's fetch offset is durable before it is sent, and a leader
-counts its own log only as far as it is flushed.
+The node keeps a summary of the local log (EpochLog). The driver must carry out the effects of each
+step before the next step. Safety depends on three orders: a vote is stored before it is sent; a
+follower's records are durable before it fetches from behind them; a leader counts its own log only
+as far as it is flushed.
 
-Sources: KafkaRaftClient, QuorumState and LeaderState of 4.x. Left to the transport: RPC encoding,
-connections. Not here yet: FetchSnapshot, changes of the voter set (KIP-853).
+Sources: KafkaRaftClient, QuorumState and LeaderState of 4.x. Not here: the encoding of RPCs and the
+connections (transport); FetchSnapshot and changes of the voter set (KIP-853), which are not built.
 """
 
 from __future__ import annotations

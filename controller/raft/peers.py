@@ -1,7 +1,7 @@
-"""Peers: the half of a node that talks to other nodes: votes, begins and ends of epochs, fetches.
+"""How a node talks to other nodes: votes, begin and end of epochs, fetches.
 
-Requests are sent again until they are answered or of no use any more. Whoever lags learns of the
-newer epoch from any answer. Source: KafkaRaftClient, RequestManager.
+A request is repeated until it is answered or no longer of use. Any answer tells a node that is
+behind of the newer epoch. Source: KafkaRaftClient, RequestManager.
 """
 
 from __future__ import annotations

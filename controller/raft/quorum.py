@@ -1,5 +1,4 @@
-"""Majorities and the high watermark: the arithmetic of Raft, and what a leader knows of its
-replicas.
+"""Majorities and the high watermark, and what a leader knows of its replicas.
 
 Source: LeaderState (maybeUpdateHighWatermark, checkQuorum), EpochElection.
 """

@@ -1,7 +1,8 @@
-"""The roles a quorum node plays, and the table of legal moves between them.
+"""The roles of a quorum node, and the table of allowed transitions between them.
 
-Source: org.apache.kafka.raft.QuorumState of 4.x, with pre-vote (KIP-996). A role is a value: every
-change of one goes through RaftNode._become, which checks MOVES and persists what must survive.
+A role is an immutable value. RaftNode._become makes every transition: it checks the table, and
+stores what must survive a crash.
+Source: org.apache.kafka.raft.QuorumState of 4.x, with pre-vote (KIP-996).
 """
 
 from __future__ import annotations

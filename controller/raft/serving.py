@@ -1,4 +1,4 @@
-"""A leader's answers to fetches: records, a cut to make, or a wait until there is something to say.
+"""A leader's answers to fetches: records, an order to truncate, or nothing until there are records.
 
 Source: KafkaRaftClient.tryCompleteFetchRequest, its fetch purgatory.
 """

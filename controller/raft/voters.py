@@ -1,4 +1,4 @@
-"""The nodes whose votes count. Source: org.apache.kafka.raft.VoterSet, ReplicaKey (KIP-853)."""
+"""The voters of the quorum. Source: org.apache.kafka.raft.VoterSet, ReplicaKey (KIP-853)."""
 
 from __future__ import annotations
 

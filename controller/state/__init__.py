@@ -1,4 +1,5 @@
-"""Decisions: functions of (image, request, settings, ...) that return records and a response.
+"""Decisions: functions of (context, request) that return records and a response.
 
-None changes anything: state moves only in replay. None reads a clock or rolls a die of its own.
+A decision changes nothing: state changes only by replay. It reads no clock, and has no random
+generator of its own: the context holds the time and a generator.
 """

@@ -1,4 +1,4 @@
-"""New partitions: where the request or the placer puts them, and the records that make them.
+"""The replicas of new partitions, as the request or the placer assigns them, and their records.
 
 Source: ReplicationControlManager.createTopic, createPartitions, validateManualPartitionAssignment.
 """

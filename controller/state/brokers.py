@@ -1,4 +1,5 @@
-"""BrokerRegistration, BrokerHeartbeat, UnregisterBroker, fencing: the life of brokers.
+"""Decides how brokers come and go: BrokerRegistration, BrokerHeartbeat, UnregisterBroker, and the
+fencing of silent brokers.
 
 Source: ClusterControlManager.registerBroker, BrokerHeartbeatManager.calculateNextBrokerState,
 ReplicationControlManager.handleBroker*.
@@ -37,6 +38,7 @@ from .partition_moves import (
 from .result import Result
 
 if TYPE_CHECKING:
+    from kbroker.controller.context import DecisionContext
     from kbroker.controller.image import BrokerImage, MetadataImage
     from kbroker.wire.message import Message
     from kbroker.wire.messages.broker_heartbeat import BrokerHeartbeatRequest
@@ -52,31 +54,23 @@ if TYPE_CHECKING:
 FENCE, UNFENCE, UNCHANGED = 1, -1, 0
 
 
-def decide_register_broker(
-    image: MetadataImage,
-    request: BrokerRegistrationRequest,
-    *,
-    cluster_id: str,
-    node_id: int,
-    next_offset: int,
-    schema: ConfigSchema,
-    sessions: BrokerSessions,
-    now_ms: int,
+def decide_broker_registration(
+    context: DecisionContext, request: BrokerRegistrationRequest
 ) -> Result[BrokerRegistrationResponse]:
-    """The broker's epoch is `next_offset`, where the batch goes: later lives have larger ones.
-    `node_id` is the controller's own.
+    """The broker's epoch is the offset of the first record: later lives have larger ones.
 
     RequestError where Kafka's controller throws.
     """
+    image, schema = context.image, context.schema
     existing = image.brokers.get(request.broker_id)
     same_life = existing is not None and existing.incarnation_id == request.incarnation_id
-    _check_identity(request, cluster_id)
+    _check_identity(request, context.settings.cluster_id)
     _check_directories(image, request)
     if existing is not None and not same_life:
-        _check_predecessor(existing, request, node_id, sessions, now_ms)
+        _check_predecessor(existing, request, context)
     _check_features(image, request)
     records: list[Message] = []
-    epoch, fenced, in_controlled_shutdown = next_offset, True, False
+    epoch, fenced, in_controlled_shutdown = context.next_offset, True, False
     if existing is not None and same_life:
         epoch, fenced = existing.epoch, existing.fenced
         in_controlled_shutdown = existing.in_controlled_shutdown
@@ -135,11 +129,7 @@ def _check_identity(request: BrokerRegistrationRequest, cluster_id: str) -> None
 
 
 def _check_predecessor(
-    existing: BrokerImage,
-    request: BrokerRegistrationRequest,
-    node_id: int,
-    sessions: BrokerSessions,
-    now_ms: int,
+    existing: BrokerImage, request: BrokerRegistrationRequest, context: DecisionContext
 ) -> None:
     """RequestError if the broker's previous life may still go on.
 
@@ -148,11 +138,11 @@ def _check_predecessor(
     does the broker in the controller's own process, whose registration has no directories at an old
     metadata.version.
     """
-    if not existing.log_dirs and request.broker_id == node_id:
+    if not existing.log_dirs and request.broker_id == context.settings.node_id:
         return
     if set(request.log_dirs) & set(existing.log_dirs):
         return
-    if sessions.is_valid(request.broker_id, existing.epoch, now_ms):
+    if context.sessions.is_valid(request.broker_id, existing.epoch, context.now_ms):
         raise RequestError(
             ErrorCode.DUPLICATE_BROKER_REGISTRATION,
             "Another broker is registered with that broker id. If the broker was recently "
@@ -218,17 +208,13 @@ def broker_with_epoch(image: MetadataImage, broker_id: int, epoch: int) -> Broke
 
 
 def decide_broker_heartbeat(
-    image: MetadataImage,
-    request: BrokerHeartbeatRequest,
-    *,
-    schema: ConfigSchema,
-    sessions: BrokerSessions,
+    context: DecisionContext, request: BrokerHeartbeatRequest
 ) -> Result[BrokerHeartbeatResponse]:
     """Fences, unfences or lets go a broker, as it asks and as the cluster allows. RequestError.
 
-    The answer tells the state that the records lead to. Whoever carries this out touches the
-    broker's session.
+    The answer tells the state that the records lead to.
     """
+    image, schema = context.image, context.schema
     broker = broker_with_epoch(image, request.broker_id, request.broker_epoch)
     caught_up = request.current_metadata_offset >= broker.epoch
     records: list[Message] = []
@@ -240,7 +226,7 @@ def decide_broker_heartbeat(
             fenced = False
             records += unfence_records(image, schema, broker)
     elif broker.in_controlled_shutdown:
-        shut_down = _may_shut_down(image, request.broker_id, sessions)
+        shut_down = _may_shut_down(image, request.broker_id, context.sessions)
     elif request.want_shut_down and not request.want_fence and leads_any(image, broker.broker_id):
         records += _controlled_shutdown_records(image, schema, broker)
     elif request.want_shut_down:
@@ -334,15 +320,13 @@ def _directory_records(
 
 
 def decide_unregister_broker(
-    image: MetadataImage, request: UnregisterBrokerRequest, *, schema: ConfigSchema
+    context: DecisionContext, request: UnregisterBrokerRequest
 ) -> Result[UnregisterBrokerResponse]:
-    """Forget a broker, be it alive: it has to register again. RequestError for an unknown one.
-
-    Whoever carries this out ends the broker's session.
-    """
+    """Forget a broker, be it alive: it has to register again. RequestError for an unknown one."""
     from kbroker.wire.messages.unregister_broker import UnregisterBrokerResponse
     from kbroker.wire.records.unregister_broker_record import UnregisterBrokerRecord
 
+    image = context.image
     broker = image.brokers.get(request.broker_id)
     if broker is None:
         raise RequestError(
@@ -350,19 +334,18 @@ def decide_unregister_broker(
             f"Broker ID {request.broker_id} is not currently registered",
         )
     record = UnregisterBrokerRecord(broker_id=broker.broker_id, broker_epoch=broker.epoch)
-    moves = when_broker_is_unregistered(image, schema, broker.broker_id)
+    moves = when_broker_is_unregistered(image, context.schema, broker.broker_id)
     return Result((*moves, record), UnregisterBrokerResponse())
 
 
-def decide_fence_silent_brokers(
-    image: MetadataImage, *, schema: ConfigSchema, sessions: BrokerSessions, now_ms: int
-) -> Result[int | None]:
+def decide_fence_silent_brokers(context: DecisionContext) -> Result[int | None]:
     """Fence one broker whose session is over; the response is its id, None if there is none.
 
     One at a time: what happens to its partitions decides what may happen to the next one's.
     """
-    expired = sessions.expired(image, now_ms)
+    image = context.image
+    expired = context.sessions.expired(image, context.now_ms)
     if not expired:
         return Result((), None)
     broker = image.brokers[expired[0]]
-    return Result(tuple(fence_records(image, schema, broker)), broker.broker_id)
+    return Result(tuple(fence_records(image, context.schema, broker)), broker.broker_id)

@@ -1,6 +1,4 @@
-"""What decisions must know about configuration keys; the broker's config package has the
-answers.
-"""
+"""What decisions need to know of configuration keys. The broker's config package implements it."""
 
 from __future__ import annotations
 

@@ -1,8 +1,10 @@
-"""IncrementalAlterConfigs, and AlterConfigs, which replaces all values of a resource.
+"""Decides IncrementalAlterConfigs, which changes single values of a resource, and AlterConfigs,
+which replaces all of them.
+
+What only the broker that got the request can check (its own id, its loggers) is checked there.
 
 Source: ConfigurationControlManager, ControllerConfigurationValidator,
-QuorumController.ConfigResourceExistenceChecker. What only the asked broker can judge (its own id,
-its loggers) is judged before a request comes here.
+QuorumController.ConfigResourceExistenceChecker.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from kbroker.controller.bootstrap import MIN_INSYNC_REPLICAS
 from kbroker.controller.features import CORDONED_DIRECTORIES_SINCE
+from kbroker.controller.topic_names import invalid_topic_name
 from kbroker.wire.codes import ConfigOperation, ResourceType
 from kbroker.wire.errors import ErrorCode, RequestError, refusal
 from kbroker.wire.messages import alter_configs
@@ -24,11 +27,11 @@ from kbroker.wire.records.config_record import ConfigRecord
 
 from .assignments import RECORDS_A_REQUEST_MAX, TOO_MANY_RECORDS
 from .result import Result
-from .topic_names import invalid_topic_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from kbroker.controller.context import DecisionContext
     from kbroker.controller.image import MetadataImage
     from kbroker.wire.message import Message
     from kbroker.wire.messages.incremental_alter_configs import (
@@ -39,6 +42,7 @@ if TYPE_CHECKING:
 
     from .config_schema import ConfigSchema
 
+    Resource = AlterConfigsResource | alter_configs.AlterConfigsResource
     ResourceT = TypeVar("ResourceT", AlterConfigsResource, alter_configs.AlterConfigsResource)
 
 CORDONED_LOG_DIRS: Final = "cordoned.log.dirs"
@@ -49,10 +53,12 @@ _WITH_LISTS: Final = (ResourceType.TOPIC, ResourceType.BROKER)
 
 
 def decide_incremental_alter_configs(
-    image: MetadataImage, request: IncrementalAlterConfigsRequest, *, schema: ConfigSchema
+    context: DecisionContext, request: IncrementalAlterConfigsRequest
 ) -> Result[IncrementalAlterConfigsResponse]:
     """A resource changes wholly or not at all; resources stand alone."""
-    records, errors = _decide(request.resources, lambda each: _alter(image, each, schema))
+    records, errors = _decide(
+        request.resources, lambda each: _alter(context.image, each, context.schema)
+    )
     response = IncrementalAlterConfigsResponse(
         responses=[
             AlterConfigsResourceResponse(
@@ -68,10 +74,12 @@ def decide_incremental_alter_configs(
 
 
 def decide_alter_configs(
-    image: MetadataImage, request: alter_configs.AlterConfigsRequest, *, schema: ConfigSchema
+    context: DecisionContext, request: alter_configs.AlterConfigsRequest
 ) -> Result[alter_configs.AlterConfigsResponse]:
     """As above, but a resource has afterwards what the request gives, and nothing else."""
-    records, errors = _decide(request.resources, lambda each: _replace(image, each, schema))
+    records, errors = _decide(
+        request.resources, lambda each: _replace(context.image, each, context.schema)
+    )
     response = alter_configs.AlterConfigsResponse(
         responses=[
             alter_configs.AlterConfigsResourceResponse(
@@ -90,16 +98,13 @@ def _decide(
     resources: Sequence[ResourceT], change: Callable[[ResourceT], list[Message]]
 ) -> tuple[tuple[Message, ...], list[tuple[ErrorCode, str | None]]]:
     """The records of all that can be changed, and what is wrong with each of the resources."""
-    times = Counter((each.resource_type, each.resource_name) for each in resources)
+    mentions = count_mentions(resources)
     records: list[Message] = []
     errors: list[tuple[ErrorCode, str | None]] = []
     for resource in resources:
         code, message = ErrorCode.NONE, None
         try:
-            if times[resource.resource_type, resource.resource_name] > 1:
-                raise RequestError(
-                    ErrorCode.INVALID_REQUEST, "Each resource must appear at most once."
-                )
+            check_mentions(resource, mentions)
             made = change(resource)
             if len(records) + len(made) > RECORDS_A_REQUEST_MAX:
                 raise RequestError(ErrorCode.POLICY_VIOLATION, TOO_MANY_RECORDS)
@@ -197,6 +202,17 @@ def _check_resource(resource_type: int, name: str) -> None:
         problem = invalid_topic_name(name)
         if problem is not None:
             raise RequestError(ErrorCode.INVALID_TOPIC_EXCEPTION, problem)
+
+
+def count_mentions(resources: Iterable[Resource]) -> Counter[tuple[int, str]]:
+    """How often the request names each resource."""
+    return Counter((each.resource_type, each.resource_name) for each in resources)
+
+
+def check_mentions(resource: Resource, mentions: Mapping[tuple[int, str], int]) -> None:
+    """RequestError if the request names the resource more than once."""
+    if mentions[resource.resource_type, resource.resource_name] > 1:
+        raise RequestError(ErrorCode.INVALID_REQUEST, "Each resource must appear at most once.")
 
 
 def check_changes(configs: Sequence[AlterableConfig]) -> None:

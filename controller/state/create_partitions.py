@@ -1,5 +1,6 @@
-"""CreatePartitions: more partitions for topics. Source:
-ReplicationControlManager.createPartitions.
+"""Decides CreatePartitions: adds partitions to topics.
+
+Source: ReplicationControlManager.createPartitions.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from .result import Result
 if TYPE_CHECKING:
     from random import Random
 
+    from kbroker.controller.context import DecisionContext
     from kbroker.controller.image import MetadataImage, TopicImage
     from kbroker.wire.message import Message
     from kbroker.wire.messages.create_partitions import (
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
 
 
 def decide_create_partitions(
-    image: MetadataImage, request: CreatePartitionsRequest, *, rng: Random
+    context: DecisionContext, request: CreatePartitionsRequest
 ) -> Result[CreatePartitionsResponse]:
     """Topics stand alone; every topic that was asked for is answered for.
 
@@ -56,7 +58,8 @@ def decide_create_partitions(
         if times[topic.name] > 1:
             continue
         try:
-            made = _grow(image, topic, PARTITIONS_A_REQUEST_MAX - len(records), rng)
+            room = PARTITIONS_A_REQUEST_MAX - len(records)
+            made = _grow(context.image, topic, room, context.rng)
             result = _result(topic.name, ErrorCode.NONE, None)
         except Exception as error:
             why = refusal(error, f"CreatePartitions of {topic.name!r}")

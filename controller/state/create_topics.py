@@ -1,4 +1,4 @@
-"""CreateTopics: which topics of a request come into being, and why the others do not.
+"""Decides CreateTopics: which topics of a request are created, and why the others are not.
 
 Source: ReplicationControlManager.createTopics, ControllerApis.createTopics.
 """
@@ -9,6 +9,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from kbroker.controller.model import collision_key
+from kbroker.controller.topic_names import CLUSTER_METADATA, invalid_topic_name
 from kbroker.wire.codes import ResourceType
 from kbroker.wire.errors import ErrorCode, RequestError, refusal
 from kbroker.wire.messages.create_topics import (
@@ -31,12 +32,12 @@ from .assignments import (
     placed,
 )
 from .result import Result
-from .topic_names import CLUSTER_METADATA_TOPIC, invalid_topic_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from random import Random
 
+    from kbroker.controller.context import DecisionContext
     from kbroker.controller.image import MetadataImage
     from kbroker.controller.settings import ControllerSettings
     from kbroker.wire.message import Message
@@ -46,12 +47,7 @@ if TYPE_CHECKING:
 
 
 def decide_create_topics(
-    image: MetadataImage,
-    request: CreateTopicsRequest,
-    *,
-    settings: ControllerSettings,
-    schema: ConfigSchema,
-    rng: Random,
+    context: DecisionContext, request: CreateTopicsRequest
 ) -> Result[CreateTopicsResponse]:
     """Topics of one request stand alone, but for its bounds, which refuse them all.
 
@@ -64,21 +60,21 @@ def decide_create_topics(
     records: list[Message] = []
     wanted, twice = _by_name(request)
     # A thousand topics in one request mostly set nothing, and their answers say the same.
-    plain = cache(lambda: _described(schema, {}))
+    plain = cache(lambda: _described(context.schema, {}))
     try:
-        _check_partition_bound(wanted, settings)
+        _check_partition_bound(wanted, context.settings)
         for topic in wanted:
-            if topic.name == CLUSTER_METADATA_TOPIC:
+            if topic.name == CLUSTER_METADATA:
                 refused.append(
                     _refusal(
                         topic.name,
                         ErrorCode.INVALID_REQUEST,
-                        f"Creation of internal topic {CLUSTER_METADATA_TOPIC} is prohibited.",
+                        f"Creation of internal topic {CLUSTER_METADATA} is prohibited.",
                     )
                 )
                 continue
             try:
-                made, result = _create(image, topic, settings, schema, rng, plain)
+                made, result = _create(context, topic, plain)
             except Exception as error:
                 why = refusal(error, f"CreateTopics of {topic.name!r}")
                 results.append(_refusal(topic.name, why.code, why.message))
@@ -129,20 +125,18 @@ def _refusal(name: str, code: ErrorCode, message: str | None) -> CreatableTopicR
 
 
 def _create(
-    image: MetadataImage,
+    context: DecisionContext,
     topic: CreatableTopic,
-    settings: ControllerSettings,
-    schema: ConfigSchema,
-    rng: Random,
     plain: Callable[[], list[CreatableTopicConfigs]],
 ) -> tuple[list[Message], CreatableTopicResult]:
     """The records and the result of one topic; `plain` describes one that sets nothing.
 
     RequestError.
     """
+    image, schema, rng = context.image, context.schema, context.rng
     _check_name(image, topic.name)
     values = _check_configs(topic, schema)
-    assignments = _assign(image, topic, settings, rng)
+    assignments = _assign(image, topic, context.settings, rng)
     topic_id = random_uuid(rng)
     records: list[Message] = [TopicRecord(name=topic.name, topic_id=topic_id)]
     records += [

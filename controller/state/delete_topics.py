@@ -1,4 +1,4 @@
-"""DeleteTopics: by name (before v6 in a list of names) or by id.
+"""Decides DeleteTopics. Topics are named, before v6 in a list of names, or given by id.
 
 Source: ControllerApis.deleteTopics, ReplicationControlManager.deleteTopics.
 """
@@ -8,40 +8,34 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kbroker.wire.errors import ErrorCode
+from kbroker.wire.message import ZERO_UUID
 from kbroker.wire.messages.delete_topics import DeletableTopicResult, DeleteTopicsResponse
 from kbroker.wire.records.remove_topic_record import RemoveTopicRecord
-from kbroker.wire.uuids import ZERO_UUID
 
 from .assignments import RECORDS_A_REQUEST_MAX, TOO_MANY_RECORDS
 from .result import Result
 
 if TYPE_CHECKING:
-    from random import Random
-
+    from kbroker.controller.context import DecisionContext
     from kbroker.controller.image import MetadataImage
-    from kbroker.controller.settings import ControllerSettings
     from kbroker.wire.messages.delete_topics import DeleteTopicsRequest
 
 
 def decide_delete_topics(
-    image: MetadataImage,
-    request: DeleteTopicsRequest,
-    *,
-    settings: ControllerSettings,
-    rng: Random,
+    context: DecisionContext, request: DeleteTopicsRequest
 ) -> Result[DeleteTopicsResponse]:
     """Answers come in random order, so that absent topics look like those one may not see.
 
     A request that allows no time is over before it begins, here as in Kafka's controller queue.
     """
-    decision = _Decision(image)
+    decision = _Decision(context.image)
     decision.read(request)
     results = decision.results
     doomed = decision.doomed
     code, message = ErrorCode.NONE, None
     if request.timeout_ms <= 0:
         code = ErrorCode.REQUEST_TIMED_OUT
-    elif not settings.delete_topic_enable:
+    elif not context.settings.delete_topic_enable:
         code, message = ErrorCode.TOPIC_DELETION_DISABLED, ErrorCode.TOPIC_DELETION_DISABLED.message
     elif len(doomed) > RECORDS_A_REQUEST_MAX:
         code, message = ErrorCode.POLICY_VIOLATION, TOO_MANY_RECORDS
@@ -51,7 +45,7 @@ def decide_delete_topics(
         DeletableTopicResult(name=name, topic_id=topic_id, error_code=ErrorCode.NONE)
         for topic_id, name in doomed.items()
     ]
-    rng.shuffle(results)
+    context.rng.shuffle(results)
     records = tuple(RemoveTopicRecord(topic_id=topic_id) for topic_id in doomed)
     return Result(records, DeleteTopicsResponse(responses=results))
 

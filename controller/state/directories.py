@@ -1,4 +1,5 @@
-"""AssignReplicasToDirs: a broker tells in which of its log directories its replicas lie (KIP-858).
+"""Decides AssignReplicasToDirs: a broker reports which of its log directories hold its replicas
+(KIP-858).
 
 Source: ReplicationControlManager.handleAssignReplicasToDirs.
 """
@@ -24,6 +25,7 @@ from .result import Result
 from .topic_settings import topic_min_isr
 
 if TYPE_CHECKING:
+    from kbroker.controller.context import DecisionContext
     from kbroker.controller.image import BrokerImage, MetadataImage
     from kbroker.wire.message import Message
     from kbroker.wire.messages.assign_replicas_to_dirs import AssignReplicasToDirsRequest
@@ -33,12 +35,13 @@ if TYPE_CHECKING:
 
 
 def decide_assign_replicas_to_dirs(
-    image: MetadataImage, request: AssignReplicasToDirsRequest, *, schema: ConfigSchema
+    context: DecisionContext, request: AssignReplicasToDirsRequest
 ) -> Result[AssignReplicasToDirsResponse]:
     """Partition by partition. One assigned to a directory that is not online loses that replica.
 
     RequestError for a broker of another life, and below the level that knows of directories.
     """
+    image, schema = context.image, context.schema
     if image.metadata_version < DIRECTORY_ASSIGNMENT_SINCE:
         raise RequestError(
             ErrorCode.UNSUPPORTED_VERSION, "Directory assignment is not supported yet."

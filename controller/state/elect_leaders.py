@@ -1,4 +1,4 @@
-"""ElectLeaders: the preferred leader, or any at the price of data, for partitions that want one.
+"""Decides ElectLeaders: partitions get their preferred leader, or any replica at the cost of data.
 
 Source: ReplicationControlManager.electLeaders (KIP-183, KIP-460).
 """
@@ -21,6 +21,7 @@ from .result import Result
 from .topic_settings import topic_min_isr
 
 if TYPE_CHECKING:
+    from kbroker.controller.context import DecisionContext
     from kbroker.controller.image import MetadataImage
     from kbroker.wire.messages.elect_leaders import ElectLeadersRequest
     from kbroker.wire.records.partition_change_record import PartitionChangeRecord
@@ -32,13 +33,14 @@ ELECTIONS: Final = {0: Election.PREFERRED, 1: Election.UNCLEAN}
 
 
 def decide_elect_leaders(
-    image: MetadataImage, request: ElectLeadersRequest, *, schema: ConfigSchema
+    context: DecisionContext, request: ElectLeadersRequest
 ) -> Result[ElectLeadersResponse]:
     """Null is all partitions, of which those are left out that need no election.
 
     A request that allows no time is over before it begins, here as in Kafka's controller queue.
     RequestError for an unknown type of election, and for too many changes.
     """
+    image = context.image
     response = ElectLeadersResponse()
     if request.timeout_ms <= 0:
         return Result((), _timed_out(request))
@@ -63,7 +65,7 @@ def decide_elect_leaders(
         for index in partitions:
             result = PartitionResult(partition_id=index, error_message=None)
             try:
-                records.append(_elect(image, name, index, election, schema))
+                records.append(_elect(image, name, index, election, context.schema))
             except Exception as error:
                 why = refusal(error, f"ElectLeaders of {name}-{index}")
                 if request.topic_partitions is None and why.code == ErrorCode.ELECTION_NOT_NEEDED:

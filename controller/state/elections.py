@@ -1,4 +1,4 @@
-"""Who leads a partition, and what its ISR and ELR become: rules for one partition at a time.
+"""The rules for one partition: which replica leads it, and what its ISR and its ELR become.
 
 Source: PartitionChangeBuilder (KIP-966 with the last known leader), LeaderAcceptor,
 PartitionReassignmentReplicas.

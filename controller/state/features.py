@@ -1,7 +1,9 @@
-"""UpdateFeatures: the levels at which the cluster runs (KIP-584, KIP-778, KIP-1022).
+"""Decides UpdateFeatures: the levels at which the cluster runs (KIP-584, KIP-778, KIP-1022).
+
+Either all of a request is changed or nothing.
 
 Source: FeatureControlManager, QuorumFeatures, Feature.validateVersion;
-ConfigurationControlManager.maybeGenerateElrSafetyRecords. All of a request or nothing.
+ConfigurationControlManager.maybeGenerateElrSafetyRecords.
 """
 
 from __future__ import annotations
@@ -31,8 +33,8 @@ from .result import Result
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from kbroker.controller.context import DecisionContext
     from kbroker.controller.image import MetadataImage
-    from kbroker.controller.settings import ControllerSettings
     from kbroker.wire.message import Message
     from kbroker.wire.messages.update_features import FeatureUpdateKey, UpdateFeaturesRequest
 
@@ -41,16 +43,10 @@ _UPGRADE_TYPES = frozenset(UpgradeType)
 
 
 def decide_update_features(
-    image: MetadataImage,
-    request: UpdateFeaturesRequest,
-    *,
-    settings: ControllerSettings,
-    kraft_version: int,
-) -> tuple[Result[UpdateFeaturesResponse], int]:
-    """And the kraft.version at which the quorum is to run from now on, before the records.
-
-    The results by feature, which v0-1 have, are the handler's to add.
-    """
+    context: DecisionContext, request: UpdateFeaturesRequest
+) -> Result[UpdateFeaturesResponse]:
+    """The results by feature, which v0-1 have, are the handler's to add."""
+    image, settings, kraft_version = context.image, context.settings, context.kraft_version
     # Of a feature that stands there twice the last counts.
     updates = {each.feature: each for each in request.feature_updates}
     proposed = {**image.features, **{k: each.max_version_level for k, each in updates.items()}}
@@ -66,13 +62,16 @@ def decide_update_features(
             error_message="The update failed for all features since the following feature had "
             f"an error: {error.message}",
         )
-        return Result((), response), kraft_version
+        return Result((), response)
     response = UpdateFeaturesResponse(error_message=None)
     if request.validate_only:
-        return Result((), response), kraft_version
+        return Result((), response)
     if ELIGIBLE_LEADER_REPLICAS in updates and proposed[ELIGIBLE_LEADER_REPLICAS] > 0:
         records = [*_min_isr_of_the_cluster(image, settings.min_insync_replicas), *records]
-    return Result(tuple(records), response), proposed.get(KRAFT_VERSION, kraft_version)
+    wanted = proposed.get(KRAFT_VERSION, kraft_version)
+    return Result(
+        tuple(records), response, kraft_version=wanted if wanted > kraft_version else None
+    )
 
 
 def _update(

@@ -1,7 +1,7 @@
-"""What becomes of partitions when brokers go and come: leaders, ISRs, eligible replicas.
+"""How partitions change when brokers come and go: their leaders, ISRs and eligible replicas.
 
-Source: ReplicationControlManager.generateLeaderAndIsrUpdates. Looks at every partition: brokers
-change state rarely, and an index by broker would cost memory always.
+Each function looks at every partition. Brokers come and go rarely, while an index of partitions by
+broker would always take memory. Source: ReplicationControlManager.generateLeaderAndIsrUpdates.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
-"""Where replicas of new partitions go: evenly over racks, then over brokers, leaders too.
+"""Places the replicas of new partitions evenly over racks and brokers, and their leaders too.
 
-Source: StripedReplicaPlacer. Racks take turns, and brokers within a rack; each partition starts one
-further than the one before, so that leaders spread. Fenced brokers come last and never lead.
+Racks take turns, and so do the brokers within a rack. Each partition starts one further than the
+one before it, so that leaders are spread. Fenced brokers come last and never lead.
+
+Source: StripedReplicaPlacer.
 """
 
 from __future__ import annotations

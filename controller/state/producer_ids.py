@@ -1,4 +1,7 @@
-"""AllocateProducerIds: blocks of ids, each given once. Source: ProducerIdControlManager."""
+"""Decides AllocateProducerIds: gives out blocks of ids, each block once.
+
+Source: ProducerIdControlManager.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from kbroker.wire.records.producer_ids_record import ProducerIdsRecord
 from .result import Result
 
 if TYPE_CHECKING:
-    from kbroker.controller.image import MetadataImage
+    from kbroker.controller.context import DecisionContext
     from kbroker.wire.messages.allocate_producer_ids import AllocateProducerIdsRequest
 
 BLOCK_SIZE: Final = 1000
@@ -19,9 +22,10 @@ PRODUCER_ID_MAX: Final = (1 << 63) - 1
 
 
 def decide_allocate_producer_ids(
-    image: MetadataImage, request: AllocateProducerIdsRequest
+    context: DecisionContext, request: AllocateProducerIdsRequest
 ) -> Result[AllocateProducerIdsResponse]:
     """The next block, for the broker in its present life. An id that is lost with it is no harm."""
+    image = context.image
     broker = image.brokers.get(request.broker_id)
     if broker is None or broker.epoch != request.broker_epoch:
         return Result((), AllocateProducerIdsResponse(error_code=ErrorCode.STALE_BROKER_EPOCH))

@@ -1,4 +1,4 @@
-"""AlterPartitionReassignments and ListPartitionReassignments (KIP-455, KIP-860).
+"""Decides AlterPartitionReassignments and ListPartitionReassignments (KIP-455, KIP-860).
 
 Source: ReplicationControlManager, PartitionReassignmentReplicas, PartitionReassignmentRevert.
 """
@@ -27,6 +27,7 @@ from .topic_settings import allows_unclean_election, topic_min_isr
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from kbroker.controller.context import DecisionContext
     from kbroker.controller.image import MetadataImage, PartitionImage, TopicImage
     from kbroker.wire.messages.alter_partition_reassignments import (
         AlterPartitionReassignmentsRequest,
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
 
 
 def decide_alter_partition_reassignments(
-    image: MetadataImage, request: AlterPartitionReassignmentsRequest, *, schema: ConfigSchema
+    context: DecisionContext, request: AlterPartitionReassignmentsRequest
 ) -> Result[AlterPartitionReassignmentsResponse]:
     """Partitions stand alone: each has its target or its error. RequestError for too many.
 
@@ -64,7 +65,9 @@ def decide_alter_partition_reassignments(
                 partition_index=target.partition_index, error_message=None
             )
             try:
-                record = _alter(image, topic.name, target, schema, may_resize=may_resize)
+                record = _alter(
+                    context.image, topic.name, target, context.schema, may_resize=may_resize
+                )
             except Exception as error:
                 what = f"AlterPartitionReassignments of {topic.name}-{target.partition_index}"
                 why = refusal(error, what)
@@ -196,9 +199,10 @@ def _is_moving(partition: PartitionImage) -> bool:
 
 
 def decide_list_partition_reassignments(
-    image: MetadataImage, request: ListPartitionReassignmentsRequest
+    context: DecisionContext, request: ListPartitionReassignmentsRequest
 ) -> Result[ListPartitionReassignmentsResponse]:
     """Null asks for all; what does not move, or is not there, is left out."""
+    image = context.image
     asked: Iterable[tuple[str, Iterable[int]]]
     if request.topics is None:
         asked = [(topic.name, topic.partitions) for topic in image.topics.values()]

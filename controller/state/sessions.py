@@ -1,6 +1,7 @@
-"""Which brokers are alive: when each was last heard of. Not replicated: a new leader starts afresh.
+"""The sessions of brokers: when the active controller last heard of each.
 
-Source: BrokerHeartbeatManager, BrokerHeartbeatTracker.
+They are not replicated. A new leader starts with a whole session for every broker that is not
+fenced. Source: BrokerHeartbeatManager, BrokerHeartbeatTracker.
 """
 
 from __future__ import annotations
@@ -9,7 +10,22 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from kbroker.controller.context import DecisionContext
     from kbroker.controller.image import MetadataImage
+    from kbroker.wire.messages.broker_heartbeat import (
+        BrokerHeartbeatRequest,
+        BrokerHeartbeatResponse,
+    )
+    from kbroker.wire.messages.broker_registration import (
+        BrokerRegistrationRequest,
+        BrokerRegistrationResponse,
+    )
+    from kbroker.wire.messages.unregister_broker import (
+        UnregisterBrokerRequest,
+        UnregisterBrokerResponse,
+    )
+
+    from .result import Result
 
 
 @dataclass(slots=True)
@@ -99,3 +115,36 @@ class BrokerSessions:
             if broker is not None and not broker.fenced:
                 return session.last_contact_ms + self._timeout_ms
         return None
+
+
+def note_registration(
+    context: DecisionContext,
+    request: BrokerRegistrationRequest,
+    result: Result[BrokerRegistrationResponse],
+) -> None:
+    """A broker has a new life, or the same one still."""
+    epoch = result.response.broker_epoch
+    context.sessions.touch(request.broker_id, epoch, -1, context.now_ms)
+
+
+def note_heartbeat(
+    context: DecisionContext,
+    request: BrokerHeartbeatRequest,
+    result: Result[BrokerHeartbeatResponse],
+) -> None:
+    """A broker was heard of. It may have begun a controlled shutdown, which `result` records."""
+    context.sessions.touch(
+        request.broker_id, request.broker_epoch, request.current_metadata_offset, context.now_ms
+    )
+    if request.want_shut_down and not result.response.should_shut_down:
+        end = context.next_offset + len(result.records) - 1
+        context.sessions.note_shutdown(request.broker_id, end)
+
+
+def note_unregistration(
+    context: DecisionContext,
+    request: UnregisterBrokerRequest,
+    result: Result[UnregisterBrokerResponse],
+) -> None:
+    """A broker is forgotten."""
+    context.sessions.forget(request.broker_id)

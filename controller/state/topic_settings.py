@@ -1,4 +1,4 @@
-"""The topic settings that elections go by."""
+"""The settings of a topic that elections depend on."""
 
 from __future__ import annotations
 

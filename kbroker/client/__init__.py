@@ -1,5 +1,5 @@
-"""A small Kafka client on Trio, for the command line. It speaks to any broker since Kafka 3.0.
+"""A small Kafka client on Trio, for the command line. It works with any broker since Kafka 3.0.
 
-One request is in flight per connection; every retry, wait and buffer has a bound. What goes wrong
-is a ClientError: one sentence for the person at the terminal.
+A connection has one request in flight; every retry, wait and buffer is limited. Every failure is a
+ClientError with one sentence for the person at the terminal.
 """

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, NamedTuple
 
+from kbroker.controller.topic_names import CLUSTER_METADATA
 from kbroker.wire.messages.api_versions import ApiVersionsRequest, ApiVersionsResponse
 from kbroker.wire.messages.describe_cluster import (
     DescribeClusterBroker,
@@ -49,7 +50,6 @@ if TYPE_CHECKING:
 
     from .cluster import Cluster, TopicPartition
 
-METADATA_TOPIC = "__cluster_metadata"
 TIMEOUT_MS = 20_000
 
 
@@ -118,7 +118,7 @@ async def describe_quorum(cluster: Cluster) -> DescribeQuorumResponsePartitionDa
             DescribeQuorumRequest(
                 topics=[
                     DescribeQuorumRequestTopicData(
-                        topic_name=METADATA_TOPIC,
+                        topic_name=CLUSTER_METADATA,
                         partitions=[DescribeQuorumRequestPartitionData(partition_index=0)],
                     )
                 ]

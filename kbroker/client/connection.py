@@ -1,4 +1,4 @@
-"""One connection to one broker: versions are negotiated, requests are answered one at a time."""
+"""One connection to one broker: negotiates versions, sends one request at a time."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""Changes to a group from outside: its committed offsets, and its end.
+"""Changes to a group by somebody who is no member: sets or deletes its offsets, deletes the group.
 
-A function asks the coordinator once; the callers that change one thing wrap it in `cluster.retry`.
+Each function asks the coordinator once. A caller that changes one thing wraps it in
+`cluster.retry`.
 """
 
 from __future__ import annotations

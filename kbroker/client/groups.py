@@ -1,4 +1,4 @@
-"""Consumer groups as an onlooker sees them: states, members, committed offsets and lag."""
+"""Reads the state of consumer groups: states, members, committed offsets and lag."""
 
 from __future__ import annotations
 

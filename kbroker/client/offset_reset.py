@@ -1,7 +1,7 @@
-"""Where a group's offsets would go: all of kafka-consumer-groups' ways to reset them.
+"""Computes new offsets for a group, in all the ways that kafka-consumer-groups has.
 
-`plan_reset` asks and decides and changes nothing; the plan is carried out with `commit_offsets`.
-As there, an offset outside of the log becomes the nearest one that is inside.
+`plan_reset` asks the brokers and changes nothing; `commit_offsets` carries the plan out. As in
+Kafka's tool, an offset outside of the log becomes the nearest offset inside it.
 """
 
 from __future__ import annotations

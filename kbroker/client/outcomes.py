@@ -1,4 +1,4 @@
-"""What became of each partition of a request that may be sent again for those that are left."""
+"""The outcome of a request for each partition; those that can be retried are sent again."""
 
 from __future__ import annotations
 

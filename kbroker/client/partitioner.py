@@ -1,4 +1,4 @@
-"""Which partition a key belongs to: as Java's clients choose, so that all clients agree."""
+"""The partition of a key, chosen as Java's clients choose it, so that all clients agree."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading a topic: where to start, and the records that come."""
+"""Reads the records of a topic from where the caller says."""
 
 from __future__ import annotations
 

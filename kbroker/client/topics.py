@@ -1,4 +1,4 @@
-"""Topics: create, grow, empty, delete."""
+"""Creates, grows, empties and deletes topics."""
 
 from __future__ import annotations
 

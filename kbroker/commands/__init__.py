@@ -1,1 +1,4 @@
-"""The sub-commands of `kbroker`, a module each: `add_arguments(parser)` and `run(arguments)`."""
+"""The sub-commands of `kbroker`: each module has `add_arguments(parser)` and `run(arguments)`.
+
+`shared` has what several of them use.
+"""

@@ -1,4 +1,4 @@
-"""`kbroker configs`: what is configured where, and changes to it."""
+"""`kbroker configs`: shows and changes configurations."""
 
 from __future__ import annotations
 

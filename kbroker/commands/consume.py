@@ -1,4 +1,4 @@
-"""`kbroker consume TOPIC`: prints records as they come, a line each."""
+"""`kbroker consume TOPIC`: prints each record on a line as it arrives."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`kbroker log-dirs`: the brokers' log directories, what lies in them, and moves between them."""
+"""`kbroker log-dirs`: shows the log directories of brokers, and moves replicas between them."""
 
 from __future__ import annotations
 

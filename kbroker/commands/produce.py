@@ -1,4 +1,4 @@
-"""`kbroker produce TOPIC`: each line of standard input or of a file is a record."""
+"""`kbroker produce TOPIC`: sends each line of standard input or of a file as a record."""
 
 from __future__ import annotations
 

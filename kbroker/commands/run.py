@@ -1,7 +1,7 @@
-"""`kbroker run -- COMMAND`: a broker of its own for one command, gone when the command ends.
+"""`kbroker run -- COMMAND`: starts a broker, runs a command with it, and stops it.
 
-COMMAND finds it in KAFKA_BOOTSTRAP_SERVERS. Its exit status is ours, 128 + n where signal n ended
-it; signals that we get are passed on to it.
+COMMAND finds the address in KAFKA_BOOTSTRAP_SERVERS. Its exit status becomes that of `kbroker run`,
+or 128 + n if signal n ended it. Signals are passed on to it.
 """
 
 from __future__ import annotations

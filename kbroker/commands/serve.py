@@ -1,8 +1,8 @@
-"""`kbroker serve`: a broker in this process until SIGTERM or SIGINT.
+"""`kbroker serve`: runs a broker in this process until SIGTERM or SIGINT.
 
-Standard output gets one line, `ready: HOST:PORT`, once clients are served; where it takes none, the
-log gets it. A key's value is the last of: its default, the properties file, KAFKA_* of the
-environment, --set, an option of its own.
+When clients are served, the line `ready: HOST:PORT` goes to standard output, or to the log if
+standard output cannot be written. The value of a key is the last one of: its default, the
+properties file, KAFKA_* in the environment, --set, an option of its own.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Kafka's configuration keys and their values: broker, topic, group, client metrics subscription.
 
-Imported at every start: a key costs no more than an object.
+Every start imports this package, so defining a key must cost no more than creating an object.
 """
 
 from __future__ import annotations

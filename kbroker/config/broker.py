@@ -1,12 +1,14 @@
-"""A broker's configuration: the keys of the properties file, and the dynamic ones over them.
+"""A broker's configuration: the properties file, and dynamic values that override it.
 
-`BrokerConfig` is live: `update_dynamic` changes what its attributes answer, so what is read afresh
-for each decision follows a dynamic change. Precedence as in Kafka's DynamicBrokerConfig: this
-broker's dynamic values, the cluster's dynamic defaults, the properties file, the default.
+`BrokerConfig` is live: after `update_dynamic`, its attributes have the new values. Code that reads
+an attribute for each decision therefore follows dynamic changes. Precedence as in Kafka's
+DynamicBrokerConfig: this broker's dynamic values, the cluster's dynamic defaults, the properties
+file, the default.
 """
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, cast
 
 from kbroker.config.keys.controller import ControllerKeys
@@ -15,15 +17,20 @@ from kbroker.config.keys.log import LogKeys
 from kbroker.config.keys.remote import RemoteKeys
 from kbroker.config.keys.security import SecurityKeys
 from kbroker.config.keys.server import ServerKeys
+from kbroker.releases.release import DEFAULT, UnknownRelease, find_release
 
 from .checks import check_broker
 from .errors import ConfigError
-from .key import READ_ONLY, Key, T, keys_of
+from .key import READ_ONLY, Key, T, keys_of, known_keys
 from .values import Value, java_integer, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from kbroker.releases.release import Release
+
+# Which release of Apache Kafka the broker answers as. Kafka has no such key.
+RELEASE_KEY = "kbroker.release"
 # What Kafka requires to be set. Here they have defaults, which count as set in the properties file.
 _REQUIRED = ("node.id", "process.roles", "controller.listener.names")
 
@@ -41,8 +48,13 @@ _MECHANISM_KEYS = (
 class BrokerConfig(ServerKeys, ControllerKeys, LogKeys, CoordinatorKeys, SecurityKeys, RemoteKeys):
     """Typed values of every broker key; the constructor raises ConfigError."""
 
-    def __init__(self, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, settings: Mapping[str, str] | None = None, *, release: Release | None = None
+    ) -> None:
+        """`release` is the default of kbroker.release, which may be among the settings."""
         static = dict(settings or {})
+        self.release = _release(static.pop(RELEASE_KEY, None), release or DEFAULT)
+        self.keys = broker_keys(self.release)
         for name, synonym in (("node.id", "broker.id"), ("broker.id", "node.id")):
             if name not in static and synonym in static:
                 static[name] = static[synonym]
@@ -54,7 +66,7 @@ class BrokerConfig(ServerKeys, ControllerKeys, LogKeys, CoordinatorKeys, Securit
         self.dynamic: Mapping[str, str] = {}
         self.updates = 0  # how often dynamic values were taken over
         self._texts = static
-        self._values = _parse_all(static)
+        self._values = self._parse_all(static)
         self.check()
 
     def resolve(self, key: Key[T]) -> T:
@@ -85,8 +97,8 @@ class BrokerConfig(ServerKeys, ControllerKeys, LogKeys, CoordinatorKeys, Securit
 
     @property
     def unknown(self) -> tuple[str, ...]:
-        """Keys of the properties file that Kafka 4.3 does not know."""
-        return tuple(name for name in self.static if find_key(name) is None)
+        """Keys of the properties file that the release does not know."""
+        return tuple(name for name in self.static if self.find_key(name) is None)
 
     @property
     def without_effect(self) -> tuple[str, ...]:
@@ -94,7 +106,7 @@ class BrokerConfig(ServerKeys, ControllerKeys, LogKeys, CoordinatorKeys, Securit
         return tuple(
             name
             for name, text in self.static.items()
-            if (key := find_key(name)) is not None
+            if (key := self.find_key(name)) is not None
             and not key.has_effect
             and self._values.get(name, text) != key.default
         )
@@ -109,10 +121,10 @@ class BrokerConfig(ServerKeys, ControllerKeys, LogKeys, CoordinatorKeys, Securit
         for layer in (defaults, own):
             for name in layer:
                 # A dynamic value wins over the static values of its synonyms too.
-                for synonym in broker_synonyms(name, match_listener=False):
+                for synonym in self.synonyms(name, match_listener=False):
                     texts.pop(synonym, None)
             texts.update(layer)
-        values = _parse_all(texts)
+        values = self._parse_all(texts)
         changed = frozenset(
             name
             for name in values.keys() | self._values.keys()
@@ -126,50 +138,71 @@ class BrokerConfig(ServerKeys, ControllerKeys, LogKeys, CoordinatorKeys, Securit
                 self.__dict__.pop(BROKER_KEYS[name].attribute, None)
         return changed
 
+    def find_key(self, name: str) -> Key[Value] | None:
+        """The key that gives `name` its type: itself, or what a listener's key stands for."""
+        key = self.keys.get(name)
+        if key is None and name.startswith(_LISTENER_PREFIX):
+            key = self.keys.get(_base_name(name))
+        return key
+
+    def synonyms(self, name: str, *, match_listener: bool = True) -> tuple[str, ...]:
+        """The keys that are read for `name`, best first.
+
+        Source: DynamicBrokerConfig.brokerConfigSynonyms.
+        """
+        key = self.keys.get(name)
+        if key is not None:
+            return tuple(synonym.name for synonym in key.synonyms) or (name,)
+        if match_listener and name.startswith(_LISTENER_PREFIX):
+            return (name, _base_name(name))
+        return (name,)
+
+    def is_dynamic(self, name: str) -> bool:
+        """Whether the key can be set while the broker runs."""
+        key = self.keys.get(name)
+        return key is not None and key.scope is not READ_ONLY
+
+    def _parse_all(self, texts: Mapping[str, str]) -> dict[str, Value]:
+        return {
+            name: key.parse(text)
+            for name, text in texts.items()
+            if (key := self.find_key(name)) is not None
+        }
+
     def check(self) -> None:
         """ConfigError for values that do not go together."""
         check_broker(self)
         _check_built(self)
 
 
-BROKER_KEYS = keys_of(BrokerConfig)
+BROKER_KEYS = keys_of(BrokerConfig)  # of all releases
 _NOT_SET = object()
 
 
-def find_key(name: str) -> Key[Value] | None:
-    """The key that gives `name` its type: itself, or what a listener's key stands for."""
-    key = BROKER_KEYS.get(name)
-    if key is None and name.startswith(_LISTENER_PREFIX):
-        key = BROKER_KEYS.get(_base_name(name))
-    return key
+@cache
+def broker_keys(release: Release) -> Mapping[str, Key[Value]]:
+    """The broker keys that a release has."""
+    return known_keys(BROKER_KEYS, release, "BROKER")
 
 
-def broker_synonyms(name: str, *, match_listener: bool = True) -> tuple[str, ...]:
-    """The keys that are read for `name`, best first (DynamicBrokerConfig.brokerConfigSynonyms)."""
-    key = BROKER_KEYS.get(name)
-    if key is not None:
-        return tuple(synonym.name for synonym in key.synonyms) or (name,)
-    if match_listener and name.startswith(_LISTENER_PREFIX):
-        return (name, _base_name(name))
-    return (name,)
+def is_broker_key(name: str) -> bool:
+    """Whether any release has the key, be it for one listener."""
+    return name in BROKER_KEYS or (
+        name.startswith(_LISTENER_PREFIX) and _base_name(name) in BROKER_KEYS
+    )
 
 
-def is_dynamic(name: str) -> bool:
-    """Whether the key can be set while the broker runs."""
-    key = BROKER_KEYS.get(name)
-    return key is not None and key.scope is not READ_ONLY
+def _release(text: str | None, default: Release) -> Release:
+    try:
+        return default if text is None else find_release(text)
+    except UnknownRelease as error:
+        raise ConfigError(f"{RELEASE_KEY}={text}: {error}.") from error
 
 
 def _base_name(name: str) -> str:
     """The key that `listener.name.NAME.[MECHANISM.]KEY` sets for one listener."""
     _, _, base = name.removeprefix(_LISTENER_PREFIX).partition(".")
     return next((key for key in _MECHANISM_KEYS if base.endswith(key)), base)
-
-
-def _parse_all(texts: Mapping[str, str]) -> dict[str, Value]:
-    return {
-        name: key.parse(text) for name, text in texts.items() if (key := find_key(name)) is not None
-    }
 
 
 def _check_built(config: BrokerConfig) -> None:

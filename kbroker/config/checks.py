@@ -1,5 +1,6 @@
-"""What has to hold between a broker's keys, in the order and the words of Kafka's own checks
-(GroupCoordinatorConfig, ShareGroupConfig, KafkaConfig.validateValues).
+"""Rules between several keys of a broker, in the order and with the messages of Kafka's own checks.
+
+Source: GroupCoordinatorConfig, ShareGroupConfig, KafkaConfig.validateValues.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""A client metrics subscription's keys and their rules (ClientMetricsConfigs, KIP-714)."""
+"""The configuration of a client metrics subscription and its rules.
+
+Source: KIP-714, ClientMetricsConfigs.
+"""
 
 from __future__ import annotations
 

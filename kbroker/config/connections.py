@@ -1,6 +1,6 @@
-"""`max.connections.per.ip.overrides`: the hosts that may have other numbers of connections.
+"""Parses `max.connections.per.ip.overrides`: hosts with a limit of their own.
 
-Rules and sentences follow KafkaConfig (`maxConnectionsPerIpOverrides`).
+Rules and messages follow KafkaConfig (`maxConnectionsPerIpOverrides`).
 """
 
 from __future__ import annotations

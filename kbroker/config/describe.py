@@ -1,7 +1,7 @@
-"""Every key of a resource with its value, where the value comes from, and what else was set.
+"""Every key of a resource with its value, the source of the value, and its synonyms.
 
-The order of synonyms is ConfigHelper's: this broker's dynamic values, the cluster's, the properties
-file, the defaults; before them the resource's own value. The first of them is the source.
+The order is that of Kafka's ConfigHelper: the resource's own value, this broker's dynamic values,
+the cluster's, the properties file, the default. The first that is set is the source.
 """
 
 from __future__ import annotations
@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from kbroker.wire.codes import ConfigSource
 
-from .broker import BROKER_KEYS, broker_synonyms, find_key, is_dynamic
 from .client_metrics import CLIENT_METRICS_KEYS, ClientMetricsConfig
 from .keys.quotas import QUOTA_KEYS
-from .topic import GROUP_KEYS, TOPIC_KEYS
+from .topic import group_keys, topic_keys
 from .values import ConfigType, text_of
 
 if TYPE_CHECKING:
@@ -54,7 +53,7 @@ ALL: Container[str] = _All()
 
 def describe_topic(topic: TopicConfig, wanted: Container[str] = ALL) -> Iterator[DescribedConfig]:
     """A topic's keys; internal ones only where they are set."""
-    for name, key in TOPIC_KEYS.items():
+    for name, key in topic_keys(topic.broker.release).items():
         if name not in wanted or (key.internal and name not in topic.overrides):
             continue
         value = text_of(topic.resolve(key))
@@ -68,7 +67,7 @@ def describe_topic(topic: TopicConfig, wanted: Container[str] = ALL) -> Iterator
 
 def describe_group(group: GroupConfig, wanted: Container[str] = ALL) -> Iterator[DescribedConfig]:
     """A group's keys."""
-    for name, key in GROUP_KEYS.items():
+    for name, key in group_keys(group.broker.release).items():
         if name not in wanted:
             continue
         value = text_of(group.resolve(key))
@@ -99,7 +98,7 @@ def describe_broker(
     config: BrokerConfig, wanted: Container[str] = ALL
 ) -> Iterator[DescribedConfig]:
     """This broker's keys: every public one, and whatever else is set."""
-    names = {name: None for name, key in BROKER_KEYS.items() if not key.internal}
+    names = {name: None for name, key in config.keys.items() if not key.internal}
     names.update(dict.fromkeys(config.set_names))
     for name in names:
         if name in wanted:
@@ -120,7 +119,7 @@ def describe_cluster_default(
 
 
 def _describe_broker_key(config: BrokerConfig, name: str) -> DescribedConfig:
-    key = find_key(name)
+    key = config.find_key(name)
     if key is not None:
         config_type = key.type
     else:
@@ -129,7 +128,7 @@ def _describe_broker_key(config: BrokerConfig, name: str) -> DescribedConfig:
     sensitive = config_type in (ConfigType.PASSWORD, ConfigType.UNKNOWN)
     if sensitive:
         value = None
-    elif name in BROKER_KEYS:
+    elif name in config.keys:
         value = text_of(config.value(name))
     else:
         value = config.text(name)
@@ -141,13 +140,13 @@ def _describe_broker_key(config: BrokerConfig, name: str) -> DescribedConfig:
         synonyms,
         "" if key is None else key.doc,
         is_sensitive=sensitive,
-        is_read_only=not (is_dynamic(name) or name in QUOTA_KEYS),
+        is_read_only=not (config.is_dynamic(name) or name in QUOTA_KEYS),
     )
 
 
 def _broker_synonyms(config: BrokerConfig, name: str, sensitive: bool) -> list[SynonymValue]:
     """Where the broker key or its synonyms are set; nothing that ranks before `name` itself is."""
-    names = broker_synonyms(name)
+    names = config.synonyms(name)
     found: list[SynonymValue] = []
     for values, source in (
         (config.dynamic, ConfigSource.DYNAMIC_BROKER_CONFIG),
@@ -156,7 +155,7 @@ def _broker_synonyms(config: BrokerConfig, name: str, sensitive: bool) -> list[S
     ):
         found += [SynonymValue(n, values[n], source) for n in names if n in values]
     for synonym in names:
-        key = BROKER_KEYS.get(synonym)
+        key = config.keys.get(synonym)
         if key is not None and key.default is not None and not config.is_required(synonym):
             default = text_of(key.default)
             found.append(SynonymValue(synonym, default, ConfigSource.DEFAULT_CONFIG))

@@ -1,7 +1,7 @@
-"""The configuration in effect: the broker's own over the dynamic values of the metadata image.
+"""The configuration in effect: dynamic values of the metadata image over the broker's own.
 
-Whoever applies metadata records calls `apply` with the resources whose values they touched;
-nothing is looked up, parsed or compared per request.
+When metadata records are applied, `apply` is called with the resources whose values they changed.
+So no request has to look up, parse or compare anything.
 """
 
 from __future__ import annotations
@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING
 
 from kbroker.wire.codes import CLUSTER_DEFAULT, ResourceType
 
-from .broker import find_key
 from .client_metrics import CLIENT_METRICS_KEYS
 from .errors import ConfigError
-from .topic import GROUP_KEYS, TOPIC_KEYS, GroupConfig, TopicConfig
+from .topic import TOPIC_KEYS, GroupConfig, TopicConfig, group_keys, topic_keys
 from .values import text_of
 
 if TYPE_CHECKING:
@@ -128,7 +127,7 @@ class DynamicConfigs:
         """Warn of keys that are set and change nothing here, of each key of a type once."""
         found = []
         for key_name, text in self.overrides(resource_type, name).items():
-            key = _find(resource_type, key_name)
+            key = self._find(resource_type, key_name)
             is_idle = key is None or (not key.has_effect and text != text_of(key.default))
             if key_name == MOVE_RATE:
                 is_idle = False
@@ -139,23 +138,22 @@ class DynamicConfigs:
             where, keys = _resource_text(resource_type, name), ", ".join(sorted(found))
             logger.warning("these keys have no effect (first set on %s): %s", where, keys)
 
+    def _find(self, resource_type: int, name: str) -> Key[Value] | None:
+        match resource_type:
+            case ResourceType.TOPIC:
+                return topic_keys(self.broker.release).get(name)
+            case ResourceType.GROUP:
+                return group_keys(self.broker.release).get(name)
+            case ResourceType.CLIENT_METRICS:
+                return CLIENT_METRICS_KEYS.get(name)
+            case ResourceType.BROKER:
+                return self.broker.find_key(name)
+            case _:
+                return None
+
     def _tell_topics(self, name: str | None) -> None:
         for listener in self._topic_listeners:
             listener(name)
-
-
-def _find(resource_type: int, name: str) -> Key[Value] | None:
-    match resource_type:
-        case ResourceType.TOPIC:
-            return TOPIC_KEYS.get(name)
-        case ResourceType.GROUP:
-            return GROUP_KEYS.get(name)
-        case ResourceType.CLIENT_METRICS:
-            return CLIENT_METRICS_KEYS.get(name)
-        case ResourceType.BROKER:
-            return find_key(name)
-        case _:
-            return None
 
 
 def _resource_text(resource_type: int, name: str) -> str:

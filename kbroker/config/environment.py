@@ -1,10 +1,10 @@
-"""Settings in environment variables, as the container images take them.
+"""Settings in environment variables, in the forms that the container images accept.
 
 KAFKA_LOG_RETENTION_MS is log.retention.ms: `_` stands for a dot, `__` for an underscore and `___`
-for a dash (KafkaDockerWrapper). KAFKA_CFG_, the prefix of another image, is KAFKA_.
-CLUSTER_ID is the cluster's id where the data directory is new.
+for a dash (KafkaDockerWrapper). The prefix KAFKA_CFG_, of another image, means the same as KAFKA_.
+CLUSTER_ID is the cluster id for a new data directory.
 
-KAFKA_ADVERTISED_LISTENERS alone says where clients connect, too: the images make `listeners` of it.
+If only KAFKA_ADVERTISED_LISTENERS is set, `listeners` is derived from it, as the images do.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The one error of this package: a key, its value and what is wrong with it, in one sentence."""
+"""The error that this package raises: one sentence with the key, its value and what is wrong."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""A configuration key: everything known of it, in the one place that defines it.
+"""The definition of a configuration key, with everything that is known of it.
 
 A key is a typed descriptor of the class that holds it: `config.num_partitions` is an int to mypy,
-and `BrokerConfig.num_partitions` the key itself. The attribute is Kafka's name with `_` for `.`.
-A key without a documentation sentence has no effect here: it is known, checked and shown, and a
-start that sets it names it.
+and `BrokerConfig.num_partitions` is the key itself. The attribute is Kafka's name with `_` for `.`.
+A key without a sentence of documentation has no effect here. It is known, checked and shown, and
+the broker says so at a start that sets it.
 """
 
 from __future__ import annotations
@@ -11,10 +11,16 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar, cast, overload
 
+from kbroker.releases.release import NEWEST
+
 from .validators import ListOf
 from .values import ConfigType, Value, parse
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from kbroker.releases.release import ConfiguredResource, Release
+
     from .validators import Validator
 
 T = TypeVar("T", bound=Value)
@@ -117,6 +123,16 @@ class Keyed:
     def resolve(self, key: Key[T]) -> T:
         """The key's value for this holder."""
         raise NotImplementedError
+
+
+def known_keys(
+    keys: Mapping[str, Key[Value]], release: Release, resource: ConfiguredResource
+) -> Mapping[str, Key[Value]]:
+    """Those of `keys` that the release has. `keys` are all that any release has."""
+    if release is NEWEST:
+        return keys
+    known = release.keys(resource)
+    return {name: key for name, key in keys.items() if name in known}
 
 
 def keys_of(holder: type[Keyed]) -> dict[str, Key[Value]]:

@@ -1,8 +1,8 @@
-"""Which keys somebody may have meant who wrote one that no Kafka knows.
+"""Suggestions for keys that no Kafka knows.
 
-A suggestion is to be right, or there is none. So a word that keys are made of is never taken for a
-typo of another (`fetch.min.bytes` is no `fetch.max.bytes`), and who wrote a key of clients, well or
-not, meant that.
+A suggestion must be right, or there is none. Therefore a word that occurs in keys is never taken
+for a misspelling of another such word (`fetch.min.bytes` is not `fetch.max.bytes`). A key that
+resembles one of a client's keys is assumed to be that one.
 """
 
 from __future__ import annotations

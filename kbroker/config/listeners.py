@@ -1,6 +1,6 @@
-"""`listeners`, `advertised.listeners` and `listener.security.protocol.map`, taken apart.
+"""Parses `listeners`, `advertised.listeners` and `listener.security.protocol.map`.
 
-Rules and sentences follow SocketServerConfigs.listenerListToEndPoints and KafkaConfig.
+Rules and messages follow SocketServerConfigs.listenerListToEndPoints and KafkaConfig.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Names of keys that this broker does not know: of older Kafkas, of plugins, or mistakes.
 
-A mistake ends the start: what was meant would not happen, and nobody would see it.
+A mistake ends the start, because otherwise a setting would have no effect and nobody would notice.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from kbroker.config.keys.client import CLIENT_KEYS
 from kbroker.config.keys.former import FORMER_KEYS
 
-from .broker import BROKER_KEYS, find_key
+from .broker import BROKER_KEYS, is_broker_key
 from .errors import invalid_value
 from .keys.quotas import QUOTA_KEYS
 from .likeness import meant, nearest
@@ -40,12 +40,7 @@ _SECRETS = ("password", "secret", "jaas", "token", "credential", "key")
 
 def is_known(name: str) -> bool:
     """Whether some Kafka, or a plugin that comes with it, knows the key."""
-    return (
-        find_key(name) is not None
-        or name in FORMER_KEYS
-        or name in QUOTA_KEYS
-        or name in _PLUGIN_KEYS
-    )
+    return is_broker_key(name) or name in FORMER_KEYS or name in QUOTA_KEYS or name in _PLUGIN_KEYS
 
 
 def is_of_plugin(name: str) -> bool:
@@ -84,7 +79,10 @@ def _ignored(config: BrokerConfig) -> Iterator[tuple[str, list[str]]]:
     unknown = config.unknown
     yield "keys that kbroker does not use", list(config.without_effect)
     yield "keys of older Kafka releases", [name for name in unknown if name in FORMER_KEYS]
-    yield "keys of plugins", [name for name in unknown if name not in FORMER_KEYS]
+    later = [name for name in unknown if is_broker_key(name)]
+    yield f"keys of Kafka releases after {config.release.name}", later
+    others = [name for name in unknown if name not in FORMER_KEYS and not is_broker_key(name)]
+    yield "keys of plugins", others
     yield (
         "listeners that are not opened, because the controller is in this process",
         list(controller_listeners(config)),

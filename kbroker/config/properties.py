@@ -1,7 +1,7 @@
 """Java's .properties format, as java.util.Properties.load reads it.
 
-Comments start with # or !; a key ends at the first unescaped =, : or blank; a backslash at the end
-of a line continues it; \\t \\n \\r \\f \\uXXXX are escapes, any other backslash is dropped.
+A comment starts with # or !. A key ends at the first unescaped =, : or blank. A backslash at the
+end of a line continues it. \\t \\n \\r \\f \\uXXXX are escapes; any other backslash is dropped.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Values that stand elsewhere: `${PROVIDER:PATH:KEY}` (KIP-297), with Kafka's own providers.
+"""Values that are stored elsewhere: `${PROVIDER:PATH:KEY}` (KIP-297), with Kafka's own providers.
 
-`config.providers=file` and `config.providers.file.class` name them. A variable whose provider is
-not named, or whose key is not there, stays as it is, as in ConfigTransformer.
+`config.providers=file` and `config.providers.file.class` name them. If the provider of a variable
+is not named, or has no such key, the variable stays as it is, as in ConfigTransformer.
 """
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
-"""The keys as tables in Markdown: docs/configuration.md is made of them."""
+"""The keys as tables in Markdown, from which docs/configuration.md is made."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from kbroker.config.keys.former import FORMER_KEYS
+from kbroker.releases.release import NAMES, RELEASES
 
 from .broker import BROKER_KEYS, BrokerConfig
 from .client_metrics import CLIENT_METRICS_KEYS
@@ -15,18 +16,20 @@ from .values import ConfigType, Value, text_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from kbroker.releases.release import ConfiguredResource
+
 
 def reference() -> str:
     """Every key of every resource, and the keys of older Kafkas."""
     parts = [
         "## Topics",
-        _table(TOPIC_KEYS, "broker's key", _synonyms),
+        _table("TOPIC", TOPIC_KEYS, "broker's key", _synonyms),
         "## Groups",
-        _table(GROUP_KEYS, "broker's key", _synonyms),
+        _table("GROUP", GROUP_KEYS, "broker's key", _synonyms),
         "## Client metrics subscriptions",
-        _table(CLIENT_METRICS_KEYS, "broker's key", _synonyms),
+        _table("CLIENT_METRICS", CLIENT_METRICS_KEYS, "broker's key", _synonyms),
         "## Brokers",
-        _table(BROKER_KEYS, "while running", _scope),
+        _table("BROKER", BROKER_KEYS, "while running", _scope),
         "## Keys of older Kafkas",
         "These keys are accepted without effect, and a warning names them at the start: "
         + ", ".join(_code(name) for name in sorted(FORMER_KEYS))
@@ -36,7 +39,10 @@ def reference() -> str:
 
 
 def _table(
-    keys: Mapping[str, Key[Value]], last: str, shown_last: Callable[[Key[Value]], str]
+    resource: ConfiguredResource,
+    keys: Mapping[str, Key[Value]],
+    last: str,
+    shown_last: Callable[[Key[Value]], str],
 ) -> str:
     rows = [
         f"| key | type | default | valid values | {last} | effect here |",
@@ -45,7 +51,7 @@ def _table(
     for name in sorted(keys):
         key = keys[name]
         cells = (
-            f"`{name}`" + (" (internal)" if key.internal else ""),
+            f"`{name}`" + (" (internal)" if key.internal else "") + _since(resource, name),
             key.type.name.lower(),
             _default(key),
             _code(key.validator.text) if key.validator is not None else "",
@@ -54,6 +60,12 @@ def _table(
         )
         rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(rows)
+
+
+def _since(resource: ConfiguredResource, name: str) -> str:
+    """The release that brought the key, unless the oldest one has it already."""
+    first = next(each for each in RELEASES.values() if name in each.keys(resource))
+    return "" if first.name == NAMES[0] else f" (since {first.name})"
 
 
 def _default(key: Key[Value]) -> str:

@@ -1,6 +1,6 @@
-"""Which dynamic values are valid: what a controller asks before it stores any.
+"""Checks dynamic values before the controller stores them.
 
-The rules and sentences are those of ControllerConfigurationValidator, LogConfig.validate,
+Rules and messages are those of ControllerConfigurationValidator, LogConfig.validate,
 GroupConfig.validate, ClientMetricsConfigs.validate and DynamicBrokerConfig.validate.
 """
 
@@ -12,7 +12,7 @@ from kbroker.controller.state.config_schema import EffectiveConfig
 from kbroker.wire.codes import CLUSTER_DEFAULT, ResourceType
 from kbroker.wire.errors import ErrorCode
 
-from .broker import BROKER_KEYS, BrokerConfig
+from .broker import BrokerConfig
 from .checks import check_update
 from .client_metrics import (
     CLIENT_METRICS_KEYS,
@@ -24,7 +24,15 @@ from .client_metrics import (
 from .describe import ALL, describe_topic
 from .errors import ConfigError
 from .key import PER_BROKER, READ_ONLY, Key
-from .topic import GROUP_KEYS, TOPIC_KEYS, GroupConfig, TopicConfig, check_topic
+from .topic import (
+    GROUP_KEYS,
+    TOPIC_KEYS,
+    GroupConfig,
+    TopicConfig,
+    check_topic,
+    group_keys,
+    topic_keys,
+)
 from .values import ConfigType, Value, java_integer, text_of
 
 if TYPE_CHECKING:
@@ -53,6 +61,12 @@ class ConfigSchema:
 
     def __init__(self, broker: BrokerConfig) -> None:
         self._broker = broker
+        self._keys: Mapping[int, Mapping[str, Key[Value]]] = {
+            ResourceType.TOPIC: topic_keys(broker.release),
+            ResourceType.BROKER: broker.keys,
+            ResourceType.GROUP: group_keys(broker.release),
+            ResourceType.CLIENT_METRICS: CLIENT_METRICS_KEYS,
+        }
         # What a topic has that sets nothing, in the order of names, and since which update of the
         # broker's values.
         self._plain_topic: dict[str, EffectiveConfig] = {}
@@ -60,14 +74,14 @@ class ConfigSchema:
 
     def is_list(self, resource_type: int, key: str) -> bool:
         """Whether APPEND and SUBTRACT work on the key."""
-        found = _KEYS.get(resource_type, {}).get(key)
+        found = self._keys.get(resource_type, {}).get(key)
         return found is not None and found.type is ConfigType.LIST
 
     def default_text(self, resource_type: int, key: str) -> str | None:
         """What the key has where nothing is set, as text: what APPEND and SUBTRACT start from."""
-        if resource_type == ResourceType.TOPIC and key in TOPIC_KEYS:
-            return text_of(TopicConfig({}, self._broker).resolve(TOPIC_KEYS[key]))
-        found = _KEYS.get(resource_type, {}).get(key)
+        found = self._keys.get(resource_type, {}).get(key)
+        if resource_type == ResourceType.TOPIC and found is not None:
+            return text_of(TopicConfig({}, self._broker).resolve(found))
         return None if found is None else text_of(found.default)
 
     def effective_topic(self, values: Mapping[str, str]) -> list[EffectiveConfig]:
@@ -122,7 +136,7 @@ class ConfigSchema:
 
     def _check_topic(self, values: Mapping[str, str]) -> ConfigProblem | None:
         for name in values:
-            if name not in TOPIC_KEYS:
+            if name not in self._keys[ResourceType.TOPIC]:
                 raise ConfigError(f"Unknown topic config name: {name}")
         config = TopicConfig(values, self._broker)
         for name in values:
@@ -142,8 +156,9 @@ class ConfigSchema:
                 return _invalid_request("Unable to parse broker name as a base 10 number.")
             if node_id < 0:
                 return _invalid_request("Invalid negative broker ID.")
-        known = [key for key in values if key in BROKER_KEYS]
-        fixed = [key for key in known if BROKER_KEYS[key].scope is READ_ONLY]
+        keys = self._broker.keys
+        known = [key for key in values if key in keys]
+        fixed = [key for key in known if keys[key].scope is READ_ONLY]
         if fixed:
             return _not_dynamic(fixed)
         security = [key for key in known if key in _PER_LISTENER]
@@ -154,8 +169,10 @@ class ConfigSchema:
             )
         try:
             for key in known:
-                BROKER_KEYS[key].parse(values[key])
-            own = [key for key in known if BROKER_KEYS[key].scope is PER_BROKER]
+                if self._broker.release.behaviour.refuses_repeated_entries:
+                    _check_repeated(keys[key], values[key])
+                keys[key].parse(values[key])
+            own = [key for key in known if keys[key].scope is PER_BROKER]
             if own and name == CLUSTER_DEFAULT:
                 return _invalid_request(
                     "Cannot update these configs at default cluster level, broker id must be "
@@ -164,7 +181,7 @@ class ConfigSchema:
             fixed = [key for key in known if key in _FIXED_AT_START]
             if fixed:
                 return _not_dynamic(fixed)
-            trial = BrokerConfig(self._broker.static)
+            trial = BrokerConfig(self._broker.static, release=self._broker.release)
             if name == CLUSTER_DEFAULT:
                 trial.update_dynamic(values, {})
             else:
@@ -179,11 +196,12 @@ class ConfigSchema:
         if not name:
             return _invalid_request("Default group resources are not allowed.")
         for key in values:
-            if key not in GROUP_KEYS:
+            if key not in self._keys[ResourceType.GROUP]:
                 raise ConfigError(f"Unknown group config name: {key}")
         config = GroupConfig(values, self._broker)
         for key in values:
             _check_group_bounds(self._broker, key, config.resolve(GROUP_KEYS[key]))
+        _check_group_lists(config)
         for kind in ("consumer", "share", "streams"):
             session, heartbeat = f"{kind}.session.timeout.ms", f"{kind}.heartbeat.interval.ms"
             session_ms = config.resolve(GROUP_KEYS[session])
@@ -212,30 +230,54 @@ class ConfigSchema:
         return None
 
 
-_KEYS: Mapping[int, Mapping[str, Key[Value]]] = {
-    ResourceType.TOPIC: TOPIC_KEYS,
-    ResourceType.BROKER: BROKER_KEYS,
-    ResourceType.GROUP: GROUP_KEYS,
-    ResourceType.CLIENT_METRICS: CLIENT_METRICS_KEYS,
-}
-
-
 def _check_group_bounds(broker: BrokerConfig, key: str, value: Value) -> None:
     """The broker's minimum and maximum for a group's key, where it has them."""
     kind, _, rest = key.partition(".")
-    if rest == "num.standby.replicas":
-        rest = "standby.replicas"
+    if rest in ("num.standby.replicas", "num.warmup.replicas"):
+        rest = rest.removeprefix("num.")
     low, high = f"group.{kind}.min.{rest}", f"group.{kind}.max.{rest}"
-    if not isinstance(value, int):
+    if not isinstance(value, int) or isinstance(value, bool):
         return
-    if low in BROKER_KEYS:
-        minimum = broker.value(low)
-        if isinstance(minimum, int) and value < minimum:
-            raise ConfigError(f"{key} must be greater than or equal to {low}")
-    if high in BROKER_KEYS:
-        maximum = broker.value(high)
-        if isinstance(maximum, int) and value > maximum:
-            raise ConfigError(f"{key} must be less than or equal to {high}")
+    minimum = broker.value(low) if low in broker.keys else None
+    maximum = broker.value(high) if high in broker.keys else None
+    is_low = isinstance(minimum, int) and value < minimum
+    is_high = isinstance(maximum, int) and value > maximum
+    if not is_low and not is_high:
+        return
+    if not broker.release.behaviour.shows_bounds_of_group_keys:
+        relation, bound = ("greater", low) if is_low else ("less", high)
+        raise ConfigError(f"{key} must be {relation} than or equal to {bound}")
+    if minimum is None or maximum is None:
+        relation, limit = ("greater", minimum) if is_low else ("less", maximum)
+        raise ConfigError(f"{key} must be {relation} than or equal to {limit}")
+    raise ConfigError(f"{key} must be in the range {minimum} to {maximum} inclusive.")
+
+
+def _check_group_lists(config: GroupConfig) -> None:
+    """Names that a group may not have in keys of Kafka 4.4. Source: GroupConfig.validate."""
+    if config.errors_deadletterqueue_topic_name.startswith("__"):
+        raise ConfigError(
+            "errors.deadletterqueue.topic.name: DLQ topic name must not start with '__'"
+        )
+    name, known = config.streams_assignor_name, config.broker.group_streams_assignors
+    if "streams.assignor.name" in config.overrides and name not in known:
+        raise ConfigError(
+            f"streams.assignor.name '{name}' is not a registered task assignor. "
+            f"Registered assignors are: [{', '.join(known)}]."
+        )
+    tags = config.overrides.get("streams.rack.aware.assignment.tags", "")
+    if _has_repeated(tags):
+        raise ConfigError("streams.rack.aware.assignment.tags must not contain duplicate tag keys.")
+
+
+def _check_repeated(key: Key[Value], text: str) -> None:
+    if key.type is ConfigType.LIST and _has_repeated(text):
+        raise ConfigError(f"Configuration '{key.name}' values must not be duplicated.")
+
+
+def _has_repeated(text: str) -> bool:
+    entries = [each.strip() for each in text.split(",")]
+    return len(set(entries)) < len(entries)
 
 
 def _not_dynamic(keys: list[str]) -> ConfigProblem:

@@ -1,7 +1,8 @@
-"""A topic's configuration: its overrides over the broker's defaults; the log settings of it."""
+"""The configuration of a topic: its own values over the broker's defaults; its log settings."""
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, cast
 
 from kbroker.config.keys.group import GroupKeys
@@ -10,10 +11,14 @@ from kbroker.storage.log_config import LogConfig
 
 from .broker import BROKER_KEYS, BrokerConfig
 from .errors import ConfigError
-from .key import Key, Keyed, T, keys_of
+from .key import STRING, Key, Keyed, T, keys_of, known_keys
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from kbroker.releases.release import Release
+
+    from .values import Value
 
 
 class Overrides(Keyed):
@@ -51,9 +56,27 @@ class TopicConfig(Overrides, TopicKeys):
 class GroupConfig(Overrides, GroupKeys):
     """The typed values of one group's keys."""
 
+    def resolve(self, key: Key[T]) -> T:
+        value = super().resolve(key)
+        if key.type is STRING and isinstance(value, tuple):
+            return cast("T", value[0] if value else None)  # the first of the broker's list
+        return value
 
-TOPIC_KEYS = keys_of(TopicConfig)
+
+TOPIC_KEYS = keys_of(TopicConfig)  # of all releases
 GROUP_KEYS = keys_of(GroupConfig)
+
+
+@cache
+def topic_keys(release: Release) -> Mapping[str, Key[Value]]:
+    """The keys of topics that a release has."""
+    return known_keys(TOPIC_KEYS, release, "TOPIC")
+
+
+@cache
+def group_keys(release: Release) -> Mapping[str, Key[Value]]:
+    """The keys of groups that a release has."""
+    return known_keys(GROUP_KEYS, release, "GROUP")
 
 
 def check_topic(config: TopicConfig) -> None:

@@ -1,6 +1,6 @@
-"""What a key accepts, one function a rule, with the sentences of Kafka's ConfigDef validators.
+"""What values a key accepts: one function for each rule, with the messages of Kafka's ConfigDef.
 
-A validator takes the key's name and its parsed value, and raises ConfigError or returns.
+A validator gets the key's name and its parsed value. It raises ConfigError or returns.
 """
 
 from __future__ import annotations

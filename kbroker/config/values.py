@@ -1,4 +1,4 @@
-"""A value's two forms: the text of a properties file and the Python value behind it.
+"""The two forms of a value: its text in a properties file, and the Python value.
 
 Parsing and printing follow ConfigDef.parseType and convertToString, with Java's rules for numbers.
 Lists are tuples of str, classes and passwords are str, None is Kafka's null.
@@ -16,6 +16,7 @@ Value = bool | int | float | str | tuple[str, ...] | None
 
 INT_MAX = (1 << 31) - 1
 LONG_MAX = (1 << 63) - 1
+ARRAY_MAX = INT_MAX - 8  # how many bytes an array of Java may have
 DOUBLE_MAX = sys.float_info.max
 
 _JAVA_BLANKS = "".join(map(chr, range(33)))  # what String.trim() removes

@@ -1,15 +1,14 @@
-"""The topics that coordinators keep their state in, as they are created on first use."""
+"""How the topics that coordinators keep their state in are created on first use."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from kbroker.controller.topic_names import CONSUMER_OFFSETS
 from kbroker.wire.messages.create_topics import CreatableTopic, CreatableTopicConfig
 
 if TYPE_CHECKING:
     from kbroker.config import BrokerConfig
-
-CONSUMER_OFFSETS: Final = "__consumer_offsets"
 
 
 def consumer_offsets_topic(config: BrokerConfig, live_broker_count: int) -> CreatableTopic:

@@ -1,19 +1,22 @@
-"""AlterConfigs (key 33), v0-2: a resource has afterwards the values of the request and no others.
+"""AlterConfigs (key 33), v0-2: replaces all values of resources.
 
-Deprecated for IncrementalAlterConfigs (KIP-339), and it knows no loggers. v2 flexible
+Afterwards a resource has the values of the request, and no others. Deprecated since
+IncrementalAlterConfigs (KIP-339). It cannot set the levels of loggers.
+v2 flexible
+
 Source: ConfigAdminManager.preprocess of the legacy request.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING
 
-from kbroker.controller.state.configs import check_values
+from kbroker.controller.state.configs import check_mentions, check_values, count_mentions
 from kbroker.errors import refusal
 from kbroker.handlers.incremental_alter_configs import UNEXPECTED_BROKER, check_node
+from kbroker.requests.forward import forward_or_refuse
+from kbroker.requests.parts import completed
 from kbroker.wire.codes import ResourceType
-from kbroker.wire.errors import ErrorCode, RequestError
 from kbroker.wire.messages.alter_configs import (
     AlterConfigsRequest,
     AlterConfigsResourceResponse,
@@ -21,7 +24,10 @@ from kbroker.wire.messages.alter_configs import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from kbroker.requests.services import RequestContext
+    from kbroker.wire.errors import ErrorCode
     from kbroker.wire.messages.alter_configs import AlterConfigsResource
 
 
@@ -31,53 +37,46 @@ async def handle(request: AlterConfigsRequest, ctx: RequestContext) -> AlterConf
     Of a resource that is named twice Apache Kafka 4.3.0 never answers at all; here both mentions
     are refused, which is what it means to do.
     """
-    times = Counter((each.resource_type, each.resource_name) for each in request.resources)
-    answers: list[AlterConfigsResourceResponse | None] = []
-    rest: list[AlterConfigsResource] = []
-    for resource in request.resources:
-        try:
-            if times[resource.resource_type, resource.resource_name] > 1:
-                raise RequestError(
-                    ErrorCode.INVALID_REQUEST, "Each resource must appear at most once."
-                )
-            check_values(resource.configs)
-            if resource.resource_type == ResourceType.BROKER and resource.resource_name:
-                check_node(resource.resource_name, ctx.services.node_id, UNEXPECTED_BROKER)
-        except Exception as error:
-            refused = refusal(error, f"AlterConfigs of {resource.resource_name!r}")
-            answers.append(_answer(resource, refused))
-        else:
-            answers.append(None)
-            rest.append(resource)
+    mentions = count_mentions(request.resources)
+    answers = [_settle(each, mentions, ctx.services.node_id) for each in request.resources]
+    rest = [each for each, answer in zip(request.resources, answers, strict=True) if answer is None]
     decided: list[AlterConfigsResourceResponse] = []
     if rest:
-        decided = await _decide(
-            AlterConfigsRequest(resources=rest, validate_only=request.validate_only), ctx
-        )
-    assert len(decided) == len(rest), "the controller answers for each resource"
-    others = iter(decided)
+        asked = AlterConfigsRequest(resources=rest, validate_only=request.validate_only)
+        what = "AlterConfigs by the controller"
+        decided = (await forward_or_refuse(asked, ctx, refuse, what)).responses
+    return AlterConfigsResponse(responses=completed(answers, decided))
+
+
+def refuse(
+    request: AlterConfigsRequest, version: int, code: ErrorCode, message: str | None
+) -> AlterConfigsResponse:
     return AlterConfigsResponse(
-        responses=[next(others) if each is None else each for each in answers]
+        responses=[_answer(resource, code, message) for resource in request.resources]
     )
 
 
-async def _decide(
-    request: AlterConfigsRequest, ctx: RequestContext
-) -> list[AlterConfigsResourceResponse]:
-    """The controller's answers; if it refuses the whole, that for each resource that it got."""
+def _settle(
+    resource: AlterConfigsResource, mentions: Mapping[tuple[int, str], int], node_id: int
+) -> AlterConfigsResourceResponse | None:
+    """What is wrong with a resource as far as this broker can say; None: the controller decides."""
     try:
-        response = await ctx.services.controller.send(request)
-        assert isinstance(response, AlterConfigsResponse)
-        return response.responses
+        check_mentions(resource, mentions)
+        check_values(resource.configs)
+        if resource.resource_type == ResourceType.BROKER and resource.resource_name:
+            check_node(resource.resource_name, node_id, UNEXPECTED_BROKER)
     except Exception as error:
-        refused = refusal(error, "AlterConfigs by the controller")
-        return [_answer(each, refused) for each in request.resources]
+        refused = refusal(error, f"AlterConfigs of {resource.resource_name!r}")
+        return _answer(resource, refused.code, refused.message)
+    return None
 
 
-def _answer(resource: AlterConfigsResource, refused: RequestError) -> AlterConfigsResourceResponse:
+def _answer(
+    resource: AlterConfigsResource, code: ErrorCode, message: str | None
+) -> AlterConfigsResourceResponse:
     return AlterConfigsResourceResponse(
-        error_code=refused.code,
-        error_message=refused.message,
+        error_code=code,
+        error_message=message,
         resource_type=resource.resource_type,
         resource_name=resource.resource_name,
     )

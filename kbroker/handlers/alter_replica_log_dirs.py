@@ -1,8 +1,10 @@
-"""AlterReplicaLogDirs (key 34), v1-2: in which of this broker's log directories replicas shall lie.
+"""AlterReplicaLogDirs (key 34), v1-2 (KIP-113): moves replicas between the log directories of
+this broker.
 
-The answer comes when the move has begun; DescribeLogDirs shows how far it is, and reports the copy
-as a future replica until it has taken the log's place. A partition that is not there yet gets an
-error, and will be made in that directory (KIP-113). v2 flexible
+The answer is sent when the move has begun. DescribeLogDirs shows its progress: it reports the copy
+as a future replica until the copy has replaced the log. A partition that does not exist yet gets an
+error, and will be created in that directory.
+v2 flexible
 """
 
 from __future__ import annotations
@@ -55,6 +57,24 @@ def handle(request: AlterReplicaLogDirsRequest, ctx: RequestContext) -> AlterRep
             AlterReplicaLogDirPartitionResult(partition_index=index, error_code=error)
         )
     return AlterReplicaLogDirsResponse(results=list(results.values()))
+
+
+def refuse(
+    request: AlterReplicaLogDirsRequest, version: int, code: ErrorCode, message: str | None
+) -> AlterReplicaLogDirsResponse:
+    return AlterReplicaLogDirsResponse(
+        results=[
+            AlterReplicaLogDirTopicResult(
+                topic_name=topic.name,
+                partitions=[
+                    AlterReplicaLogDirPartitionResult(partition_index=index, error_code=code)
+                    for index in topic.partitions
+                ],
+            )
+            for directory in request.dirs
+            for topic in directory.topics
+        ]
+    )
 
 
 def _alter(topic: str, index: int, path: str, services: Services) -> None:

@@ -1,8 +1,11 @@
-"""ApiVersions (key 18), v0-4: the API table, the supported and the finalized features.
+"""ApiVersions (key 18), v0-5: the APIs that the broker serves, and the supported and the
+finalized features.
 
+A request of an unknown version is answered UNSUPPORTED_VERSION in the format of v0, with the
+versions of ApiVersions alone.
 v3 client software name and version (KIP-511), features (KIP-584) - v4 features with minimum 0
-(KIP-1022). A version that we do not know is answered in the shape of v0 with UNSUPPORTED_VERSION
-and our own range only.
+(KIP-1022) - v5 cluster id and node id: a client that meant another broker is sent back to its
+bootstrap addresses (KIP-1242)
 """
 
 from __future__ import annotations
@@ -26,7 +29,7 @@ if TYPE_CHECKING:
 
     from kbroker.requests.services import RequestContext
 
-MIN_VERSION, MAX_VERSION = 0, 4
+NO_NODE_ID = -1
 _SOFTWARE = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9\-.]*[a-zA-Z0-9])?")
 
 
@@ -37,6 +40,9 @@ def handle(request: ApiVersionsRequest, ctx: RequestContext) -> ApiVersionsRespo
             return ApiVersionsResponse(error_code=ErrorCode.INVALID_REQUEST)
         ctx.connection.client_software_name = name
         ctx.connection.client_software_version = version
+    misrouted = _check_destination(request, ctx)
+    if misrouted is not ErrorCode.NONE:
+        return ApiVersionsResponse(error_code=misrouted)
     image = ctx.services.image
     response = ApiVersionsResponse(
         api_keys=list(ctx.services.api_versions), finalized_features_epoch=image.offset
@@ -59,13 +65,26 @@ def handle(request: ApiVersionsRequest, ctx: RequestContext) -> ApiVersionsRespo
     return response
 
 
-def unsupported_version() -> ApiVersionsResponse:
+def _check_destination(request: ApiVersionsRequest, ctx: RequestContext) -> ErrorCode:
+    """Whether the client meant this broker; versions before v5 do not say."""
+    cluster_id, node_id = request.cluster_id, request.node_id
+    if cluster_id is None and node_id == NO_NODE_ID:
+        return ErrorCode.NONE
+    if cluster_id is None or node_id == NO_NODE_ID:
+        return ErrorCode.INVALID_REQUEST
+    services = ctx.services
+    if (cluster_id, node_id) != (services.cluster_id, services.node_id):
+        return ErrorCode.REBOOTSTRAP_REQUIRED
+    return ErrorCode.NONE
+
+
+def unsupported_version(min_version: int, max_version: int) -> ApiVersionsResponse:
     """For a request newer than ours: what the client may ask with instead (KIP-511)."""
     return ApiVersionsResponse(
         error_code=ErrorCode.UNSUPPORTED_VERSION,
         api_keys=[
             ApiVersion(
-                api_key=ApiKey.API_VERSIONS, min_version=MIN_VERSION, max_version=MAX_VERSION
+                api_key=ApiKey.API_VERSIONS, min_version=min_version, max_version=max_version
             )
         ],
     )

@@ -1,6 +1,6 @@
-"""DeleteRecords (key 21), v0-2 (KIP-107): the logs start later; what lies below goes with the next
-pass of retention.
+"""DeleteRecords (key 21), v0-2 (KIP-107): deletes the records of partitions below an offset.
 
+The log starts at that offset at once. The next pass of retention frees the room.
 v1 no change in content - v2 flexible
 """
 
@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from kbroker.controller.topic_names import INTERNAL_TOPICS
 from kbroker.errors import refusal
-from kbroker.topic_names import INTERNAL_TOPICS
 from kbroker.wire.errors import ErrorCode, RequestError
 from kbroker.wire.messages.delete_records import (
     DeleteRecordsPartitionResult,
@@ -37,6 +37,27 @@ def handle(request: DeleteRecordsRequest, ctx: RequestContext) -> DeleteRecordsR
                 partitions=[_answer(name, index, offset, ctx) for index, offset in offsets.items()],
             )
             for name, offsets in wanted.items()
+        ]
+    )
+
+
+def refuse(
+    request: DeleteRecordsRequest, version: int, code: ErrorCode, message: str | None
+) -> DeleteRecordsResponse:
+    return DeleteRecordsResponse(
+        topics=[
+            DeleteRecordsTopicResult(
+                name=topic.name,
+                partitions=[
+                    DeleteRecordsPartitionResult(
+                        partition_index=p.partition_index,
+                        low_watermark=UNKNOWN_LOW_WATERMARK,
+                        error_code=code,
+                    )
+                    for p in topic.partitions
+                ],
+            )
+            for topic in request.topics
         ]
     )
 

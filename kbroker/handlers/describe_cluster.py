@@ -1,4 +1,5 @@
-"""DescribeCluster (key 60), v0-2: the brokers, the cluster's id and where to send admin requests.
+"""DescribeCluster (key 60), v0-2: the brokers, the id of the cluster, and the broker that takes
+admin requests.
 
 v1 endpoint types (KIP-919) - v2 fenced brokers (KIP-1073)
 """

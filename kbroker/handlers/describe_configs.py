@@ -1,12 +1,11 @@
-"""DescribeConfigs (key 32), v1-4: topics, this broker, the cluster's defaults, loggers, groups and
-client metrics subscriptions.
+"""DescribeConfigs (key 32), v1-4: the configuration of topics, of this broker and its loggers, of
+all brokers, of groups, and of client metrics subscriptions.
 
 v1 sources and synonyms (KIP-226) - v3 types and documentation (KIP-569)
 """
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
 from kbroker.config.client_metrics import ClientMetricsConfig
@@ -20,8 +19,9 @@ from kbroker.config.describe import (
     describe_topic,
 )
 from kbroker.config.values import ConfigType, java_integer
+from kbroker.controller.topic_names import invalid_topic_name
 from kbroker.errors import refusal
-from kbroker.topic_names import name_problem
+from kbroker.requests import loggers
 from kbroker.wire.codes import ConfigSource, ResourceType
 from kbroker.wire.errors import ErrorCode, RequestError
 from kbroker.wire.messages.describe_configs import (
@@ -41,14 +41,6 @@ if TYPE_CHECKING:
     Describe = Callable[[str, Container[str], Services], Iterable[DescribedConfig]]
 
 NO_EFFECT = "kbroker knows this key, but the key has no effect."
-LOGGER_LEVELS = {
-    logging.DEBUG: "DEBUG",
-    logging.INFO: "INFO",
-    logging.WARNING: "WARN",
-    logging.ERROR: "ERROR",
-    logging.CRITICAL: "FATAL",
-}
-OWN_LOGGER = "kbroker"
 
 
 def handle(request: DescribeConfigsRequest, ctx: RequestContext) -> DescribeConfigsResponse:
@@ -61,6 +53,22 @@ def handle(request: DescribeConfigsRequest, ctx: RequestContext) -> DescribeConf
             )
     return DescribeConfigsResponse(
         results=[_describe(resource, request, ctx) for resource in request.resources]
+    )
+
+
+def refuse(
+    request: DescribeConfigsRequest, version: int, code: ErrorCode, message: str | None
+) -> DescribeConfigsResponse:
+    return DescribeConfigsResponse(
+        results=[
+            DescribeConfigsResult(
+                error_code=code,
+                error_message=code.message,  # Kafka says no more here, whatever it was
+                resource_type=resource.resource_type,
+                resource_name=resource.resource_name,
+            )
+            for resource in request.resources
+        ]
     )
 
 
@@ -85,7 +93,7 @@ def _describe(
 
 
 def _topic(name: str, wanted: Container[str], services: Services) -> Iterable[DescribedConfig]:
-    problem = name_problem(name)
+    problem = invalid_topic_name(name)
     if problem is not None:
         raise RequestError(ErrorCode.INVALID_TOPIC_EXCEPTION, problem)
     if name not in services.image.topics:
@@ -113,14 +121,10 @@ def _loggers(name: str, wanted: Container[str], services: Services) -> Iterable[
             ErrorCode.INVALID_REQUEST,
             f"Unexpected broker id, expected {services.node_id} but received {name}",
         )
-    levels = {"root": logging.getLogger().getEffectiveLevel()}
-    for logger_name in sorted(logging.root.manager.loggerDict):
-        if logger_name.partition(".")[0] == OWN_LOGGER:
-            levels[logger_name] = logging.getLogger(logger_name).getEffectiveLevel()
     return [
         DescribedConfig(
             logger_name,
-            LOGGER_LEVELS.get(level, "TRACE"),
+            level,
             ConfigSource.DYNAMIC_BROKER_LOGGER_CONFIG,
             ConfigType.UNKNOWN,
             is_sensitive=False,
@@ -128,7 +132,7 @@ def _loggers(name: str, wanted: Container[str], services: Services) -> Iterable[
             synonyms=[],
             doc="",
         )
-        for logger_name, level in levels.items()
+        for logger_name, level in loggers.levels().items()
         if logger_name in wanted
     ]
 

@@ -1,19 +1,25 @@
-"""DescribeGroups (key 15), v0-6: state and members of classic groups.
+"""DescribeGroups (key 15), v0-6: the state and the members of classic groups.
 
-v3 authorized operations (KIP-430) - v4 static members (KIP-345) - v6 GROUP_ID_NOT_FOUND
-(KIP-1043); before that an unknown group is a dead one.
+v3 authorized operations (KIP-430) - v4 static members (KIP-345) - v6 GROUP_ID_NOT_FOUND for an
+unknown group, which earlier versions report as a dead one (KIP-1043)
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from kbroker.requests.authorized_operations import GROUP_OPERATIONS
 from kbroker.wire.errors import ErrorCode
-from kbroker.wire.messages.describe_groups import DescribeGroupsRequest, DescribeGroupsResponse
+from kbroker.wire.messages.describe_groups import (
+    DescribedGroup,
+    DescribeGroupsRequest,
+    DescribeGroupsResponse,
+)
 
 if TYPE_CHECKING:
     from kbroker.requests.services import RequestContext
+
+MESSAGES_SINCE: Final = 6
 
 
 async def handle(request: DescribeGroupsRequest, ctx: RequestContext) -> DescribeGroupsResponse:
@@ -23,3 +29,18 @@ async def handle(request: DescribeGroupsRequest, ctx: RequestContext) -> Describ
             if group.error_code == ErrorCode.NONE:
                 group.authorized_operations = GROUP_OPERATIONS
     return DescribeGroupsResponse(groups=groups)
+
+
+def refuse(
+    request: DescribeGroupsRequest, version: int, code: ErrorCode, message: str | None
+) -> DescribeGroupsResponse:
+    return DescribeGroupsResponse(
+        groups=[
+            DescribedGroup(
+                group_id=group,
+                error_code=code,
+                error_message=message if version >= MESSAGES_SINCE else None,
+            )
+            for group in request.groups
+        ]
+    )

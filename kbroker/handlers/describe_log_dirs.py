@@ -1,5 +1,5 @@
-"""DescribeLogDirs (key 35), v1-5: this broker's log directories, what they hold, and how much room
-there is.
+"""DescribeLogDirs (key 35), v1-5: the log directories of this broker, the replicas in them, and
+the room on their disks.
 
 v2 flexible - v3 top-level error code - v4 total and usable bytes (KIP-827) - v5 cordoned (KIP-1066)
 """
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 import trio
 
+from kbroker.controller.topic_names import CLUSTER_METADATA
 from kbroker.errors import refusal
-from kbroker.log_dirs.store import METADATA_TOPIC
 from kbroker.wire.errors import ErrorCode
 from kbroker.wire.messages.describe_log_dirs import (
     DescribeLogDirsPartition,
@@ -80,10 +80,13 @@ def _topics(
     directory: LogDir, wanted: Iterable[tuple[str, int]] | None, services: Services
 ) -> list[DescribeLogDirsTopic]:
     topics: dict[str, DescribeLogDirsTopic] = {}
-    for logs, is_future in ((directory.logs, False), (directory.futures, True)):
+    for logs, is_future in (
+        (directory.logs.opened, False),
+        (directory.futures.opened, True),
+    ):
         for name, index in list(logs) if wanted is None else wanted:
             log = logs.get((name, index))
-            if log is None or log.is_offline or name == METADATA_TOPIC:
+            if log is None or log.is_offline or name == CLUSTER_METADATA:
                 continue
             topic = topics.get(name)
             if topic is None:

@@ -1,11 +1,13 @@
-"""DescribeProducers (key 61), v0 (KIP-664): the producers that a partition's leader remembers."""
+"""DescribeProducers (key 61), v0 (KIP-664): the producers that the leaders of partitions
+remember.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from kbroker.controller.topic_names import invalid_topic_name
 from kbroker.errors import refusal
-from kbroker.topic_names import name_problem
 from kbroker.wire.errors import ErrorCode
 from kbroker.wire.messages.describe_producers import (
     DescribeProducersResponse,
@@ -16,7 +18,7 @@ from kbroker.wire.messages.describe_producers import (
 
 if TYPE_CHECKING:
     from kbroker.requests.services import RequestContext
-    from kbroker.storage.producer_state import ProducerStateEntry
+    from kbroker.storage.producer_entry import ProducerStateEntry
     from kbroker.wire.messages.describe_producers import DescribeProducersRequest
 
 
@@ -38,9 +40,26 @@ def handle(request: DescribeProducersRequest, ctx: RequestContext) -> DescribePr
     return response
 
 
+def refuse(
+    request: DescribeProducersRequest, version: int, code: ErrorCode, message: str | None
+) -> DescribeProducersResponse:
+    return DescribeProducersResponse(
+        topics=[
+            TopicResponse(
+                name=topic.name,
+                partitions=[
+                    PartitionResponse(partition_index=index, error_code=code, error_message=message)
+                    for index in topic.partition_indexes
+                ],
+            )
+            for topic in request.topics
+        ]
+    )
+
+
 def _topic_error(name: str, ctx: RequestContext) -> tuple[ErrorCode, str | None]:
     try:
-        problem = name_problem(name)
+        problem = invalid_topic_name(name)
     except Exception as error:
         return refusal(error, f"DescribeProducers of {name}").code, None
     if problem is not None:

@@ -1,6 +1,6 @@
-"""DescribeQuorum (key 55), v0-2: the voters and observers of the metadata quorum, as its leader
-knows them.
+"""DescribeQuorum (key 55), v0-2: the voters and observers of the metadata quorum.
 
+Answered in `controller/describe_quorum.py` from what the leader of the quorum knows.
 v1 when each was last heard of (KIP-836) - v2 directory ids, listeners and messages (KIP-853)
 """
 
@@ -9,18 +9,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from kbroker.wire.message import ZERO_UUID
-from kbroker.wire.messages.describe_quorum import DescribeQuorumResponse
 
 if TYPE_CHECKING:
     from kbroker.requests.services import RequestContext
-    from kbroker.wire.messages.describe_quorum import DescribeQuorumRequest
+    from kbroker.wire.messages.describe_quorum import DescribeQuorumRequest, DescribeQuorumResponse
 
 DIRECTORIES_SINCE: Final = 2
 
 
 async def handle(request: DescribeQuorumRequest, ctx: RequestContext) -> DescribeQuorumResponse:
     response = await ctx.services.controller.send(request)
-    assert isinstance(response, DescribeQuorumResponse)
     if ctx.api_version < DIRECTORIES_SINCE:
         response.nodes = []
         for topic in response.topics:

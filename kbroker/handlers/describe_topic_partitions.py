@@ -1,17 +1,17 @@
-"""DescribeTopicPartitions (key 75), v0: topics page by page, sorted by name (KIP-966).
+"""DescribeTopicPartitions (key 75), v0 (KIP-966): topics, sorted by name, page by page.
 
-A page has at most `response_partition_limit` partitions, and no more than
-`max.request.partition.size.limit`; the cursor names where the next one starts.
+A page has at most `response_partition_limit` partitions, and at most
+`max.request.partition.size.limit`. Its cursor says where the next page starts.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from kbroker.controller.topic_names import INTERNAL_TOPICS, invalid_topic_name
 from kbroker.errors import refusal
 from kbroker.requests.authorized_operations import TOPIC_OPERATIONS
 from kbroker.requests.cluster_view import NO_NODE, ClusterView
-from kbroker.topic_names import INTERNAL_TOPICS, name_problem
 from kbroker.wire.errors import ErrorCode, RequestError
 from kbroker.wire.messages.describe_topic_partitions import (
     DescribeTopicPartitionsRequest,
@@ -77,6 +77,17 @@ def handle(
     return response
 
 
+def refuse(
+    request: DescribeTopicPartitionsRequest, version: int, code: ErrorCode, message: str | None
+) -> DescribeTopicPartitionsResponse:
+    return DescribeTopicPartitionsResponse(
+        topics=[
+            DescribeTopicPartitionsResponseTopic(name=topic.name, error_code=code)
+            for topic in request.topics
+        ]
+    )
+
+
 def _described(
     name: str, topic: TopicImage | None, indexes: Iterable[int], view: ClusterView
 ) -> DescribeTopicPartitionsResponseTopic:
@@ -100,7 +111,7 @@ def _known(
 
 
 def _unknown(name: str) -> DescribeTopicPartitionsResponseTopic:
-    invalid = name_problem(name) is not None
+    invalid = invalid_topic_name(name) is not None
     return DescribeTopicPartitionsResponseTopic(
         error_code=(
             ErrorCode.INVALID_TOPIC_EXCEPTION if invalid else ErrorCode.UNKNOWN_TOPIC_OR_PARTITION

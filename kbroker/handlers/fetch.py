@@ -1,13 +1,12 @@
-"""Fetch (key 1), v4-18: reads partitions from their logs and waits for min_bytes.
+"""Fetch (key 1), v4-18: reads partitions from their logs, and waits for min_bytes.
 
-Consumers read up to the high watermark, or the last stable offset with read_committed.
+A consumer gets records below the high watermark, or with read_committed below the last stable
+offset. The first batch is answered whole even if it exceeds the limits (KIP-74). If one partition
+has an error, the fetch is answered at once. Records are answered as ranges of files; their bytes do
+not pass through this process.
 v7 fetch sessions (KIP-227) - v11 rack (KIP-392) - v12 diverging epoch (KIP-595) - v13 topic ids
-(KIP-516) v15 replica state (KIP-903) - v16 leader hints (KIP-951) - v17 replica directory
+(KIP-516) - v15 replica state (KIP-903) - v16 leader hints (KIP-951) - v17 replica directory
 (KIP-853) - v18 high watermark (KIP-1166)
-
-The first batch found is answered whole even where it is over the limits (KIP-74). A partition in
-error completes the fetch at once. Record bytes are file ranges: they never pass through this
-process.
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ import trio
 from kbroker.errors import code_of, refusal
 from kbroker.partitions.fetch_sessions import FetchContext, FetchPartition, FetchSession
 from kbroker.storage.errors import OffsetOutOfRange, StorageError
+from kbroker.storage.log_reader import aborted_transactions
 from kbroker.wire.errors import ErrorCode, RequestError
 from kbroker.wire.messages.fetch import (
     AbortedTransaction,
@@ -38,10 +38,8 @@ if TYPE_CHECKING:
     from kbroker.partitions.partition import Partition
     from kbroker.requests.services import RequestContext
 
-CONSUMER_REPLICA_ID = -1
 READ_UNCOMMITTED, READ_COMMITTED = 0, 1
 TOPIC_IDS_VERSION = 13
-ZERO_UUID = bytes(16)
 EMPTY = b""
 _UNKNOWN = (ErrorCode.UNKNOWN_TOPIC_ID, ErrorCode.UNKNOWN_TOPIC_OR_PARTITION)  # in this order
 
@@ -76,6 +74,34 @@ def handle(
     ):
         return reader.respond(wanted)
     return _wait(reader, wanted, request.max_wait_ms)
+
+
+def refuse(
+    request: FetchRequest, version: int, code: ErrorCode, message: str | None
+) -> FetchResponse:
+    # Up to v6 the response has no error of its own, and later clients look at the partitions too.
+    return FetchResponse(
+        error_code=code,
+        session_id=request.session_id,
+        responses=[
+            FetchableTopicResponse(
+                topic=topic.topic,
+                topic_id=topic.topic_id,
+                partitions=[
+                    PartitionData(
+                        partition_index=p.partition,
+                        error_code=code,
+                        high_watermark=-1,
+                        records=b"",
+                    )
+                    for p in topic.partitions
+                ],
+            )
+            for topic in request.topics
+        ]
+        if version < TOPIC_IDS_VERSION
+        else [],
+    )
 
 
 async def _wait(
@@ -242,7 +268,9 @@ class _Reader:
             records=EMPTY,
         )
         if want.last_fetched_epoch >= 0:
-            epoch, end_offset = log.end_offset_for_epoch(want.last_fetched_epoch)
+            epoch, end_offset = log.epochs.end_offset_for(
+                want.last_fetched_epoch, log.log_end_offset
+            )
             if epoch < 0 or end_offset < 0:
                 raise RequestError(ErrorCode.OFFSET_OUT_OF_RANGE)
             if epoch < want.last_fetched_epoch or end_offset < want.fetch_offset:
@@ -266,7 +294,9 @@ class _Reader:
             if self.isolation_level == READ_COMMITTED:
                 answer.aborted_transactions = [
                     AbortedTransaction(producer_id=t.producer_id, first_offset=t.first_offset)
-                    for t in log.aborted_transactions(want.fetch_offset, found, end_offset)
+                    for t in aborted_transactions(
+                        log.segments, want.fetch_offset, found, end_offset
+                    )
                 ]
         return answer
 

@@ -1,8 +1,8 @@
 """FindCoordinator (key 10), v0-6: which broker coordinates a group.
 
-v1 key types and error messages - v4 several keys (KIP-699) - v6 share groups (KIP-932).
-Coordinators of transactions and share groups are not built: a lookup of one is refused with an
-error that clients do not try again, as Kafka refuses share groups where they are off.
+Coordinators of transactions and of share groups are not built. A lookup of one is refused with an
+error after which clients do not try again, as Kafka does where share groups are off.
+v1 key types and error messages - v4 several keys (KIP-699) - v6 share groups (KIP-932)
 """
 
 from __future__ import annotations
@@ -49,6 +49,30 @@ async def handle(request: FindCoordinatorRequest, ctx: RequestContext) -> FindCo
             )
         )
     return response
+
+
+def refuse(
+    request: FindCoordinatorRequest, version: int, code: ErrorCode, message: str | None
+) -> FindCoordinatorResponse:
+    text = code.message if message is None else message
+    node_id, host, port = NO_NODE
+    if version < VERSION_WITH_KEYS:
+        return FindCoordinatorResponse(
+            error_code=code, error_message=text, node_id=node_id, host=host, port=port
+        )
+    return FindCoordinatorResponse(
+        coordinators=[
+            Coordinator(
+                key=key,
+                node_id=node_id,
+                host=host,
+                port=port,
+                error_code=code,
+                error_message=text,
+            )
+            for key in request.coordinator_keys
+        ]
+    )
 
 
 async def _find(

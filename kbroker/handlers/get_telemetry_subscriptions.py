@@ -1,6 +1,6 @@
-"""GetTelemetrySubscriptions (key 71), v0 (KIP-714): what metrics a client shall push.
+"""GetTelemetrySubscriptions (key 71), v0 (KIP-714): the metrics that a client is to push.
 
-Not advertised, since there is no reporter to hand them to; see kbroker.telemetry.
+It is not advertised, because kbroker has no reporter that takes the metrics (`telemetry.py`).
 """
 
 from __future__ import annotations

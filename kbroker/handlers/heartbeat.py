@@ -1,4 +1,5 @@
-"""Heartbeat (key 12), v0-4: a member of a classic group is alive, and hears of rebalances.
+"""Heartbeat (key 12), v0-4: a member of a classic group says that it is alive, and learns of
+rebalances.
 
 v3 static members (KIP-345)
 """

@@ -1,18 +1,23 @@
-"""IncrementalAlterConfigs (key 44), v0-1 (KIP-339): checks what only this broker can judge, its own
-id and its loggers (KIP-412), and asks the controller for the rest.
+"""IncrementalAlterConfigs (key 44), v0-1 (KIP-339): changes single values of resources.
 
-Source: ConfigAdminManager, RuntimeLoggerManager. v1 flexible
+This broker checks what only it can: its own id, and its loggers, whose levels it sets (KIP-412).
+The controller decides on the rest (`controller/state/configs.py`).
+v1 flexible
+
+Source: ConfigAdminManager, RuntimeLoggerManager.
 """
 
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from typing import TYPE_CHECKING, Final
 
 from kbroker.config.values import java_integer
-from kbroker.controller.state.configs import check_changes
+from kbroker.controller.state.configs import check_changes, check_mentions, count_mentions
 from kbroker.errors import refusal
+from kbroker.requests import loggers
+from kbroker.requests.forward import forward_or_refuse
+from kbroker.requests.parts import completed
 from kbroker.wire.codes import ConfigOperation, ResourceType
 from kbroker.wire.errors import ErrorCode, RequestError
 from kbroker.wire.messages.incremental_alter_configs import (
@@ -30,69 +35,52 @@ if TYPE_CHECKING:
         AlterConfigsResource,
     )
 
-ROOT_LOGGER: Final = "root"
-OWN_LOGGER: Final = "kbroker"
 UNEXPECTED_BROKER: Final = "Unexpected broker id, expected {}, but received {}"
-LEVELS: Final[Mapping[str, int]] = {
-    "DEBUG": logging.DEBUG,
-    "ERROR": logging.ERROR,
-    "FATAL": logging.CRITICAL,
-    "INFO": logging.INFO,
-    "TRACE": logging.NOTSET + 1,
-    "WARN": logging.WARNING,
-}
 
 
 async def handle(
     request: IncrementalAlterConfigsRequest, ctx: RequestContext
 ) -> IncrementalAlterConfigsResponse:
     """One answer a resource, in the order of the request."""
-    times = Counter((each.resource_type, each.resource_name) for each in request.resources)
-    answers: list[AlterConfigsResourceResponse | None] = []
-    rest: list[AlterConfigsResource] = []
-    for resource in request.resources:
-        try:
-            if times[resource.resource_type, resource.resource_name] > 1:
-                raise RequestError(
-                    ErrorCode.INVALID_REQUEST, "Each resource must appear at most once."
-                )
-            is_done = _preprocess(resource, ctx.services.node_id, request.validate_only)
-        except Exception as error:
-            answers.append(_refused(resource, error))
-            continue
-        if is_done:
-            answers.append(_answer(resource, ErrorCode.NONE, None))
-        else:
-            answers.append(None)
-            rest.append(resource)
+    mentions = count_mentions(request.resources)
+    answers = [
+        _settle(each, mentions, ctx.services.node_id, validate_only=request.validate_only)
+        for each in request.resources
+    ]
+    rest = [each for each, answer in zip(request.resources, answers, strict=True) if answer is None]
+    decided: list[AlterConfigsResourceResponse] = []
     if rest:
-        decided = await _decide(
-            IncrementalAlterConfigsRequest(resources=rest, validate_only=request.validate_only), ctx
-        )
-        assert len(decided) == len(rest), "the controller answers for each resource"
-        others = iter(decided)
-        return IncrementalAlterConfigsResponse(
-            responses=[next(others) if each is None else each for each in answers]
-        )
-    return IncrementalAlterConfigsResponse(responses=[each for each in answers if each is not None])
+        asked = IncrementalAlterConfigsRequest(resources=rest, validate_only=request.validate_only)
+        what = "IncrementalAlterConfigs by the controller"
+        decided = (await forward_or_refuse(asked, ctx, refuse, what)).responses
+    return IncrementalAlterConfigsResponse(responses=completed(answers, decided))
 
 
-async def _decide(
-    request: IncrementalAlterConfigsRequest, ctx: RequestContext
-) -> list[AlterConfigsResourceResponse]:
-    """The controller's answers; if it refuses the whole, that for each resource that it got."""
+def refuse(
+    request: IncrementalAlterConfigsRequest, version: int, code: ErrorCode, message: str | None
+) -> IncrementalAlterConfigsResponse:
+    return IncrementalAlterConfigsResponse(
+        responses=[_answer(resource, code, message) for resource in request.resources]
+    )
+
+
+def _settle(
+    resource: AlterConfigsResource,
+    mentions: Mapping[tuple[int, str], int],
+    node_id: int,
+    *,
+    validate_only: bool,
+) -> AlterConfigsResourceResponse | None:
+    """The answer to a resource that is not the controller's to decide, or that this broker refuses;
+    None: the controller decides.
+    """
     try:
-        response = await ctx.services.controller.send(request)
-        assert isinstance(response, IncrementalAlterConfigsResponse)
-        return response.responses
+        check_mentions(resource, mentions)
+        is_done = _preprocess(resource, node_id, validate_only)
     except Exception as error:
-        refused = refusal(error, "IncrementalAlterConfigs by the controller")
-        return [_answer(each, refused.code, refused.message) for each in request.resources]
-
-
-def _refused(resource: AlterConfigsResource, error: Exception) -> AlterConfigsResourceResponse:
-    refused = refusal(error, f"IncrementalAlterConfigs of {resource.resource_name!r}")
-    return _answer(resource, refused.code, refused.message)
+        refused = refusal(error, f"IncrementalAlterConfigs of {resource.resource_name!r}")
+        return _answer(resource, refused.code, refused.message)
+    return _answer(resource, ErrorCode.NONE, None) if is_done else None
 
 
 def _answer(
@@ -146,33 +134,25 @@ def _check_levels(configs: list[AlterableConfig]) -> None:
                 ErrorCode.INVALID_REQUEST,
                 f"Unknown operation type {operation} for the BROKER_LOGGER resource",
             )
-        if operation == ConfigOperation.DELETE and config.name == ROOT_LOGGER:
+        if operation == ConfigOperation.DELETE and config.name == loggers.ROOT:
             raise RequestError(
                 ErrorCode.INVALID_REQUEST,
                 "Removing the log level of the root logger is not allowed",
             )
-        if not _is_logger(config.name):
+        if not loggers.is_known(config.name):
             raise RequestError(ErrorCode.INVALID_CONFIG, f"Logger {config.name} does not exist!")
-        if operation == ConfigOperation.SET and config.value not in LEVELS:
+        if operation == ConfigOperation.SET and config.value not in loggers.LEVELS:
             raise RequestError(
                 ErrorCode.INVALID_CONFIG,
                 f"Cannot set the log level of {config.name} to {config.value} as it is not a "
-                f"supported log level. Valid log levels are {', '.join(LEVELS)}",
+                f"supported log level. Valid log levels are {', '.join(loggers.LEVELS)}",
             )
-
-
-def _is_logger(name: str) -> bool:
-    """Whether DescribeConfigs shows such a logger: ours, and the process's root."""
-    if name == ROOT_LOGGER:
-        return True
-    return name.partition(".")[0] == OWN_LOGGER and name in logging.root.manager.loggerDict
 
 
 def _set_levels(configs: list[AlterableConfig]) -> None:
     for config in configs:
-        # Loggers are the process's: brokers that share it share their levels too.
-        target = logging.getLogger(None if config.name == ROOT_LOGGER else config.name)
         if config.config_operation == ConfigOperation.DELETE:
-            target.setLevel(logging.NOTSET)
+            level = logging.NOTSET
         else:
-            target.setLevel(LEVELS[config.value or ""])
+            level = loggers.LEVELS[config.value or ""]
+        loggers.get(config.name).setLevel(level)

@@ -1,8 +1,8 @@
 """InitProducerId (key 22), v0-5: a producer id for an idempotent producer (KIP-98, KIP-360).
 
-Without a transactional id every call gives a new id with epoch 0. There is no transaction
-coordinator here, so a transactional id is refused with an error that ends a client's attempt
-rather than making it try again for ever.
+Without a transactional id, every request gets a new id with epoch 0. A request with a transactional
+id is refused, because there is no transaction coordinator. The error is one after which clients do
+not try again.
 """
 
 from __future__ import annotations

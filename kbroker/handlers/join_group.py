@@ -1,16 +1,14 @@
-"""JoinGroup (key 11), v0-9: a member asks for a place in the next generation of a classic group.
+"""JoinGroup (key 11), v0-9: a member joins the next generation of a classic group.
 
 v1 rebalance timeout - v4 MEMBER_ID_REQUIRED (KIP-394) - v5 static members (KIP-345) - v7 protocol
-type (KIP-559)
-
-- v8 reason (KIP-800) - v9 skip assignment (KIP-814)
+type (KIP-559) - v8 reason (KIP-800) - v9 skip assignment (KIP-814)
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from kbroker.coordinators.group.result import Client
+from kbroker.coordinators.group.classic.join_rules import Client
 from kbroker.wire.messages.join_group import JoinGroupRequest, JoinGroupResponse
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""LeaveGroup (key 13), v0-5: members leave a classic group, or an admin removes them.
+"""LeaveGroup (key 13), v0-5: members leave a classic group, or an administrator removes them.
 
 v3 several members, static ones by their instance id (KIP-345) - v5 reason (KIP-800)
 """

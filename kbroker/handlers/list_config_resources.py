@@ -1,6 +1,7 @@
-"""ListConfigResources (key 74), v0-1: what there is that can have a configuration.
+"""ListConfigResources (key 74), v0-1: the resources that can have a configuration.
 
-v0 client metrics subscriptions, as ListClientMetricsResources (KIP-1000) - v1 by types (KIP-1142)
+v0 only client metrics subscriptions; its name is ListClientMetricsResources (KIP-1000) - v1 types
+of resources (KIP-1142)
 """
 
 from __future__ import annotations

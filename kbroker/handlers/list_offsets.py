@@ -1,8 +1,8 @@
-"""ListOffsets (key 2), v1-11: offsets by timestamp, and the ends of the log by Kafka's negative
-timestamps.
+"""ListOffsets (key 2), v1-11: the offset for a timestamp, or for one of Kafka's negative
+timestamps, such as that of the end of the log.
 
 v2 isolation level - v4 leader epochs (KIP-320) - v7 max timestamp (KIP-734) - v8 earliest local
-(KIP-405) v9 latest tiered (KIP-1005) - v10 timeout (KIP-1075) - v11 earliest pending upload
+(KIP-405) - v9 latest tiered (KIP-1005) - v10 timeout (KIP-1075) - v11 earliest pending upload
 (KIP-1023)
 """
 
@@ -11,6 +11,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from kbroker.errors import refusal
+from kbroker.requests.parts import NAME, each_once
+from kbroker.storage.timestamp_search import offset_for_timestamp, offset_of_max_timestamp
 from kbroker.wire.errors import ErrorCode, RequestError
 from kbroker.wire.messages.list_offsets import (
     ListOffsetsPartitionResponse,
@@ -50,14 +52,15 @@ def handle(request: ListOffsetsRequest, ctx: RequestContext) -> ListOffsetsRespo
         for wanted in topic.partitions:
             key = (topic.name, wanted.partition_index)
             (twice if key in seen else seen).add(key)
-    answered: dict[str, ListOffsetsTopicResponse] = {}
-    for topic in request.topics:
+    topics = request.topics
+    if len(topics) > 1:
+        topics = each_once((topic for topic in topics if topic.partitions), NAME)
+    response = ListOffsetsResponse()
+    for topic in topics:
         if not topic.partitions:
             continue
-        found = answered.get(topic.name)
-        if found is None:
-            found = answered[topic.name] = ListOffsetsTopicResponse(name=topic.name)
-        answers = found.partitions
+        answers: list[ListOffsetsPartitionResponse] = []
+        response.topics.append(ListOffsetsTopicResponse(name=topic.name, partitions=answers))
         for wanted in topic.partitions:
             key = (topic.name, wanted.partition_index)
             if key in twice:
@@ -67,7 +70,21 @@ def handle(request: ListOffsetsRequest, ctx: RequestContext) -> ListOffsetsRespo
                     answers.append(_failure(wanted, ErrorCode.INVALID_REQUEST))
                 continue
             answers.append(_answer(topic.name, wanted, request, ctx))
-    return ListOffsetsResponse(topics=list(answered.values()))
+    return response
+
+
+def refuse(
+    request: ListOffsetsRequest, version: int, code: ErrorCode, message: str | None
+) -> ListOffsetsResponse:
+    return ListOffsetsResponse(
+        topics=[
+            ListOffsetsTopicResponse(
+                name=topic.name,
+                partitions=[_failure(wanted, code) for wanted in topic.partitions],
+            )
+            for topic in request.topics
+        ]
+    )
 
 
 def _answer(
@@ -104,14 +121,14 @@ def _look_up(
     if wanted.timestamp == LATEST:
         return end_offset, -1, partition.leader_epoch
     if wanted.timestamp in (EARLIEST, EARLIEST_LOCAL):
-        epoch = log.epoch_for_offset(log.log_start_offset)
+        epoch = log.epochs.epoch_for_offset(log.log_start_offset)
         return log.log_start_offset, -1, -1 if epoch is None else epoch
     if wanted.timestamp in (LATEST_TIERED, EARLIEST_PENDING_UPLOAD):
         return -1, -1, -1  # nothing is tiered without remote storage
     if wanted.timestamp == MAX_TIMESTAMP:
-        found = log.offset_of_max_timestamp(end_offset)
+        found = offset_of_max_timestamp(log, end_offset)
     else:
-        found = log.offset_for_timestamp(wanted.timestamp, end_offset)
+        found = offset_for_timestamp(log, wanted.timestamp, end_offset)
     if found is None:
         return -1, -1, -1
     return found.offset, found.timestamp, found.leader_epoch

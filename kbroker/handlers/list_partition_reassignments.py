@@ -1,21 +1,42 @@
-"""ListPartitionReassignments (key 46), v0 (KIP-455): asks the controller."""
+"""ListPartitionReassignments (key 46), v0 (KIP-455): the replicas that are being moved.
+
+Decided in `controller/state/reassignments.py`.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from kbroker.wire.messages.list_partition_reassignments import ListPartitionReassignmentsResponse
+from kbroker.requests.forward import forward
+from kbroker.wire.messages.list_partition_reassignments import (
+    ListPartitionReassignmentsResponse,
+    OngoingPartitionReassignment,
+    OngoingTopicReassignment,
+)
 
 if TYPE_CHECKING:
-    from kbroker.requests.services import RequestContext
+    from kbroker.wire.errors import ErrorCode
     from kbroker.wire.messages.list_partition_reassignments import (
         ListPartitionReassignmentsRequest,
     )
 
+handle = forward
 
-async def handle(
-    request: ListPartitionReassignmentsRequest, ctx: RequestContext
+
+def refuse(
+    request: ListPartitionReassignmentsRequest, version: int, code: ErrorCode, message: str | None
 ) -> ListPartitionReassignmentsResponse:
-    response = await ctx.services.controller.send(request)
-    assert isinstance(response, ListPartitionReassignmentsResponse)
-    return response
+    return ListPartitionReassignmentsResponse(
+        error_code=code,
+        error_message=message,
+        topics=[
+            OngoingTopicReassignment(
+                name=topic.name,
+                partitions=[
+                    OngoingPartitionReassignment(partition_index=index)
+                    for index in topic.partition_indexes
+                ],
+            )
+            for topic in request.topics or ()
+        ],
+    )

@@ -1,8 +1,8 @@
 """Metadata (key 3), v0-13: the brokers, and topics by name, by id or all of them.
 
-A topic that is asked for and does not exist is created where the request and
-`auto.create.topics.enable` allow it, and answered with its leaders at once: Kafka answers
-UNKNOWN_TOPIC_OR_PARTITION and leaves it to the client to ask again.
+A topic that does not exist is created if the request and `auto.create.topics.enable` allow it. It
+is answered with its leaders at once. Apache Kafka answers UNKNOWN_TOPIC_OR_PARTITION, and the
+client has to ask again.
 v1 controller, racks, internal topics - v2 cluster id - v4 no auto-creation (KIP-204) - v5 offline
 replicas (KIP-112) - v6 LISTENER_NOT_FOUND - v7 leader epochs (KIP-320) - v8 authorized operations
 (KIP-430) - v12 topics by id (KIP-516) - v13 rebootstrap (KIP-1102)
@@ -13,18 +13,23 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from kbroker.coordinators.internal_topics import CONSUMER_OFFSETS, consumer_offsets_topic
+from kbroker.controller.topic_names import (
+    CONSUMER_OFFSETS,
+    INTERNAL_TOPICS,
+    invalid_topic_name,
+)
+from kbroker.coordinators.internal_topics import consumer_offsets_topic
 from kbroker.errors import refusal
+from kbroker.handlers import create_topics
 from kbroker.requests.authorized_operations import CLUSTER_OPERATIONS, NOT_ASKED, TOPIC_OPERATIONS
 from kbroker.requests.cluster_view import NO_NODE, ClusterView
-from kbroker.topic_names import INTERNAL_TOPICS, name_problem
+from kbroker.requests.forward import forward_or_refuse
 from kbroker.wire.errors import ErrorCode, RequestError
 from kbroker.wire.message import ZERO_UUID
 from kbroker.wire.messages.create_topics import (
     CreatableTopic,
     CreatableTopicResult,
     CreateTopicsRequest,
-    CreateTopicsResponse,
 )
 from kbroker.wire.messages.metadata import (
     MetadataRequest,
@@ -44,6 +49,7 @@ if TYPE_CHECKING:
 TOPIC_IDS_VERSION = 12
 LISTENER_NOT_FOUND_VERSION = 6
 CLUSTER_OPERATIONS_VERSION_MAX = 10
+ERROR_CODE_VERSION = 13
 # Why a topic is not created. Whatever else it is, the client may ask again.
 TOLD_OF_A_TOPIC = (ErrorCode.INVALID_TOPIC_EXCEPTION, ErrorCode.UNKNOWN_SERVER_ERROR)
 
@@ -74,6 +80,22 @@ def handle(
     for name in names:
         answer.add_by_name(name)
     return answer.response()
+
+
+def refuse(
+    request: MetadataRequest, version: int, code: ErrorCode, message: str | None
+) -> MetadataResponse:
+    return MetadataResponse(
+        error_code=code if version >= ERROR_CODE_VERSION else ErrorCode.NONE,
+        topics=[
+            MetadataResponseTopic(
+                error_code=code,
+                name=topic.name if version >= TOPIC_IDS_VERSION else topic.name or "",
+                topic_id=topic.topic_id,
+            )
+            for topic in request.topics or ()
+        ],
+    )
 
 
 def _check_named(request: MetadataRequest, version: int) -> None:
@@ -116,21 +138,10 @@ async def _created(topics: list[CreatableTopic], ctx: RequestContext) -> list[Cr
     """The controller's results. What it refuses as a whole it refuses each: of the topics that are
     there already the client learns nevertheless.
     """
-    timeout_ms = ctx.services.config.request_timeout_ms
-    try:
-        response = await ctx.services.controller.send(
-            CreateTopicsRequest(topics=topics, timeout_ms=timeout_ms)
-        )
-        assert isinstance(response, CreateTopicsResponse)
-        return response.topics
-    except Exception as error:
-        refused = refusal(error, "the creation of topics for Metadata")
-        return [
-            CreatableTopicResult(
-                name=topic.name, error_code=refused.code, error_message=refused.message
-            )
-            for topic in topics
-        ]
+    request = CreateTopicsRequest(topics=topics, timeout_ms=ctx.services.config.request_timeout_ms)
+    what = "the creation of topics for Metadata"
+    response = await forward_or_refuse(request, ctx, create_topics.refuse, what)
+    return response.topics
 
 
 def _creatable_topic(name: str, config: BrokerConfig, live_broker_count: int) -> CreatableTopic:
@@ -169,7 +180,7 @@ class _Answer:
     def is_legal(self, name: str) -> bool:
         """Whether a topic may have the name. False where nobody can say."""
         try:
-            return not name_problem(name)
+            return not invalid_topic_name(name)
         except Exception as error:
             self.refused[name] = refusal(error, f"Metadata of topic {name}").code
             return False

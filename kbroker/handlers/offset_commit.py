@@ -1,17 +1,17 @@
-"""OffsetCommit (key 8), v2-10: a group, or a consumer on its own, commits positions.
+"""OffsetCommit (key 8), v2-10: a group, or a consumer without a group, commits its positions.
 
-v2-4 retention of its own - v6 leader epoch (KIP-320) - v7 static members (KIP-345) - v9
-GROUP_ID_NOT_FOUND
-
-- v10 topic ids (KIP-848)
+v2-4 have a retention time of their own - v6 leader epoch (KIP-320) - v7 static members (KIP-345) -
+v9 GROUP_ID_NOT_FOUND - v10 topic ids (KIP-848)
 """
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final
 
-from kbroker.coordinators.group_coordinator import commit_error
+from kbroker.coordinators.group_errors import commit_error
 from kbroker.errors import refusal
+from kbroker.requests.parts import each_once
 from kbroker.wire.errors import ErrorCode
 from kbroker.wire.messages.offset_commit import (
     OffsetCommitRequest,
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     )
 
 VERSION_WITH_TOPIC_IDS: Final = 10
+NAME_AND_ID: Final = attrgetter("name", "topic_id")
 
 
 def handle(
@@ -48,6 +49,12 @@ def handle(
     if isinstance(answer, OffsetCommitResponse):
         return _merge(unknown, answer)
     return _wait_and_merge(unknown, request, answer)
+
+
+def refuse(
+    request: OffsetCommitRequest, version: int, code: ErrorCode, message: str | None
+) -> OffsetCommitResponse:
+    return commit_error(request, code)
 
 
 def _refused(request: OffsetCommitRequest, error: Exception) -> OffsetCommitResponse:
@@ -116,9 +123,4 @@ def _merge(
     unknown: list[OffsetCommitResponseTopic], response: OffsetCommitResponse
 ) -> OffsetCommitResponse:
     """Each topic once, what failed first (OffsetCommitResponse.Builder)."""
-    topics: dict[tuple[str, bytes], OffsetCommitResponseTopic] = {}
-    for topic in (*unknown, *response.topics):
-        first = topics.setdefault((topic.name, topic.topic_id), topic)
-        if first is not topic:
-            first.partitions += topic.partitions
-    return OffsetCommitResponse(topics=list(topics.values()))
+    return OffsetCommitResponse(topics=each_once((*unknown, *response.topics), NAME_AND_ID))

@@ -1,11 +1,12 @@
-"""OffsetDelete (key 47), v0: an admin removes offsets of topics that a group does not read
-(KIP-496).
+"""OffsetDelete (key 47), v0 (KIP-496): deletes the committed offsets of topics that no member of
+the group reads.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from kbroker.requests.parts import NAME, each_once
 from kbroker.wire.errors import ErrorCode
 from kbroker.wire.messages.offset_delete import (
     OffsetDeleteRequest,
@@ -26,21 +27,21 @@ def handle(
 ) -> OffsetDeleteResponse | Coroutine[Any, Any, OffsetDeleteResponse]:
     """The group is asked even if none of the topics exists: its error is the response's."""
     image = ctx.services.image
-    unknown: dict[str, OffsetDeleteResponseTopic] = {}
+    unknown: list[OffsetDeleteResponseTopic] = []
     known: list[OffsetDeleteRequestTopic] = []
     for asked in request.topics:
         topic = image.topics.get(asked.name)
         partitions = topic.partitions if topic is not None else {}
         missing = [p for p in asked.partitions if p.partition_index not in partitions]
         if missing or topic is None:
-            failed = unknown.setdefault(asked.name, OffsetDeleteResponseTopic(name=asked.name))
-            failed.partitions += [
+            errors = [
                 OffsetDeleteResponsePartition(
                     partition_index=p.partition_index,
                     error_code=ErrorCode.UNKNOWN_TOPIC_OR_PARTITION,
                 )
                 for p in missing
             ]
+            unknown.append(OffsetDeleteResponseTopic(name=asked.name, partitions=errors))
         present = [p for p in asked.partitions if p.partition_index in partitions]
         if present:
             known.append(OffsetDeleteRequestTopic(name=asked.name, partitions=present))
@@ -52,21 +53,16 @@ def handle(
 
 
 async def _wait(
-    unknown: dict[str, OffsetDeleteResponseTopic],
+    unknown: list[OffsetDeleteResponseTopic],
     answer: Coroutine[Any, Any, OffsetDeleteResponse],
 ) -> OffsetDeleteResponse:
     return _merge(unknown, await answer)
 
 
 def _merge(
-    unknown: dict[str, OffsetDeleteResponseTopic], response: OffsetDeleteResponse
+    unknown: list[OffsetDeleteResponseTopic], response: OffsetDeleteResponse
 ) -> OffsetDeleteResponse:
     """Each topic once, what failed first; an error of the group says it all."""
     if response.error_code != ErrorCode.NONE or not unknown:
         return response
-    topics = dict(unknown)
-    for topic in response.topics:
-        first = topics.setdefault(topic.name, topic)
-        if first is not topic:
-            first.partitions += topic.partitions
-    return OffsetDeleteResponse(topics=list(topics.values()))
+    return OffsetDeleteResponse(topics=each_once((*unknown, *response.topics), NAME))

@@ -1,9 +1,7 @@
-"""OffsetFetch (key 9), v1-10: what groups have committed.
+"""OffsetFetch (key 9), v1-10: the offsets that groups have committed.
 
-v2 all topics, error of the group - v5 leader epoch (KIP-320) - v7 require stable (KIP-447) - v8
-several groups (KIP-709)
-
-- v9 member of a consumer group (KIP-848) - v10 topic ids
+v2 all topics, an error code for the group - v5 leader epoch (KIP-320) - v7 require stable (KIP-447)
+- v8 several groups (KIP-709) - v9 member of a consumer group (KIP-848) - v10 topic ids
 """
 
 from __future__ import annotations
@@ -11,7 +9,7 @@ from __future__ import annotations
 from inspect import iscoroutine
 from typing import TYPE_CHECKING, Any, Final
 
-from kbroker.coordinators.group_coordinator import fetch_error
+from kbroker.coordinators.group_errors import fetch_error
 from kbroker.errors import refusal
 from kbroker.wire.errors import ErrorCode
 from kbroker.wire.message import ZERO_UUID
@@ -43,11 +41,22 @@ INVALID_OFFSET: Final = -1
 def handle(
     request: OffsetFetchRequest, ctx: RequestContext
 ) -> OffsetFetchResponse | Coroutine[Any, Any, OffsetFetchResponse]:
-    groups = request.groups if ctx.api_version >= VERSION_WITH_GROUPS else [_only_group(request)]
-    answers = [_fetch(group, ctx, require_stable=request.require_stable) for group in groups]
+    answers = [
+        _fetch(group, ctx, require_stable=request.require_stable)
+        for group in _groups(request, ctx.api_version)
+    ]
     if any(map(iscoroutine, answers)):
         return _wait(answers, ctx)
-    return _respond([a for a in answers if isinstance(a, OffsetFetchResponseGroup)], ctx)
+    return _respond(
+        [a for a in answers if isinstance(a, OffsetFetchResponseGroup)], ctx.api_version
+    )
+
+
+def refuse(
+    request: OffsetFetchRequest, version: int, code: ErrorCode, message: str | None
+) -> OffsetFetchResponse:
+    groups = _groups(request, version)
+    return _respond([fetch_error(group, version, code) for group in groups], version)
 
 
 def _fetch(group: OffsetFetchRequestGroup, ctx: RequestContext, *, require_stable: bool) -> Answer:
@@ -96,11 +105,11 @@ def _complete(
 
 async def _wait(answers: list[Answer], ctx: RequestContext) -> OffsetFetchResponse:
     groups = [a if isinstance(a, OffsetFetchResponseGroup) else await a for a in answers]
-    return _respond(groups, ctx)
+    return _respond(groups, ctx.api_version)
 
 
-def _respond(groups: list[OffsetFetchResponseGroup], ctx: RequestContext) -> OffsetFetchResponse:
-    if ctx.api_version >= VERSION_WITH_GROUPS:
+def _respond(groups: list[OffsetFetchResponseGroup], api_version: int) -> OffsetFetchResponse:
+    if api_version >= VERSION_WITH_GROUPS:
         return OffsetFetchResponse(groups=groups)
     (group,) = groups
     return OffsetFetchResponse(
@@ -124,15 +133,17 @@ def _respond(groups: list[OffsetFetchResponseGroup], ctx: RequestContext) -> Off
     )
 
 
-def _only_group(request: OffsetFetchRequest) -> OffsetFetchRequestGroup:
+def _groups(request: OffsetFetchRequest, api_version: int) -> list[OffsetFetchRequestGroup]:
     """A request for one group in the form of those for several."""
+    if api_version >= VERSION_WITH_GROUPS:
+        return request.groups
     topics = None
     if request.topics is not None:
         topics = [
             OffsetFetchRequestTopics(name=topic.name, partition_indexes=topic.partition_indexes)
             for topic in request.topics
         ]
-    return OffsetFetchRequestGroup(group_id=request.group_id, topics=topics)
+    return [OffsetFetchRequestGroup(group_id=request.group_id, topics=topics)]
 
 
 def _name_topics(

@@ -1,7 +1,8 @@
-"""OffsetForLeaderEpoch (key 23), v2-4: where the log of an epoch ends, to find what was truncated
-(KIP-101, KIP-320).
+"""OffsetForLeaderEpoch (key 23), v2-4: where the log of a leader epoch ends.
 
-v2 fences by the current leader epoch. An epoch that is not known yet is answered -1/-1.
+A client learns from it whether records that it has read were truncated (KIP-101, KIP-320). A
+request that names another current leader epoch than the partition has is refused. For an epoch that
+the log does not know yet, the epoch and the offset in the answer are -1.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from kbroker.wire.messages.offset_for_leader_epoch import (
 
 if TYPE_CHECKING:
     from kbroker.requests.services import RequestContext
+    from kbroker.wire.errors import ErrorCode
     from kbroker.wire.messages.offset_for_leader_epoch import OffsetForLeaderPartition
 
 
@@ -35,13 +37,34 @@ def handle(
     )
 
 
+def refuse(
+    request: OffsetForLeaderEpochRequest, version: int, code: ErrorCode, message: str | None
+) -> OffsetForLeaderEpochResponse:
+    return OffsetForLeaderEpochResponse(
+        topics=[
+            OffsetForLeaderTopicResult(
+                topic=topic.topic,
+                partitions=[
+                    EpochEndOffset(
+                        partition=wanted.partition, error_code=code, leader_epoch=-1, end_offset=-1
+                    )
+                    for wanted in topic.partitions
+                ],
+            )
+            for topic in request.topics
+        ]
+    )
+
+
 def _answer(topic: str, wanted: OffsetForLeaderPartition, ctx: RequestContext) -> EpochEndOffset:
     answer = EpochEndOffset(partition=wanted.partition, leader_epoch=-1, end_offset=-1)
     try:
         partition = ctx.services.partitions.leader(
             topic, wanted.partition, wanted.current_leader_epoch
         )
-        found = partition.log.end_offset_for_epoch(wanted.leader_epoch)
+        found = partition.log.epochs.end_offset_for(
+            wanted.leader_epoch, partition.log.log_end_offset
+        )
         answer.leader_epoch, answer.end_offset = found
     except Exception as error:
         what = f"OffsetForLeaderEpoch of {topic}-{wanted.partition}"

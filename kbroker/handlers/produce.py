@@ -1,24 +1,37 @@
-"""Produce (key 0), v3-13: appends one batch a partition, and answers when as many have it as
-`acks` asks for.
+"""Produce (key 0), v3-13: appends one batch to each partition.
 
-Advertised from v0 as Apache Kafka does, so that old librdkafka does not take the broker for one
-without compression (KAFKA-18659). v7 zstd (KIP-110) - v8 record errors (KIP-467) - v10 leader
-hints (KIP-951) - v13 topic ids (KIP-516)
+The answer is sent when as many replicas as `acks` says have the batch. With acks=0 there is no
+answer, and the connection is closed if the append fails, so that the producer learns of it. Batches
+are appended in the order of the requests of a connection. A request that waits for the high
+watermark or for a flush does not hold up those behind it.
 
-acks=0 has no answer; when it fails the connection is closed, which is how such a producer learns
-of it. A produce is appended in the order of the connection; what waits for the high watermark or a
-flush waits beside it.
+v0-2 are advertised though they are refused, as in Apache Kafka: old versions of librdkafka believe
+otherwise that the broker knows no compression (KAFKA-18659).
+v7 zstd (KIP-110) - v8 record errors (KIP-467) - v10 leader hints (KIP-951) - v13 topic ids
+(KIP-516)
 """
 
 from __future__ import annotations
 
+from operator import attrgetter
 from struct import Struct
 from typing import TYPE_CHECKING
 
 import trio
 
+from kbroker.controller.topic_names import INTERNAL_TOPICS
 from kbroker.errors import code_of, refusal
+from kbroker.requests.parts import NAME, TOPIC_ID, each_once
 from kbroker.requests.services import CloseConnection
+from kbroker.storage.batch import (
+    ATTRIBUTES_AT,
+    CODEC_MASK,
+    HEADER,
+    LOG_OVERHEAD,
+    MAGIC,
+    TRANSACTIONAL_MASK,
+)
+from kbroker.storage.compression import Codec
 from kbroker.storage.errors import (
     CorruptBatch,
     DiskError,
@@ -27,6 +40,8 @@ from kbroker.storage.errors import (
     RecordTooLarge,
     StorageError,
 )
+from kbroker.storage.formats import FRAME
+from kbroker.storage.legacy import LENGTH_MIN
 from kbroker.storage.origin import Origin
 from kbroker.wire.errors import ErrorCode, RequestError
 from kbroker.wire.messages.produce import (
@@ -47,20 +62,17 @@ if TYPE_CHECKING:
     from kbroker.wire.messages.produce import PartitionProduceData, TopicProduceData
 
 ACKS_ALL, ACKS_LEADER, ACKS_NONE = -1, 1, 0
-INTERNAL_TOPICS = frozenset({"__consumer_offsets", "__transaction_state", "__share_group_state"})
 ADMIN_CLIENT_ID = (
     "__admin_client"  # Kafka's AdminUtils.ADMIN_CLIENT_ID may write to internal topics
 )
-ZSTD_CODEC, ZSTD_MIN_VERSION = 4, 7
+ZSTD_MIN_VERSION = 7
 TOPIC_IDS_VERSION = 13
-HEADER_BYTES, LENGTH_END, MAGIC_END, ATTRIBUTES_AT = 61, 12, 17, 21
-LEGACY_LENGTH_MIN = 14  # of a magic 0 record, the least a length can be
-MAGIC = 2
+PARTITION_DATA = attrgetter("partition_data")
 
+_ZSTD = Codec.ZSTD.value
 _BATCH_LENGTH = Struct(">8xi")
 _BATCH_HEAD = Struct(">8xi4xb")  # length, magic
 _ATTRIBUTES = Struct(">h")
-_TRANSACTIONAL_BIT = 0x10
 
 Waiting = list[tuple["Partition", int, PartitionProduceResponse]]
 
@@ -75,7 +87,10 @@ def handle(
     response = ProduceResponse()
     waiting: Waiting = []
     failed = False
-    for topic in _each_once(request.topic_data, by_id):
+    topics = request.topic_data
+    if len(topics) > 1:
+        topics = each_once(topics, TOPIC_ID if by_id else NAME, PARTITION_DATA)
+    for topic in topics:
         if not topic.partition_data:
             continue
         answers: list[PartitionProduceResponse] = []
@@ -113,9 +128,8 @@ def handle(
                     waiting.append((partition, info.last_offset, answer))
             except RequestError as error:
                 failed = True
-                answer = _failure(index, error.code)
-                if error.code == ErrorCode.CORRUPT_MESSAGE:
-                    answer.error_message = error.message
+                told = error.message if error.code == ErrorCode.CORRUPT_MESSAGE else None
+                answer = _failure(index, error.code, told)
                 if partition is not None and error.code == ErrorCode.NOT_LEADER_OR_FOLLOWER:
                     _hint_leader(partition, answer, response, ctx)
             except StorageError as error:
@@ -136,16 +150,23 @@ def handle(
     return response
 
 
-def _each_once(topics: list[TopicProduceData], by_id: bool) -> Iterable[TopicProduceData]:
-    """A topic that is there twice has the partitions of both, as Kafka merges them."""
-    if len(topics) < 2:
-        return topics
-    merged: dict[str | bytes, TopicProduceData] = {}
-    for topic in topics:
-        first = merged.setdefault(topic.topic_id if by_id else topic.name, topic)
-        if first is not topic:
-            first.partition_data += topic.partition_data
-    return merged.values()
+def refuse(
+    request: ProduceRequest, version: int, code: ErrorCode, message: str | None
+) -> ProduceResponse | None:
+    if request.acks == 0:
+        return None
+    return ProduceResponse(
+        responses=[
+            TopicProduceResponse(
+                name=topic.name,
+                topic_id=topic.topic_id,
+                partition_responses=[
+                    _failure(p.index, code, message) for p in topic.partition_data
+                ],
+            )
+            for topic in request.topic_data
+        ]
+    )
 
 
 def _why_missing(topic: TopicProduceData, index: int, ctx: RequestContext) -> ErrorCode:
@@ -168,29 +189,29 @@ def _checked(
     if partition.topic in INTERNAL_TOPICS and ctx.client_id != ADMIN_CLIENT_ID:
         raise RequestError(ErrorCode.INVALID_TOPIC_EXCEPTION)
     # What is wrong here Kafka answers without a reason, but for bytes that it cannot walk.
-    if not isinstance(records, memoryview) or len(records) < MAGIC_END:
+    if not isinstance(records, memoryview) or len(records) < FRAME:
         raise RequestError(ErrorCode.INVALID_RECORD)
     length, magic = _BATCH_HEAD.unpack_from(records)
-    if length < LEGACY_LENGTH_MIN:
+    if length < LENGTH_MIN:
         raise RequestError(
             ErrorCode.CORRUPT_MESSAGE,
-            f"Record size {length} is less than the minimum record overhead ({LEGACY_LENGTH_MIN})",
+            f"Record size {length} is less than the minimum record overhead ({LENGTH_MIN})",
         )
     if not 0 <= magic <= MAGIC:
         raise RequestError(ErrorCode.CORRUPT_MESSAGE, f"Invalid magic found in record: {magic}")
-    size = length + LENGTH_END
+    size = length + LOG_OVERHEAD
     if size > len(records) or magic != MAGIC:
         raise RequestError(ErrorCode.INVALID_RECORD)
-    if size < HEADER_BYTES:
+    if size < HEADER:
         raise CorruptBatch(f"a record batch of {size} bytes")
     (attributes,) = _ATTRIBUTES.unpack_from(records, ATTRIBUTES_AT)
     if size < len(records):
         if _has_batch(records[size:]):
             raise RequestError(ErrorCode.INVALID_RECORD)
         records = records[:size]
-    if attributes & 7 == ZSTD_CODEC and ctx.api_version < ZSTD_MIN_VERSION:
+    if attributes & CODEC_MASK == _ZSTD and ctx.api_version < ZSTD_MIN_VERSION:
         raise RequestError(ErrorCode.UNSUPPORTED_COMPRESSION_TYPE)
-    if attributes & _TRANSACTIONAL_BIT:
+    if attributes & TRANSACTIONAL_MASK:
         # There is no transaction that this partition could be part of (KIP-890 verification).
         raise RequestError(
             ErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED
@@ -204,7 +225,7 @@ def _checked(
 
 def _has_batch(rest: memoryview) -> bool:
     """Whether a whole batch follows; what is less Kafka leaves out (ByteBufferLogInputStream)."""
-    return len(rest) >= MAGIC_END and _BATCH_LENGTH.unpack_from(rest)[0] + LENGTH_END <= len(rest)
+    return len(rest) >= FRAME and _BATCH_LENGTH.unpack_from(rest)[0] + LOG_OVERHEAD <= len(rest)
 
 
 async def _wait(response: ProduceResponse, waiting: Waiting, timeout_ms: int) -> ProduceResponse:
@@ -231,9 +252,14 @@ def _fail(answer: PartitionProduceResponse, code: ErrorCode) -> None:
     answer.base_offset = answer.log_append_time_ms = answer.log_start_offset = -1
 
 
-def _failure(index: int, code: ErrorCode) -> PartitionProduceResponse:
+def _failure(index: int, code: ErrorCode, message: str | None = None) -> PartitionProduceResponse:
     return PartitionProduceResponse(
-        index=index, error_code=code, base_offset=-1, log_append_time_ms=-1, log_start_offset=-1
+        index=index,
+        error_code=code,
+        error_message=message,
+        base_offset=-1,
+        log_append_time_ms=-1,
+        log_start_offset=-1,
     )
 
 

@@ -1,6 +1,6 @@
-"""PushTelemetry (key 72), v0 (KIP-714): a client's metrics, checked and dropped.
+"""PushTelemetry (key 72), v0 (KIP-714): the metrics of a client, which are checked and dropped.
 
-Not advertised, since there is no reporter to hand them to; see kbroker.telemetry.
+It is not advertised, because kbroker has no reporter that takes the metrics (`telemetry.py`).
 """
 
 from __future__ import annotations

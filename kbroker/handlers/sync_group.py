@@ -1,6 +1,7 @@
-"""SyncGroup (key 14), v0-5: the leader hands in the assignment, every member gets its own.
+"""SyncGroup (key 14), v0-5: the leader of a classic group hands in the assignment, and every
+member gets its part of it.
 
-v3 static members (KIP-345) - v5 protocol type and name, which are mandatory then (KIP-559)
+v3 static members (KIP-345) - v5 protocol type and name, which are mandatory (KIP-559)
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""UpdateFeatures (key 57), v0-2 (KIP-584): asks the controller.
+"""UpdateFeatures (key 57), v0-2 (KIP-584): changes the levels at which the cluster runs.
 
+Decided in `controller/state/features.py`.
 v1 upgrade types instead of allow_downgrade, validate_only (KIP-778) - v2 no results by feature,
-since all of a request or nothing is changed (KIP-1022)
+since either all of a request is changed or nothing (KIP-1022)
 """
 
 from __future__ import annotations
@@ -20,7 +21,6 @@ WITH_RESULTS_LAST = 1
 
 async def handle(request: UpdateFeaturesRequest, ctx: RequestContext) -> UpdateFeaturesResponse:
     response = await ctx.services.controller.send(request)
-    assert isinstance(response, UpdateFeaturesResponse)
     if ctx.api_version <= WITH_RESULTS_LAST and response.error_code == ErrorCode.NONE:
         response.results = [
             # Kafka writes the name of no error for a message.

@@ -1,6 +1,7 @@
-"""Tells the controller in which log directory each replica of this broker lies.
+"""Tells the controller which log directory holds each replica of this broker.
 
-Kafka's AssignmentsManager. Of a replica the last word counts; what cannot be told is told again.
+If a replica is assigned several times, the last one counts. An assignment that could not be sent is
+sent again. Source: AssignmentsManager.
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ from kbroker.wire.messages.assign_replicas_to_dirs import (
     AssignReplicasToDirsRequestDirectoryData,
     AssignReplicasToDirsRequestPartitionData,
     AssignReplicasToDirsRequestTopicData,
-    AssignReplicasToDirsResponse,
 )
 
 if TYPE_CHECKING:
@@ -71,7 +71,6 @@ class Assignments:
     async def _tell(self, assignments: Mapping[Replica, bytes]) -> bool:
         try:
             response = await self._controller.send(self._request(assignments))
-            assert isinstance(response, AssignReplicasToDirsResponse)
             if response.error_code:
                 raise RequestError(ErrorCode(response.error_code))
         except RequestError as error:

@@ -1,11 +1,12 @@
-"""What happens to logs without a request: retention, removal of deleted files, flush.ms, and the
-checkpoints that a restart begins from. Kafka's LogManager and ReplicaManager schedules.
+"""Work on logs that no request asks for: retention, removal of files, `flush.ms`, checkpoints.
 
-Each look at all partitions is one at a clock, so it costs as much as there are of them, and gives
-way to requests in between: retention (`log.retention.check.interval.ms`, 5 minutes), expiry of
-producers (10 minutes), `flush.ms` (never, unless `log.flush.scheduler.interval.ms` is set). What is
-done every second or few asks nobody: removals wait in a heap, logs and partitions enter themselves
-for the checkpoints. A file's removal and a checkpoint's lines and fsync are made in a thread.
+Source: the schedules of LogManager and ReplicaManager.
+
+Some work must look at every partition: retention (`log.retention.check.interval.ms`, 5 minutes),
+expiry of producers (10 minutes) and `flush.ms` (off unless `log.flush.scheduler.interval.ms` is
+set). It is cut into turns. Work that is done every few seconds looks only at what has changed:
+removals wait in a heap, and logs and partitions add themselves to the next checkpoint. Files are
+removed, and checkpoints written, in a thread.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import trio
 from kbroker import descriptors
 from kbroker.partitions.turns import Turn
 from kbroker.storage.errors import DiskError, DiskFull
+from kbroker.storage.retention import delete_old_segments
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -101,8 +103,8 @@ class Maintenance:
             # Of a log that is only compacted, what lies below its start goes all the same.
             if not partition.offline:
                 try:
-                    partition.log.delete_old_segments(
-                        self._clock.wall_ms(), partition.high_watermark
+                    delete_old_segments(
+                        partition.log, self._clock.wall_ms(), partition.high_watermark
                     )
                 except DiskError as error:
                     self._store.trouble.tell(f"{partition.topic}-{partition.index}", error)

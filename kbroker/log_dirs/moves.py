@@ -1,12 +1,12 @@
-"""Moves partitions from one log directory to another while they are written and read (KIP-113).
+"""Moves a partition to another log directory while it is written and read (KIP-113).
 
-A copy of the log grows in the other directory (`topic-0.<id>-future`), batch for batch as a
-follower would take them, until it ends where the log ends. Then it is synced, the controller is
-told where the replica lies, and in one step without an await the copy takes the log's place.
-Kafka's ReplicaAlterLogDirsThread.
+A copy of the log is made in the other directory (`topic-0.<id>-future`), batch by batch as a
+follower would copy it. When it has everything, it is synced, the controller is told the new
+directory, and the copy replaces the log in one step without an await.
+Source: ReplicaAlterLogDirsThread.
 
-A crash leaves the copy, which goes on from what is whole of it, or (in the midst of the exchange)
-the copy alone, which `LogStore.open` then makes the log.
+After a crash the copying continues from the valid part of the copy. If the crash came during the
+exchange, only the copy may be left, and `LogStore.open` makes it the log.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import trio
 
 from kbroker.config.dynamic import MOVE_RATE
 from kbroker.controller.model import MIGRATING_DIRECTORY
+from kbroker.storage.assigned_batches import append_assigned
 from kbroker.storage.errors import (
     CorruptBatch,
     DiskError,
@@ -25,8 +26,15 @@ from kbroker.storage.errors import (
     OutOfDescriptors,
     StorageError,
 )
+from kbroker.storage.flush import abandon_flush, begin_flush, finish_flush, flush
 from kbroker.storage.formats import first_offset
 from kbroker.storage.origin import Origin
+from kbroker.storage.retention import delete_old_segments
+from kbroker.storage.truncation import (
+    increment_log_start_offset,
+    truncate_fully_and_start_at,
+    truncate_to,
+)
 from kbroker.wire.codes import CLUSTER_DEFAULT, ResourceType
 
 if TYPE_CHECKING:
@@ -124,7 +132,7 @@ class Moves:
         assert source.meta is not None
         if future.log_end_offset > partition.log.log_end_offset:
             # Only right after a crash, when the copy kept more of what they had in common.
-            future.truncate_to(partition.log.log_end_offset, self._clock.wall_ms())
+            truncate_to(future, partition.log.log_end_offset, self._clock.wall_ms())
         move = Move(partition, directory, future, source.meta.directory_id or MIGRATING_DIRECTORY)
         self._moves[partition] = move
         if self._nursery is not None:
@@ -133,10 +141,12 @@ class Moves:
     def resume(self, partition: Partition) -> None:
         """Go on with the move that the last stop interrupted, before the log is written to."""
         for directory in self._store.directories:
-            if not directory.holds_future(partition.topic, partition.index):
+            if not directory.futures.holds(partition.topic, partition.index):
                 continue
             try:
-                if partition in self._moves or directory.holds(partition.topic, partition.index):
+                if partition in self._moves or directory.logs.holds(
+                    partition.topic, partition.index
+                ):
                     # A second copy, or one that came after the log itself was made anew.
                     self._store.drop_future(partition.topic, partition.index, directory, 0)
                 else:
@@ -239,7 +249,9 @@ class Moves:
                         if partition.log.is_offline:
                             self._forget(partition)
                             source = self._store.directory_of(partition.log)
-                            if source is None or source.holds(partition.topic, partition.index):
+                            if source is None or source.logs.holds(
+                                partition.topic, partition.index
+                            ):
                                 self._take_back(move)
                             partition.note_unreadable(error)
                         else:
@@ -279,11 +291,11 @@ class Moves:
             return
         now_ms = self._clock.wall_ms()
         if start > future.log_end_offset:
-            future.truncate_fully_and_start_at(start, now_ms)
+            truncate_fully_and_start_at(future, start, now_ms)
             move.is_checkpoint_due = True
         else:
-            future.increment_log_start_offset(start)
-            future.delete_old_segments(now_ms, future.log_end_offset)
+            increment_log_start_offset(future, start)
+            delete_old_segments(future, now_ms, future.log_end_offset)
 
     def _next(self, move: Move) -> FileRange:
         """What the copy has not got yet, or the first of it."""
@@ -299,11 +311,12 @@ class Moves:
         """A log may start within a batch; it is copied from that batch on."""
         future, base_offset = move.future, first_offset(memoryview(content))
         if base_offset < future.log_end_offset and not future.size:
-            future.truncate_fully_and_start_at(base_offset, self._clock.wall_ms())
+            truncate_fully_and_start_at(future, base_offset, self._clock.wall_ms())
             move.is_checkpoint_due = True
 
     def _append(self, move: Move, content: bytes) -> None:
-        move.future.append(
+        append_assigned(
+            move.future,
             memoryview(content),
             leader_epoch=-1,
             now_ms=self._clock.wall_ms(),
@@ -313,21 +326,21 @@ class Moves:
 
     async def _sync(self, move: Move) -> None:
         """The copy and what the checkpoints say of it."""
-        plan = move.future.begin_flush()
+        plan = begin_flush(move.future)
         try:
             await trio.to_thread.run_sync(plan.run)
         except (DiskFull, trio.Cancelled):
-            move.future.abandon_flush(plan)
+            abandon_flush(move.future, plan)
             raise
         except DiskError as error:
             move.future.fail(error)
             raise
         await trio.lowlevel.checkpoint_if_cancelled()
-        move.future.finish_flush(plan, self._clock.wall_ms())
+        finish_flush(move.future, plan, self._clock.wall_ms())
         await self._checkpoint(move)
 
     async def _checkpoint(self, move: Move) -> None:
-        for write in move.directory.offset_checkpoints():
+        for write in move.directory.checkpoints.offset_writes():
             await trio.to_thread.run_sync(write, limiter=self._store.checkpoint_limiter)
             await trio.lowlevel.checkpoint_if_cancelled()
         move.is_checkpoint_due = False
@@ -357,14 +370,14 @@ class Moves:
             move.syncs += 1
             if move.syncs <= SYNCS_BESIDE_MAX:
                 return False
-            future.flush(self._clock.wall_ms())
+            flush(future, self._clock.wall_ms())
         future.producers.adopt(source.producers)
         directory = self._store.directory_of(source)
         try:
             self._store.exchange(partition, future)
         except DiskError as error:
-            self._store.report_failure(source.log_dir)
-            if directory is None or not directory.holds(partition.topic, partition.index):
+            self._store.report_failure(source.directory.log_dir)
+            if directory is None or not directory.logs.holds(partition.topic, partition.index):
                 source.fail(error)  # it is set aside; the next start finds the copy
             raise
         partition.replace_log(future)

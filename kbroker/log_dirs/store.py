@@ -1,8 +1,8 @@
-"""The log directories of a broker as its partitions use them: which directory holds which log.
+"""All log directories of a broker: which of them holds which log.
 
-Kafka's LogManager, for all of `log.dirs`. A log stays in the directory where it lies; a new one
-goes where it was asked to go (AlterReplicaLogDirs), where the metadata say, or to the directory
-with the fewest. One that has failed is known by its path alone until the next start.
+A log stays in its directory. A new one goes to the directory that AlterReplicaLogDirs asked for, or
+that the metadata name, or that has the fewest logs. Of a directory that has failed, only the path
+is known until the next start. Source: LogManager.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ import trio
 from kbroker import descriptors
 from kbroker.config import log_config
 from kbroker.controller.model import UNASSIGNED_DIRECTORY
+from kbroker.controller.topic_names import CLUSTER_METADATA
+from kbroker.storage.closing import close, release_descriptors
 from kbroker.storage.errors import DiskError, OutOfDescriptors
 from kbroker.storage.names import STRAY_DIR
 
@@ -33,7 +35,6 @@ if TYPE_CHECKING:
     from kbroker.storage.log import Log
     from kbroker.storage.log_dir import LogDir
 
-METADATA_TOPIC: Final = "__cluster_metadata"
 # Closing a log waits for the disk several times. Several that wait together take hardly longer.
 CLOSE_THREADS_MAX: Final = 8
 LOGS_A_THREAD: Final = 16
@@ -117,7 +118,7 @@ class LogStore:
 
     def directory_of(self, log: Log) -> LogDir | None:
         """Where the log lies; None once that has failed."""
-        return self._by_path.get(log.log_dir)
+        return self._by_path.get(log.directory.log_dir)
 
     def directory_id_of(self, log: Log) -> bytes:
         """Of the directory that works and holds the log."""
@@ -162,7 +163,7 @@ class LogStore:
     def holder(self, topic: str, index: int) -> LogDir | None:
         """The directory in which the partition's log lies, opened or not."""
         for directory in self._online.values():
-            if directory.holds(topic, index):
+            if directory.logs.holds(topic, index):
                 return directory
         return None
 
@@ -215,7 +216,7 @@ class LogStore:
         """Where a log goes that lies in no directory that works."""
         by_id = {_id(each): each for each in self._online.values()}
         target = by_id.get(assigned)
-        has_copy = target is not None and target.holds_future(topic, index)
+        has_copy = target is not None and target.futures.holds(topic, index)
         if self._offline and (has_copy or (target is None and assigned != UNASSIGNED_DIRECTORY)):
             raise OfflineLogDir(f"the log may be in {' or '.join(self._offline)}, which has failed")
         if target is not None and has_copy:
@@ -248,15 +249,15 @@ class LogStore:
         logs = [
             log
             for directory in self._online.values()
-            for key, log in directory.logs.items()
-            if key[0] != METADATA_TOPIC
+            for key, log in directory.logs.opened.items()
+            if key[0] != CLUSTER_METADATA
         ]
         start = self._released_to % max(len(logs), 1)
         released = 0
         for log in logs[start:] + logs[:start]:
             self._released_to += 1
             try:
-                released += log.let_go()
+                released += release_descriptors(log)
             except DiskError as error:
                 what = f"{log.topic}-{log.partition} cannot close its files"
                 self.trouble.tell(what, error)
@@ -267,7 +268,11 @@ class LogStore:
     def high_watermark(self, log: Log) -> int:
         """As last checkpointed; 0 where it is not known."""
         directory = self.directory_of(log)
-        return 0 if directory is None else directory.high_watermark(log.topic, log.partition)
+        return (
+            0
+            if directory is None
+            else directory.checkpoints.high_watermark(log.topic, log.partition)
+        )
 
     def delete(self, partition: Partition) -> None:
         """Set its directory aside; it goes after file.delete.delay.ms. DiskError.
@@ -297,7 +302,7 @@ class LogStore:
 
         The caller has the log directory sync its names.
         """
-        if directory in self._online.values() and directory.holds_future(topic, index):
+        if directory in self._online.values() and directory.futures.holds(topic, index):
             directory.drop_future(topic, index, self._clock.wall_ms(), delay_ms)
 
     def set_strays_aside(self, is_ours: Callable[[str, int], bool]) -> None:
@@ -306,10 +311,10 @@ class LogStore:
         What is ours and could not be opened stays where it is, for somebody to mend.
         """
         for directory in self._online.values():
-            for topic, index in directory.partitions():
-                if topic != METADATA_TOPIC and not is_ours(topic, index):
+            for topic, index in directory.logs.partitions():
+                if topic != CLUSTER_METADATA and not is_ours(topic, index):
                     directory.set_aside(topic, index, STRAY_DIR)
-            for topic, index in directory.future_partitions():
+            for topic, index in directory.futures.partitions():
                 if not is_ours(topic, index):
                     self.drop_future(topic, index, directory, 0)
 
@@ -327,7 +332,7 @@ class LogStore:
         """Take up the offsets of as many changed logs for the next checkpoints; how many it was."""
         count = 0
         for directory in self._all():
-            count += directory.note_offsets(most - count)
+            count += directory.checkpoints.note_offsets(most - count)
         return count
 
     def note_high_watermarks(self, most: int) -> int:
@@ -337,20 +342,24 @@ class LogStore:
             partition = self.unsaved_high_watermarks.pop()
             directory = self.directory_of(partition.log)
             if directory is not None and not partition.removed:
-                directory.note_high_watermark(
+                directory.checkpoints.note_high_watermark(
                     partition.topic, partition.index, partition.high_watermark
                 )
         return count
 
     def offset_checkpoints(self) -> list[Callable[[], None]]:
         """Writes of the recovery points and log start offsets, where they changed. DiskError."""
-        return [write for directory in self._all() for write in directory.offset_checkpoints()]
+        return [
+            write for directory in self._all() for write in directory.checkpoints.offset_writes()
+        ]
 
     def high_watermark_checkpoints(self) -> list[Callable[[], None]]:
         """Writes of the high watermarks, where they changed. DiskError."""
         self.note_high_watermarks(len(self.unsaved_high_watermarks))
         return [
-            write for directory in self._all() for write in directory.high_watermark_checkpoint()
+            write
+            for directory in self._all()
+            for write in directory.checkpoints.high_watermark_writes()
         ]
 
     async def close(self, broker_epoch: int) -> None:
@@ -395,7 +404,7 @@ def _id(directory: LogDir) -> bytes:
 
 def _count(directory: LogDir) -> int:
     """How many logs lie there, with the copies on their way. The metadata log is none of them."""
-    return directory.log_count - directory.holds(METADATA_TOPIC, 0)
+    return directory.log_count - directory.logs.holds(CLUSTER_METADATA, 0)
 
 
 def _close(logs: list[Log]) -> list[DiskError]:
@@ -403,7 +412,7 @@ def _close(logs: list[Log]) -> list[DiskError]:
     failures = []
     for log in logs:
         try:
-            log.close(sync_log_dir=False)
+            close(log, sync_log_dir=False)
         except DiskError as error:
             failures.append(error)
     return failures

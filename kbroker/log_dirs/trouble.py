@@ -1,4 +1,4 @@
-"""What goes wrong with files, as it is logged: a shortage that all partitions share is one line."""
+"""Logs errors of files. A shortage that affects all partitions is logged once."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The metadata log on disk, in Kafka's files: what the quorum of `kbroker.controller` stands on."""
+"""The metadata log on disk, in Kafka's files, which the quorum writes and reads."""

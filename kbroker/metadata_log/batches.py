@@ -1,4 +1,7 @@
-"""Batches of the quorum as bytes, and back. Source: RecordsBatchReader, BatchAccumulator."""
+"""Converts batches of the quorum to bytes and back.
+
+Source: RecordsBatchReader, BatchAccumulator.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Formatting a directory, and reading what it was formatted with.
+"""Formats a directory, and reads the settings that a directory was formatted with.
 
-The settings that a cluster begins with are in `bootstrap.checkpoint`, beside the metadata log, or
-since Kafka 4.4 in the log's snapshot up to offset 0. Source: Formatter, BootstrapDirectory.
+These settings are in `bootstrap.checkpoint`, beside the metadata log, or since Kafka 4.4 in the
+log's snapshot up to offset 0. Source: Formatter, BootstrapDirectory.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ from kbroker.controller.bootstrap import (
     records_of,
 )
 from kbroker.controller.features import FRESH, METADATA_VERSION
+from kbroker.controller.topic_names import CLUSTER_METADATA
 from kbroker.storage.checkpoints import MetaProperties
 from kbroker.storage.errors import CorruptFile
 from kbroker.wire.errors import ProtocolError
 from kbroker.wire.uuids import random_uuid, uuid_text
 
 from .batches import encode
-from .log import PARTITION, TOPIC
+from .log import PARTITION
 from .snapshots import read_checkpoint, snapshot_name
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def read_bootstrap(disk: Disk, log_dir_path: str, latest: SnapshotId | None) -> 
     records = default_bootstrap()
     paths = [f"{log_dir_path}/{BOOTSTRAP_FILE}"]
     if latest == BOOTSTRAP_SNAPSHOT:
-        paths.append(f"{log_dir_path}/{TOPIC}-{PARTITION}/{snapshot_name(latest)}")
+        paths.append(f"{log_dir_path}/{CLUSTER_METADATA}-{PARTITION}/{snapshot_name(latest)}")
     for path in paths:
         try:
             content = disk.read_file(path)

@@ -1,4 +1,4 @@
-"""How the quorum hears of a full disk: as NoRoom, after which it goes on and tries again later."""
+"""Reports a full disk to the quorum as NoRoom, after which the quorum tries again later."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The metadata log of one node: gives the quorum a storage log and the files around it.
+"""The metadata log of one node: the quorum's interface to a storage log and the files beside it.
 
-`__cluster_metadata-0/` holds the segments, `quorum-state` and the snapshots. Calls block; there is
-no Trio here. Source: KafkaMetadataLog.
+`__cluster_metadata-0/` holds the segments, `quorum-state` and the snapshots. Calls block; Trio is
+not used here. Source: KafkaMetadataLog.
 """
 
 from __future__ import annotations
@@ -11,11 +11,20 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from kbroker.controller.raft.log import EpochStart, LogPosition, SnapshotId
+from kbroker.controller.topic_names import CLUSTER_METADATA
+from kbroker.storage.assigned_batches import append_assigned
 from kbroker.storage.batch import batches
 from kbroker.storage.checkpoints import PARTITION_METADATA
 from kbroker.storage.errors import CorruptFile, DiskError
+from kbroker.storage.flush import abandon_flush, begin_flush, finish_flush
 from kbroker.storage.log_config import LogConfig
 from kbroker.storage.origin import Origin
+from kbroker.storage.retention import delete_old_segments
+from kbroker.storage.truncation import (
+    increment_log_start_offset,
+    truncate_fully_and_start_at,
+    truncate_to,
+)
 from kbroker.wire.uuids import METADATA_TOPIC_ID, uuid_text
 
 from .batches import decode, decoded, encode
@@ -33,7 +42,6 @@ if TYPE_CHECKING:
     from kbroker.storage.log import Log
     from kbroker.storage.log_dir import LogDir
 
-TOPIC: Final = "__cluster_metadata"
 PARTITION: Final = 0
 
 
@@ -58,7 +66,7 @@ def open_metadata_log(
     """
     _check_topic_id(log_dir)
     log = log_dir.open_log(
-        TOPIC,
+        CLUSTER_METADATA,
         PARTITION,
         LogConfig(
             segment_bytes=config.segment_bytes,
@@ -82,11 +90,11 @@ def _check_topic_id(log_dir: LogDir) -> None:
     """CorruptFile where the directory says another. A partition's would be set aside then, and a
     new log would begin without all that is in this one.
     """
-    if not log_dir.holds(TOPIC, PARTITION):
+    if not log_dir.logs.holds(CLUSTER_METADATA, PARTITION):
         return
-    stored = log_dir.stored_topic_id(TOPIC, PARTITION)
+    stored = log_dir.stored_topic_id(CLUSTER_METADATA, PARTITION)
     if stored not in (None, METADATA_TOPIC_ID):
-        path = f"{log_dir.path}/{TOPIC}-{PARTITION}/{PARTITION_METADATA}"
+        path = f"{log_dir.path}/{CLUSTER_METADATA}-{PARTITION}/{PARTITION_METADATA}"
         raise CorruptFile(
             path,
             f"the topic id is {uuid_text(stored)}, but that of the metadata log is "
@@ -102,7 +110,7 @@ def _check_end(log: Log) -> None:
     log.batches(expected)  # looks at the end for itself
     if log.log_end_offset < expected:
         raise CorruptFile(
-            log.directory,
+            log.directory.path,
             f"the log ends at offset {log.log_end_offset}, but it was synced up to {expected}",
         )
 
@@ -115,7 +123,7 @@ class MetadataLog:
         self._log_dir = log_dir
         self._log = log
         self._config = config
-        self._path = log.directory
+        self._path = log.directory.path
         self._snapshots: list[SnapshotId] = []
 
     def recover(self, now_ms: int) -> None:
@@ -132,8 +140,8 @@ class MetadataLog:
         self._snapshots.sort()
         latest = self.latest_snapshot()
         if latest is not None and latest.end_offset > self._log.log_end_offset:
-            self._log.truncate_fully_and_start_at(latest.end_offset, now_ms)
-            self._log_dir.write_offset_checkpoints()
+            truncate_fully_and_start_at(self._log, latest.end_offset, now_ms)
+            self._log_dir.checkpoints.write_offsets()
         start = self._log.log_start_offset
         if start > 0 and all(each.end_offset != start for each in self._snapshots):
             # Segments went away before their checkpoint said so, or the other way round.
@@ -144,7 +152,7 @@ class MetadataLog:
                     f"the metadata log starts at offset {start}, and no snapshot covers the "
                     "records before it",
                 )
-            self._log.increment_log_start_offset(covering[0].end_offset)
+            increment_log_start_offset(self._log, covering[0].end_offset)
 
     # The log
 
@@ -175,7 +183,9 @@ class MetadataLog:
         self._append(bytearray(fetched), -1, now_ms, Origin.REPLICATION)
 
     def _append(self, encoded: bytearray, epoch: int, now_ms: int, origin: Origin) -> None:
-        self._log.append(memoryview(encoded), leader_epoch=epoch, now_ms=now_ms, origin=origin)
+        append_assigned(
+            self._log, memoryview(encoded), leader_epoch=epoch, now_ms=now_ms, origin=origin
+        )
 
     def read(self, offset: int, end_offset: int) -> Iterator[LogBatch]:
         for batch in self._log.batches(offset, end_offset):
@@ -188,8 +198,8 @@ class MetadataLog:
                     yield decode(header, batch)
 
     def truncate_to(self, offset: int, now_ms: int) -> None:
-        self._log.truncate_to(offset, now_ms)
-        self._log_dir.write_offset_checkpoints()
+        truncate_to(self._log, offset, now_ms)
+        self._log_dir.checkpoints.write_offsets()
 
     def begin_flush(self) -> MetadataFlush:
         return MetadataFlush(self._log)
@@ -236,11 +246,11 @@ class MetadataLog:
             oldest = self._snapshots.pop(0)
             # First the log: a snapshot may only go when nothing starts at it any more.
             size_before = self._log.size
-            self._log.increment_log_start_offset(self._snapshots[0].end_offset)
-            for write in self._log_dir.offset_checkpoints():
+            increment_log_start_offset(self._log, self._snapshots[0].end_offset)
+            for write in self._log_dir.checkpoints.offset_writes():
                 yield partial(run_or_no_room, write)
             with no_room_if_full():
-                self._log.delete_old_segments(now_ms)
+                delete_old_segments(self._log, now_ms)
             self._disk.unlink(self._snapshot_path(oldest))
             total -= sizes[oldest] + size_before - self._log.size
         # Of the log only what follows the oldest snapshot is of use, whatever retention says.
@@ -261,16 +271,16 @@ class MetadataFlush:
 
     def __init__(self, log: Log) -> None:
         self._log = log
-        self._plan = log.begin_flush()
+        self._plan = begin_flush(log)
 
     def run(self) -> None:
         run_or_no_room(self._plan.run)
 
     def abandon(self) -> None:
-        self._log.abandon_flush(self._plan)
+        abandon_flush(self._log, self._plan)
 
     def finish(self) -> int:
-        self._log.finish_flush(self._plan)
+        finish_flush(self._log, self._plan)
         return self._log.recovery_point
 
     def fail(self, error: Exception) -> None:

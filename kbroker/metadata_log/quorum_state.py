@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final
 from kbroker.controller.raft.election import ElectionState
 from kbroker.controller.raft.voters import ReplicaKey
 from kbroker.storage.errors import CorruptFile
-from kbroker.wire.uuids import ZERO_UUID, parse_uuid, uuid_text
+from kbroker.wire.message import ZERO_UUID
+from kbroker.wire.uuids import parse_uuid, uuid_text
 
 if TYPE_CHECKING:
     from kbroker.controller.raft.voters import VoterSet

@@ -1,7 +1,7 @@
 """Snapshots of the metadata: files `%020d-%010d.checkpoint` beside the segments of the log.
 
-The name says which offset a snapshot ends at (exclusive) and the epoch of the last record in it.
-Source: Snapshots, FileRawSnapshotWriter, FileRawSnapshotReader.
+The first number of the name is the offset at which the snapshot ends (exclusive), the second is the
+epoch of its last record. Source: Snapshots, FileRawSnapshotWriter, FileRawSnapshotReader.
 """
 
 from __future__ import annotations

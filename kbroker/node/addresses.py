@@ -1,4 +1,4 @@
-"""The listeners of a broker: what its configuration says, checked and bound."""
+"""The listeners of a broker: read from its configuration, checked and bound."""
 
 from __future__ import annotations
 

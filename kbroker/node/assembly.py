@@ -1,4 +1,4 @@
-"""Builds the parts of one broker around an opened node, each with all that it needs.
+"""Creates the parts of a broker. Each gets everything that it needs when it is created.
 
 Nothing runs yet: `Broker` starts the parts in their order.
 """
@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 import trio
 
-from kbroker.apis import APIS
+from kbroker.apis import apis_of
 from kbroker.config import DynamicConfigs
 from kbroker.controller.features import SUPPORTED
+from kbroker.controller.topic_names import CONSUMER_OFFSETS
 from kbroker.coordinators.group_coordinator import GroupCoordinator
-from kbroker.coordinators.internal_topics import CONSUMER_OFFSETS, consumer_offsets_topic
+from kbroker.coordinators.internal_topics import consumer_offsets_topic
 from kbroker.handlers import api_versions
 from kbroker.log_dirs.assignments import Assignments
 from kbroker.log_dirs.failures import FailureWatch
@@ -117,6 +118,7 @@ def assemble(
     controller.add_listener(lambda delta, offset, epoch: publisher.apply(delta, image))
     controller.add_listener(lambda delta, offset, epoch: registration.on_metadata(delta, image))
     controller.add_listener(lambda delta, offset, epoch: telemetry.on_metadata(delta))
+    apis = apis_of(config.release)
     services = Services(
         node_id=config.node_id,
         cluster_id=node.cluster_id,
@@ -135,7 +137,7 @@ def assemble(
         api_versions=api_versions.rows(
             [
                 (api.key, api.advertised_min_version, api.max_version)
-                for api in APIS
+                for api in apis
                 if api.is_advertised
             ]
         ),
@@ -144,7 +146,7 @@ def assemble(
         telemetry=telemetry,
         stopping=stopping,
     )
-    dispatcher = Dispatcher(APIS, config.socket_request_max_bytes, services)
+    dispatcher = Dispatcher(apis, config.socket_request_max_bytes, services, config.release.limits)
     server = Server(
         listeners,
         dispatcher,

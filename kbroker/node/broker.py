@@ -1,12 +1,12 @@
-"""One broker: opens the node, builds the parts, starts them in order, stops them in the reverse.
+"""One broker: opens its directories, creates its parts, starts them, and stops them in reverse.
 
     async with Broker(settings) as broker:
         broker.addresses          # clients are served from here on, small coordinators included
 
-Start: addresses (bound, not yet served), log directories, controller, logs as the metadata image
-says, registration, small coordinators, clients, large coordinators. Everything that runs is a task
-of the nurseries in `_serve`. Nothing outlives the `async with`: its end answers the requests in
-flight, flushes and closes.
+Order of the start: addresses (bound, not served yet), log directories, controller, logs that the
+metadata image names, registration, small coordinators, clients, large coordinators. Everything that
+runs is a task of the nurseries in `_serve`. At the end of the `async with`, requests in flight are
+answered, the logs are flushed and closed, and nothing is left running.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from kbroker.config.names import check_names, notice
 from kbroker.controller.features import UnsupportedLevel
 from kbroker.server.binding import BoundListeners
 from kbroker.server.transport import SocketNetwork
-from kbroker.storage.disk import OsDisk
 from kbroker.storage.errors import CorruptBatch, StorageError
+from kbroker.storage.os_disk import OsDisk
 from kbroker.wire.errors import RequestError
 
 from .addresses import bind, listeners

@@ -1,4 +1,4 @@
-"""Why a broker cannot start or go on, as a sentence for whoever started it."""
+"""Errors that stop a broker, each with a sentence for the person who started it."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""A node's log directories in use: the metadata log in one of them, the controller on top.
+"""Opens the log directories of a node, the metadata log in one of them, and the controller.
 
-An empty directory formats itself (meta.properties, bootstrap.checkpoint), as Apache Kafka's
-`kafka-storage format --standalone` would have; one that Apache Kafka formatted is taken as it is,
-but that it gets a directory.id where it is of a Kafka before 3.7.
+An empty directory is formatted (meta.properties, bootstrap.checkpoint), as
+`kafka-storage format --standalone` would do. A directory that Apache Kafka formatted is used as it
+is; it gets a directory.id if it is older than Kafka 3.7.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ from kbroker.config.schema import ConfigSchema
 from kbroker.controller.controller import Controller
 from kbroker.controller.raft.voters import ReplicaKey, VoterSet
 from kbroker.controller.settings import ControllerSettings
+from kbroker.controller.topic_names import CLUSTER_METADATA
 from kbroker.log_dirs.store import LogStore
 from kbroker.metadata_log.format import format_log_dir, read_bootstrap
-from kbroker.metadata_log.log import PARTITION, TOPIC, MetadataLogConfig, open_metadata_log
+from kbroker.metadata_log.log import PARTITION, MetadataLogConfig, open_metadata_log
 from kbroker.storage.checkpoints import META_PROPERTIES, MetaProperties
 from kbroker.storage.directory_contents import ForeignLogDir
 from kbroker.storage.errors import CorruptFile, DiskError
-from kbroker.storage.log_dir import LogDir, open_log_dir
+from kbroker.storage.log_dir_opening import open_log_dir
 from kbroker.wire.errors import ProtocolError
 from kbroker.wire.uuids import random_uuid, uuid_text
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from kbroker.clock import Clock
     from kbroker.config import BrokerConfig
     from kbroker.storage.disk import Disk
+    from kbroker.storage.log_dir import LogDir
 
 log = logging.getLogger("kbroker.logs")
 
@@ -185,23 +187,23 @@ def _format_others(
 def _identify(directory: LogDir, directory_id: bytes) -> None:
     """It is of Kafka 3.3 to 3.6, and has no id."""
     log.info("%s is given the directory.id %s", directory.path, uuid_text(directory_id))
-    directory.identify(directory_id)
+    directory.assign_directory_id(directory_id)
 
 
 def _check_metadata_log(quorum: LogDir, directories: Iterable[LogDir]) -> None:
     """ForeignLogDir where the metadata lie elsewhere: to begin new ones beside them would set every
     partition aside.
     """
-    is_new = not quorum.holds(TOPIC, PARTITION)
+    is_new = not quorum.logs.holds(CLUSTER_METADATA, PARTITION)
     for each in directories:
-        if each is not quorum and each.holds(TOPIC, PARTITION):
+        if each is not quorum and each.logs.holds(CLUSTER_METADATA, PARTITION):
             raise ForeignLogDir(
                 each.path,
-                f"it holds a metadata log, {TOPIC}-{PARTITION}, but the metadata log of this "
-                f"broker belongs in {quorum.path} (set by metadata.log.dir, else the first of "
+                f"it holds a metadata log, {CLUSTER_METADATA}-{PARTITION}, but the metadata log of "
+                f"this broker belongs in {quorum.path} (set by metadata.log.dir, else the first of "
                 "log.dirs)",
             )
-        partitions = each.partitions()
+        partitions = each.logs.partitions()
         if is_new and partitions and each.meta is not None and each.meta.version == 0:
             topic, index = partitions[0]
             raise ForeignLogDir(
@@ -227,7 +229,7 @@ def _check_unique(directories: Sequence[LogDir], with_quorum: Iterable[LogDir]) 
         return
     holders: dict[tuple[str, int], LogDir] = {}
     for directory in directories:
-        for topic, index in directory.partitions():
+        for topic, index in directory.logs.partitions():
             other = holders.setdefault((topic, index), directory)
             if other is not directory:
                 raise ValueError(

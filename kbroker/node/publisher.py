@@ -1,9 +1,9 @@
-"""Makes this broker what the metadata image says: opens, leads, configures and deletes its
-partitions (Kafka's BrokerMetadataPublisher).
+"""Makes this broker match the metadata image: opens, leads, configures and deletes partitions.
 
-`apply` runs as the committed records are replayed, before anyone who waits for them is answered. A
-delta may tell of thousands of partitions: requests have their turn between some and the next. What
-they find meanwhile is what a client of Apache Kafka finds too, metadata that are ahead of the logs.
+`apply` runs when committed records are replayed, before the requests that wait for them are
+answered. A delta may concern thousands of partitions, so other requests are served in between.
+These may see metadata that are ahead of the logs, as clients of Apache Kafka may.
+Source: BrokerMetadataPublisher.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import trio
 
 from kbroker.config import log_config
 from kbroker.controller.features import DIRECTORY_ASSIGNMENT_SINCE
+from kbroker.controller.topic_names import CONSUMER_OFFSETS
 from kbroker.log_dirs.store import OfflineLogDir
 from kbroker.partitions.partition import Partition
 from kbroker.partitions.turns import Turn
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from kbroker.partitions.table import PartitionTable
     from kbroker.storage.log_dir import LogDir
 
-CONSUMER_OFFSETS = "__consumer_offsets"
 # To make or to remove a partition's log takes half a millisecond or so, more on a slow disk.
 PARTITIONS_A_TURN: Final = 16
 RECONFIGURED_A_TURN: Final = 500

@@ -1,7 +1,7 @@
-"""This broker's life in the cluster: registers with the controller, heartbeats, leaves in order.
+"""Registers this broker with the controller, sends heartbeats, and leaves in order.
 
-Kafka's BrokerLifecycleManager. The broker starts fenced; the controller unfences it when a
-heartbeat says that it has caught up with its own registration.
+A broker starts fenced. The controller unfences it when a heartbeat shows that the broker has
+replayed its own registration. Source: BrokerLifecycleManager.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from kbroker.wire.errors import ErrorCode, RequestError
 from kbroker.wire.messages.broker_heartbeat import BrokerHeartbeatRequest, BrokerHeartbeatResponse
 from kbroker.wire.messages.broker_registration import (
     BrokerRegistrationRequest,
-    BrokerRegistrationResponse,
     Feature,
     Listener,
 )
@@ -161,7 +160,6 @@ class Registration:
 
     async def _register(self, request: BrokerRegistrationRequest) -> None:
         response = await self._controller.send(request)
-        assert isinstance(response, BrokerRegistrationResponse)
         if response.error_code:
             raise RequestError(ErrorCode(response.error_code))
         self.broker_epoch = response.broker_epoch
@@ -186,7 +184,6 @@ class Registration:
                 cordoned_log_dirs=self._cordoned(),
             )
         )
-        assert isinstance(response, BrokerHeartbeatResponse)
         if response.error_code:
             raise RequestError(ErrorCode(response.error_code))
         self._untold.difference_update(offline)

@@ -1,4 +1,4 @@
-"""What a broker is started with, beside its configuration."""
+"""What a broker is started with in addition to its configuration."""
 
 from __future__ import annotations
 

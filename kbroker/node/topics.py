@@ -1,4 +1,4 @@
-"""Topics that a broker creates itself: those it was started with, and internal ones."""
+"""Creates topics for the broker itself: those it was started with, and internal ones."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from kbroker.wire.messages.create_topics import (
     CreatableTopic,
     CreatableTopicConfig,
     CreateTopicsRequest,
-    CreateTopicsResponse,
 )
 
 if TYPE_CHECKING:
@@ -25,7 +24,6 @@ async def create_topic(controller: ControllerChannel, topic: CreatableTopic) -> 
     response = await controller.send(
         CreateTopicsRequest(topics=[topic], timeout_ms=CREATE_TIMEOUT_MS)
     )
-    assert isinstance(response, CreateTopicsResponse)
     result = response.topics[0]
     if result.error_code not in (ErrorCode.NONE, ErrorCode.TOPIC_ALREADY_EXISTS):
         raise RequestError(ErrorCode(result.error_code), result.error_message)

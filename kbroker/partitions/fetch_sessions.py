@@ -1,10 +1,10 @@
-"""Incremental fetch sessions (KIP-227): what a client fetches is kept here, so that it sends and
-gets only changes.
+"""Incremental fetch sessions (KIP-227): the broker remembers what a client fetches.
 
-Rules as in Kafka's FetchSession and FetchSessionCacheShard: epochs count up per request, a
-partition is answered when something of it changed, one that had data goes to the end of the line.
-The slots are dealt out to eight shards, and new sessions to the shards in turn; a shard that is
-full evicts what is stale, smaller, or a consumer's where a follower comes.
+So the client sends only what it changes, and gets only partitions that have changed. The epoch of a
+session grows with each request. A partition that returned data goes to the end of the order. There
+are eight shards with a part of the slots each, and new sessions go to the shards in turn. A full
+shard evicts a session that is stale or smaller, or a consumer's session if a follower wants a slot.
+Source: FetchSession, FetchSessionCacheShard.
 """
 
 from __future__ import annotations

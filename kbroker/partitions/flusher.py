@@ -1,8 +1,8 @@
-"""Flushes logs in worker threads, one flush of a log at a time: whoever appends meanwhile shares
-the next one (group commit).
+"""Flushes logs in worker threads, at most one flush of a log at a time.
 
-Durability policy as Kafka's: `flush.messages` (a produce waits for it), `flush.ms` (in the
-background), and every segment that is finished.
+Appends that come during a flush share the next one (group commit). A log is flushed as in Kafka:
+after `flush.messages` (a produce request then waits for it), after `flush.ms` (in the background),
+and whenever a segment is finished.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 import trio
 
 from kbroker.storage.errors import DiskError, DiskFull
+from kbroker.storage.flush import abandon_flush, begin_flush, finish_flush
 
 if TYPE_CHECKING:
     from kbroker.clock import Clock
-    from kbroker.storage.flush import FlushPlan
+    from kbroker.storage.flush_plan import FlushPlan
     from kbroker.storage.log import Log
 
     from .partition import Partition
@@ -67,13 +68,13 @@ class Flusher:
                     return
                 flushed = partition.log
                 try:
-                    plan = flushed.begin_flush()
+                    plan = begin_flush(flushed)
                     await self._run(plan, flushed)
                     if flushed is not partition.log:
                         # It lies in another directory now.
                         self._wanted[partition] = None
                         continue
-                    flushed.finish_flush(plan, self._clock.wall_ms())
+                    finish_flush(flushed, plan, self._clock.wall_ms())
                 except DiskError as error:
                     if flushed is not partition.log:
                         self._wanted[partition] = None
@@ -99,5 +100,5 @@ class Flusher:
         try:
             await trio.to_thread.run_sync(plan.run, limiter=self._limiter)
         except (DiskFull, trio.Cancelled):
-            flushed.abandon_flush(plan)
+            abandon_flush(flushed, plan)
             raise

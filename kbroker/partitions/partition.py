@@ -1,9 +1,8 @@
-"""A partition as this broker leads it: the log, the leader epoch, the high watermark and who waits
-for them.
+"""A partition that this broker leads: the log, leader epoch, high watermark, and waiting requests.
 
-Alone in its ISR a leader's high watermark follows its own log end, and where `flush.messages` asks
-for it only what is flushed; with followers it will follow the slowest of the ISR: `_advance` is
-the one place that moves it.
+The leader is alone in its ISR, so the high watermark follows its own log end, or the flushed part
+of the log if `flush.messages` is set. With followers it will follow the slowest of the ISR. It
+moves only in `_advance`.
 """
 
 from __future__ import annotations
@@ -17,15 +16,18 @@ import trio
 from kbroker.storage.batch import INT64_MAX
 from kbroker.storage.errors import DiskError, OffsetOutOfRange, OutOfDescriptors
 from kbroker.storage.origin import Origin
+from kbroker.storage.truncation import increment_log_start_offset
 from kbroker.wire.errors import ErrorCode, RequestError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kbroker.controller.image import PartitionImage
+    from kbroker.storage.append_info import AppendInfo
     from kbroker.storage.disk import FileRange
     from kbroker.storage.errors import DiskFull, StorageError
-    from kbroker.storage.log import AppendInfo, FetchSlice, Log
+    from kbroker.storage.log import Log
+    from kbroker.storage.log_reader import FetchSlice
 
 ISOLATION_READ_COMMITTED = 1
 
@@ -202,7 +204,7 @@ class Partition:
         if not 0 <= offset <= self.high_watermark:
             raise OffsetOutOfRange(offset, log.log_start_offset, self.high_watermark)
         try:
-            log.increment_log_start_offset(offset)
+            increment_log_start_offset(log, offset)
         except DiskError:
             self.go_offline()
             raise
@@ -351,7 +353,7 @@ class Partition:
     def go_offline(self) -> None:
         """Its log directory failed: KAFKA_STORAGE_ERROR for all, also for those who wait."""
         self.offline = True
-        self._store.report_failure(self.log.log_dir)
+        self._store.report_failure(self.log.directory.log_dir)
         self._release()
 
     def replace_log(self, log: Log) -> None:

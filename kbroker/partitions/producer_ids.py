@@ -1,5 +1,6 @@
-"""Producer ids, handed out from blocks that the controller allocates (KIP-730,
-RPCProducerIdManager).
+"""Hands out producer ids from blocks that the controller allocates (KIP-730).
+
+Source: RPCProducerIdManager.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import trio
 from kbroker.wire.errors import ErrorCode, RequestError
 from kbroker.wire.messages.allocate_producer_ids import (
     AllocateProducerIdsRequest,
-    AllocateProducerIdsResponse,
 )
 
 if TYPE_CHECKING:
@@ -46,7 +46,6 @@ class ProducerIdPool:
                         broker_id=self._node_id, broker_epoch=self._broker_epoch()
                     )
                 )
-                assert isinstance(response, AllocateProducerIdsResponse)
                 if response.error_code:
                     raise RequestError(ErrorCode(response.error_code))
                 self._next = response.producer_id_start

@@ -1,4 +1,4 @@
-"""The partitions that this broker holds, by name and by topic id."""
+"""The partitions of this broker, found by name or by topic id."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ if TYPE_CHECKING:
 
     from .partition import Partition
 
-ZERO_UUID = bytes(16)
 _NONE: Mapping[int, ErrorCode] = {}
 
 

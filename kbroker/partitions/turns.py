@@ -1,4 +1,4 @@
-"""Long work on the event loop, cut so that requests have their turn."""
+"""Cuts long work on the event loop into turns, so that requests are served in between."""
 
 from __future__ import annotations
 

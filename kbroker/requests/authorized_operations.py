@@ -1,6 +1,7 @@
-"""The operations a client may do, where no authorizer says otherwise: all that the resource has.
+"""The operations that a client may do on a resource: all that there are, because kbroker has no
+authorizer.
 
-Bit n stands for AclOperation code n (Kafka's AclEntry.supportedOperations).
+Bit n stands for the code n of AclOperation (Kafka's AclEntry.supportedOperations).
 """
 
 from __future__ import annotations

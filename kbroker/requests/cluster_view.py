@@ -1,5 +1,7 @@
-"""The cluster as clients of one listener see it: which brokers they can reach, which replicas are
-offline (KRaftMetadataCache). Made for one request; looks each broker up once.
+"""The cluster as the clients of one listener see it: the brokers that they can reach, and the
+replicas that are offline (KRaftMetadataCache).
+
+A view is made for one request, and looks each broker up once.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What a handler may use: the broker's parts, and one request's header and connection.
+"""What a handler may use: the parts of the broker, the header of the request, and its connection.
 
-Handlers never import the broker; the broker builds `Services` once and dispatch builds a
-`RequestContext` per request.
+Handlers never import the broker. The broker builds `Services` once, and dispatch builds a
+`RequestContext` for each request.
 """
 
 from __future__ import annotations

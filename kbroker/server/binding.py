@@ -1,4 +1,4 @@
-"""The addresses of a broker, taken before anything else starts."""
+"""The addresses of a broker, which are bound before anything else starts."""
 
 from __future__ import annotations
 

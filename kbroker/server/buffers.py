@@ -1,5 +1,6 @@
-"""Memory for requests: read buffers, lent to connections only while bytes of theirs are at hand (an
-idle connection holds none), and the bound on what may be half received.
+"""Memory for requests: a pool of read buffers, and the limit on bytes that are half received.
+
+A connection holds a buffer only while it has bytes to read; an idle one holds none.
 """
 
 from __future__ import annotations

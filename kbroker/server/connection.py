@@ -1,10 +1,10 @@
-"""One client connection: frames in, answers out, in the order of the requests.
+"""One client connection: reads requests and writes the answers in the order of the requests.
 
-The reader takes every whole frame that has arrived, hands each to dispatch, and sends what came of
-them together. An answer that must wait (a coroutine) stops the reader, as Kafka mutes a channel,
-unless its API is pipelined (Produce): then it waits beside the reader, the next request is taken,
-and later answers queue behind it. Backpressure: nothing is read while an answer cannot be sent or
-too many wait. Bounds: `PENDING_MAX`, `socket.request.max.bytes` and `queued.max.request.bytes`.
+The reader takes every whole frame that has arrived, gives each to dispatch, and sends the answers
+together. If an answer must wait (a coroutine), the reader stops, as Kafka mutes a channel. If the
+API is pipelined (Produce), the answer waits in a task of its own, the reader goes on, and later
+answers queue behind it. While an answer cannot be sent, or too many wait, nothing is read.
+Limits: `PENDING_MAX`, `socket.request.max.bytes` and `queued.max.request.bytes`.
 """
 
 from __future__ import annotations

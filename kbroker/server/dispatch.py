@@ -1,7 +1,7 @@
-"""From a frame to an answer: header, version check, decode, handler, encode.
+"""From a frame to its answer: parse the header, check the version, decode, handle, encode.
 
-A frame that is no request of a served API at a served version closes the connection, as Kafka does
-(SocketServer.Processor: InvalidRequestException); only ApiVersions answers a version that it does
+A frame that is no request of a served API at a served version closes the connection, as in Kafka
+(SocketServer.Processor: InvalidRequestException). Only ApiVersions answers a version that it does
 not know.
 """
 
@@ -12,18 +12,19 @@ from struct import Struct
 from types import CoroutineType
 from typing import TYPE_CHECKING
 
-from kbroker.error_answers import error_answer
 from kbroker.errors import refusal
 from kbroker.requests.services import CloseConnection, RequestContext
 from kbroker.wire import codec, frame
 from kbroker.wire.api_keys import ApiKey
 from kbroker.wire.errors import ErrorCode, ProtocolError
+from kbroker.wire.limits import NO_LIMITS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Iterable
 
     from kbroker.requests.api import Api
     from kbroker.requests.services import ConnectionInfo, Services
+    from kbroker.wire.limits import Limits
     from kbroker.wire.message import Blob, Message
 
     Answer = bytes | list[bytes | Blob]
@@ -47,10 +48,10 @@ class _Route:
 
     __slots__ = ("api", "decode", "encode_chunks", "header")
 
-    def __init__(self, api: Api, version: int) -> None:
+    def __init__(self, api: Api, version: int, limits: Limits) -> None:
         self.api = api
         # Kafka reads no further than the request's end, and librdkafka 2.x sends more (Metadata).
-        self.decode = codec.decoder(api.request, version, exact=False)
+        self.decode = codec.decoder(api.request, version, exact=False, limits=limits)
         self.encode_chunks = codec.chunk_encoder(api.response, version)
         self.header = frame.response_header_suffix(api.key, version)
 
@@ -58,7 +59,15 @@ class _Route:
 class Dispatcher:
     """Answers the frames of all connections of one broker."""
 
-    def __init__(self, apis: Iterable[Api], request_bytes_max: int, services: Services) -> None:
+    def __init__(
+        self,
+        apis: Iterable[Api],
+        request_bytes_max: int,
+        services: Services,
+        limits: Limits = NO_LIMITS,
+    ) -> None:
+        """`limits` of what is decoded of a request."""
+        self._limits = limits
         self._services = services
         self.request_bytes_max = request_bytes_max
         self._routes: dict[int, _Route] = {}
@@ -143,7 +152,7 @@ class Dispatcher:
             raise CloseConnection(
                 f"{api.name} is supported in versions {api.versions}, not {version}"
             )
-        route = self._routes[key << 16 | version] = _Route(api, version)
+        route = self._routes[key << 16 | version] = _Route(api, version, self._limits)
         return route
 
     def _unsupported_api_versions(self, correlation_id: int) -> Answer:
@@ -151,7 +160,9 @@ class Dispatcher:
 
         route = self._routes.get(ApiKey.API_VERSIONS << 16) or self._route(ApiKey.API_VERSIONS, 0)
         assert route is not None
-        return _frame(route, correlation_id, api_versions.unsupported_version())
+        served = self._apis[ApiKey.API_VERSIONS]
+        response = api_versions.unsupported_version(served.min_version, served.max_version)
+        return _frame(route, correlation_id, response)
 
 
 def _frame(route: _Route, correlation_id: int, response: Message) -> Answer:
@@ -171,7 +182,7 @@ def _failed(
     """Errors with a code by their code; any other is logged and answered UNKNOWN_SERVER_ERROR."""
     refused = refusal(error, f"{route.api.name} v{ctx.api_version}")
     message = None if refused.code is ErrorCode.UNKNOWN_SERVER_ERROR else refused.message
-    response = error_answer(request, ctx.api_version, refused.code, message)
+    response = route.api.refuse(request, ctx.api_version, refused.code, message)
     if response is None:
         raise CloseConnection(
             f"{route.api.name} failed, and its response cannot carry an error"

@@ -1,8 +1,7 @@
-"""Memory that connections leave behind goes back to the system.
+"""Returns memory to the system after many connections have closed.
 
-glibc keeps what is freed in the midst of its heap, and after a crowd of connections with their
-buffers that may be hundreds of megabytes; `malloc_trim` gives it back. Where there is none the
-system's allocator is left to its own ways.
+glibc keeps memory that is freed in the middle of its heap. After a large number of connections that
+may be hundreds of megabytes. `malloc_trim` gives it back; where it does not exist, nothing is done.
 """
 
 from __future__ import annotations

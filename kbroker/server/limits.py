@@ -1,11 +1,14 @@
-"""How many connections there may be, how fast they may come, and how long one may be silent.
+"""Limits on connections: how many there may be, how fast they may come, how long one may be idle.
 
-Kafka's ConnectionQuotas and the idle expiry of its Selector: `max.connections.per.ip` (with
-overrides) closes what is over it at once; `max.connections`, of the broker and of a listener, keeps
-a listener from accepting until one is gone, as does `max.connection.creation.rate` until it is
-kept; `connections.max.idle.ms` closes who has neither sent nor taken anything for that long, be it
-that a request of theirs still waits. The listener that brokers use among themselves is under its
-own limits alone where there is another.
+- `max.connections.per.ip` and its overrides: a connection over the limit is closed at once.
+- `max.connections` of the broker or of a listener: the listener accepts nothing until a connection
+  has closed.
+- `max.connection.creation.rate`: the listener accepts nothing until the rate is low enough again.
+- `connections.max.idle.ms`: a connection is closed if it has sent and received nothing for so long,
+  even if a request of it still waits.
+
+If there are several listeners, the limit of the whole broker does not hold back the listener that
+brokers use among themselves. Source: ConnectionQuotas, Selector.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """`max.connections.per.ip.overrides`: how many connections single hosts may have.
 
-A host is an address or a name, and a look-up of a name may take as long as its servers like. So
-names are looked up in a thread: what a change says of addresses holds at once, what it says of a
-name once its addresses are known. Until then those hold that the name had before.
+A host is an address or a name. Looking up a name can take long, so it happens in a thread. A new
+limit for an address applies at once; one for a name applies when its addresses are known, and until
+then the limits of its former addresses stay.
 """
 
 from __future__ import annotations

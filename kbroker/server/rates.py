@@ -1,7 +1,7 @@
-"""How often something happens, as Kafka's metrics measure it: quotas bound this number.
+"""How often something happens, measured as Kafka's metrics measure it, because quotas limit it.
 
-`SampledRate` counts in windows that begin with their first event, over the last `windows` of them
-(org.apache.kafka.common.metrics.stats: SampledStat, Rate). Time is an argument.
+`SampledRate` counts in windows, each of which begins with its first event, over the last `windows`
+of them. Time is an argument. Source: org.apache.kafka.common.metrics.stats, SampledStat and Rate.
 """
 
 from __future__ import annotations

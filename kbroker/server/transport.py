@@ -1,8 +1,8 @@
-"""The network seam: byte transports and listeners, without a policy of their own.
+"""The interface to the network: byte transports and listeners.
 
-A `Transport` never buffers: its `*_nowait` calls do what the operating system can do at once and
-raise `BlockingIOError` otherwise, and `wait_*` park the task. `tests/sim/network.py` has the in-
-memory twin.
+A `Transport` never buffers. Its `*_nowait` calls do what the operating system can do at once and
+raise `BlockingIOError` otherwise; its `wait_*` calls wait. `tests/sim/network.py` implements it in
+memory.
 """
 
 from __future__ import annotations

@@ -1,11 +1,11 @@
-"""A broker for a test, in any style of test: a process of its own, gone when the block ends.
+"""A broker for a test in any style: a process of its own, which ends when the block ends.
 
     with broker(topics=("orders:3",)) as kafka:
         producer = SomeProducer(bootstrap_servers=kafka.bootstrap)
 
-It has a free port, so many may live at once, and nothing that the test patches (clocks, sockets,
-the file system) or does in its threads reaches it. With `in_process` it is a thread of the test's
-process, and shares all of that.
+The port is a free one, so many brokers may run at once. What the test patches (clocks, sockets, the
+file system) or does in its threads does not affect the broker. With `in_process` the broker is a
+thread of the test's process, and shares all of that.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The process of one broker where there is no fork: it imports everything, then serves."""
+"""The process of a broker on systems without fork: imports everything, then serves."""
 
 from __future__ import annotations
 

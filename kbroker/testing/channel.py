@@ -1,7 +1,7 @@
-"""Messages between a test and its broker's process: JSON objects, each behind its length.
+"""Messages between a test and the process of its broker: JSON objects, each after its length.
 
-The end of the stream is a message too. From the test it says: stop. From the broker's process it
-says that the process, and what it had on disk, is gone.
+The end of the stream is a message too. From the test, it means: stop. From the broker's process, it
+means that the process and its files on disk are gone.
 """
 
 from __future__ import annotations

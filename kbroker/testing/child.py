@@ -1,14 +1,14 @@
-"""One broker as the whole work of a process, for the test at the other end of a channel.
+"""Runs one broker in a process, for the test at the other end of a channel.
 
-The first message is what the test asks for:
+The first message says what the test wants:
 
     {"topics": [TEXT], "settings": {KEY: VALUE}, "environment": {NAME: VALUE},
      "directory": the test's working directory or null, "log_level": NUMBER,
      "start_timeout_s": NUMBER, "stop_timeout_s": NUMBER}
 
-The answer is {"address": [HOST, PORT]}, and {} to each message after it. When the channel ends the
-broker stops. The last message, also of a broker that did not start, is {"failed": a sentence or
-null, "trace": where}. Each has what was logged since the one before, as "log".
+The answer is {"address": [HOST, PORT]}. Each later message is answered with {}. When the channel
+ends, the broker stops. The last message, also from a broker that did not start, is {"failed": a
+sentence or null, "trace": where}. Each message has, as "log", what was logged since the one before.
 """
 
 from __future__ import annotations

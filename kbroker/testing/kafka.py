@@ -1,4 +1,4 @@
-"""What a test sees of its broker."""
+"""The object that a test gets for its broker."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""From the test's process to a process for a broker; nothing here is for a test to patch.
+"""Starts a process for a broker, from the test's process.
 
-The first broker starts a template (`template.py`), which makes one process for each by fork. Where
-there is no fork each broker is started by itself (`alone.py`), which costs its imports every time.
+The first call starts a template (`template.py`), which forks a process for each broker. On systems
+without fork, each broker is started separately (`alone.py`) and pays for its imports every time.
 
-Clocks, sockets and files may be others while a test runs: of freezegun or time-machine, gevent,
-pyfakefs. So what the system gives is taken at import, sockets are C's, whose timeouts the system
-keeps, and no file is opened.
+While a test runs, clocks, sockets and files may be replaced by freezegun, time-machine, gevent or
+pyfakefs. This module must not notice. Therefore it takes the system's functions when it is
+imported, uses C's sockets, whose timeouts the system keeps, and opens no file.
 """
 
 from __future__ import annotations

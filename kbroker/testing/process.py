@@ -1,4 +1,4 @@
-"""A broker in a process of its own, as the test's process knows it."""
+"""A broker in a process of its own, as seen from the test's process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From what a test asks for to the settings of its broker."""
+"""Turns what a test asks for into the settings of its broker."""
 
 from __future__ import annotations
 

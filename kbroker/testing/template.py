@@ -1,11 +1,11 @@
-"""A process that has imported the broker and waits: each broker is a copy of it, made by fork.
+"""A process that has imported the broker and waits. Each broker is a fork of it.
 
-What a start costs is the imports, and a copy has them. The test's process sends one end of a socket
-pair for each broker, over the socket that is this process's standard input; several processes may
-(those that the test's process has forked), for each such message is one byte.
+Most of the time of a start is spent on imports, and a fork has them already. For each broker the
+test's process sends one end of a socket pair, over the socket that is this process's standard
+input. Forks of the test's process may send such messages too, because each is only one byte.
 
-The copy talks to the test (`child.py`). The template keeps the socket as well, so that the test
-sees its end only when the copy is reaped and its directory is gone, and is told if it crashed.
+The fork talks to the test (`child.py`). The template keeps that end open as well, so that the test
+sees it close only when the fork is reaped and its directory is removed, and learns of a crash.
 """
 
 from __future__ import annotations

@@ -1,11 +1,12 @@
-"""What a broker does once in a process, done before the copies are made: codecs, late imports."""
+"""Builds codecs and imports modules before the template forks, so that no broker has to."""
 
 from __future__ import annotations
 
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from kbroker.apis import APIS
+from kbroker.apis import apis_of
+from kbroker.releases.release import DEFAULT
 from kbroker.wire.api_keys import ApiKey
 from kbroker.wire.codec import chunk_encoder, decoder
 from kbroker.wire.records.begin_transaction_record import BeginTransactionRecord
@@ -76,11 +77,11 @@ def for_a_start() -> None:
 
 def for_clients() -> Iterator[None]:
     """In small steps, for when there is nothing else to do; the newest versions first."""
-    rows = [api for api in APIS if api.key in ASKED]
+    rows = [api for api in apis_of(DEFAULT) if api.key in ASKED]
     for age in range(max(api.max_version for api in rows) + 1):
         for api in rows:
             version = api.max_version - age
             if version >= api.min_version:
-                decoder(api.request, version, exact=False)
+                decoder(api.request, version, exact=False, limits=DEFAULT.limits)
                 chunk_encoder(api.response, version)
                 yield

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import trio
@@ -11,17 +12,18 @@ import trio
 from kbroker.config import BrokerConfig
 from kbroker.config.schema import ConfigSchema
 from kbroker.controller.bootstrap import bootstrap_records, first_records
+from kbroker.controller.context import DecisionContext
 from kbroker.controller.controller import Controller
 from kbroker.controller.features import FRESH, SUPPORTED
 from kbroker.controller.image import MetadataImage
 from kbroker.controller.raft.voters import ReplicaKey, VoterSet
 from kbroker.controller.settings import ControllerSettings
-from kbroker.controller.state.brokers import decide_broker_heartbeat, decide_register_broker
+from kbroker.controller.state.brokers import decide_broker_heartbeat, decide_broker_registration
 from kbroker.controller.state.features import decide_update_features
-from kbroker.controller.state.sessions import BrokerSessions
+from kbroker.controller.state.sessions import BrokerSessions, note_registration
 from kbroker.metadata_log.format import format_log_dir, read_bootstrap
 from kbroker.metadata_log.log import MetadataLog, MetadataLogConfig, open_metadata_log
-from kbroker.storage.log_dir import open_log_dir
+from kbroker.storage.log_dir_opening import open_log_dir
 from kbroker.wire.messages.broker_heartbeat import BrokerHeartbeatRequest, BrokerHeartbeatResponse
 from kbroker.wire.messages.broker_registration import (
     BrokerRegistrationRequest,
@@ -109,6 +111,20 @@ class Cluster:
     def end_offset(self) -> int:
         return self.image.offset + 1
 
+    def context(self, **changes: object) -> DecisionContext:
+        """What a decision knows at this moment, but for the changes."""
+        known = DecisionContext(
+            image=self.image,
+            sessions=self.sessions,
+            settings=SETTINGS,
+            schema=SCHEMA,
+            rng=self.rng,
+            now_ms=self.now_ms,
+            next_offset=self.end_offset,
+            kraft_version=self.kraft_version,
+        )
+        return replace(known, **changes)  # type: ignore[arg-type]
+
     def commit(self, records: Iterable[Message]) -> None:
         records = list(records)
         self.log += records
@@ -118,19 +134,9 @@ class Cluster:
         return self.send(registration(broker_id, **fields))  # type: ignore[arg-type]
 
     def send(self, request: BrokerRegistrationRequest) -> BrokerRegistrationResponse:
-        result = decide_register_broker(
-            self.image,
-            request,
-            cluster_id=CLUSTER,
-            node_id=1,
-            next_offset=self.end_offset,
-            schema=SCHEMA,
-            sessions=self.sessions,
-            now_ms=self.now_ms,
-        )
+        result = decide_broker_registration(self.context(), request)
+        note_registration(self.context(), request, result)
         self.commit(result.records)
-        epoch = result.response.broker_epoch
-        self.sessions.touch(request.broker_id, epoch, -1, self.now_ms)
         return result.response
 
     def heartbeat(
@@ -142,7 +148,7 @@ class Cluster:
             current_metadata_offset=self.image.offset if offset is None else offset,
             **wants,  # type: ignore[arg-type]
         )
-        result = decide_broker_heartbeat(self.image, request, schema=SCHEMA, sessions=self.sessions)
+        result = decide_broker_heartbeat(self.context(), request)
         self.sessions.touch(
             broker_id, request.broker_epoch, request.current_metadata_offset, self.now_ms
         )
@@ -153,12 +159,12 @@ class Cluster:
         self, *updates: FeatureUpdateKey, validate_only: bool = False
     ) -> tuple[UpdateFeaturesResponse, tuple[Message, ...]]:
         """The answer, and the records that went into the log."""
-        result, self.kraft_version = decide_update_features(
-            self.image,
+        result = decide_update_features(
+            self.context(),
             UpdateFeaturesRequest(feature_updates=list(updates), validate_only=validate_only),
-            settings=SETTINGS,
-            kraft_version=self.kraft_version,
         )
+        if result.kraft_version is not None:
+            self.kraft_version = result.kraft_version
         self.commit(result.records)
         return result.response, result.records
 
@@ -166,11 +172,7 @@ class Cluster:
         from kbroker.controller.state.create_topics import decide_create_topics
 
         result = decide_create_topics(
-            self.image,
-            CreateTopicsRequest(topics=list(topics), validate_only=validate_only),
-            settings=SETTINGS,
-            schema=SCHEMA,
-            rng=self.rng,
+            self.context(), CreateTopicsRequest(topics=list(topics), validate_only=validate_only)
         )
         self.commit(result.records)
         return result.response

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
-from kbroker.controller.describe_quorum import describe_quorum
+from kbroker.controller.context import QuorumContext
+from kbroker.controller.describe_quorum import answer_describe_quorum
 from kbroker.controller.image import EndpointImage
 from kbroker.controller.raft.effects import Receive, Tick
 from kbroker.controller.raft.log import EpochLog
@@ -18,6 +20,7 @@ from kbroker.wire.messages.describe_quorum import (
     DescribeQuorumRequestTopicData,
     DescribeQuorumResponse,
 )
+from tests.controller.parts import SETTINGS
 
 WALL_MS = 1_700_000_000_000
 OWN = {"CONTROLLER": EndpointImage("own", 9093, 0)}
@@ -41,9 +44,9 @@ def describe(of: RaftNode, now_ms: int) -> DescribeQuorumResponse:
         topic_name="__cluster_metadata",
         partitions=[DescribeQuorumRequestPartitionData(partition_index=0)],
     )
-    return describe_quorum(
-        of, DescribeQuorumRequest(topics=[asked]), endpoints=OWN, now_ms=now_ms, wall_ms=WALL_MS
-    )
+    settings = replace(SETTINGS, endpoints=OWN)
+    context = QuorumContext(node=of, settings=settings, now_ms=now_ms, wall_ms=WALL_MS)
+    return answer_describe_quorum(context, DescribeQuorumRequest(topics=[asked]))
 
 
 def listeners(response: DescribeQuorumResponse) -> dict[int, list[tuple[str, str, int]]]:

@@ -12,6 +12,7 @@ from kbroker.controller.driver import Driver
 from kbroker.controller.image import MetadataImage
 from kbroker.controller.raft.log import EpochLog
 from kbroker.controller.raft.node import RaftConfig, RaftNode
+from kbroker.controller.raft.roles import NEVER
 from kbroker.controller.raft.voters import ReplicaKey, VoterSet
 from kbroker.wire.errors import ErrorCode, RequestError
 
@@ -31,7 +32,15 @@ async def test_who_waits_for_records_of_a_node_that_does_not_lead_is_told(
         config=RaftConfig(),
         rng=random.Random(1),
     )
-    driver = Driver(machine.log, node, MetadataImage(), ImageDelta(), lambda: 0)
+    driver = Driver(
+        machine.log,
+        node,
+        MetadataImage(),
+        ImageDelta(),
+        lambda: 0,
+        on_applied=lambda: None,
+        on_turn=lambda now_ms: NEVER,
+    )
     told: list[RequestError] = []
 
     async def wait(offset: int) -> None:

@@ -5,7 +5,7 @@ unless a test gives its own.
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import trio
 
@@ -20,7 +20,7 @@ from kbroker.partitions.producer_ids import ProducerIdPool
 from kbroker.partitions.table import PartitionTable
 from kbroker.requests.services import ConnectionInfo, Services
 from kbroker.storage.checkpoints import MetaProperties
-from kbroker.storage.log_dir import open_log_dir
+from kbroker.storage.log_dir_opening import open_log_dir
 from kbroker.telemetry import Telemetry
 
 from .cluster_image import LISTENER, NODE_ID, directory_id
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from kbroker.controller.channel import ControllerChannel
     from kbroker.storage.disk import Disk
     from kbroker.storage.log_dir import LogDir
-    from kbroker.wire.message import Message
+    from kbroker.wire.message import Request
 
 CLUSTER_ID = "4L6g3nShT-eMCtK--X86sw"
 DIALLED = ("dialled.example", 19092)
@@ -52,7 +52,7 @@ class WallClock:
 class NobodyThere:
     """A channel to a controller that no test has anything to ask."""
 
-    async def send(self, request: Message) -> Message:
+    async def send(self, request: Request[Any]) -> Any:
         raise AssertionError(f"nobody answers {request}")
 
 

@@ -17,7 +17,7 @@ from kbroker.config import BrokerConfig, ConfigError
 from kbroker.config.broker import BROKER_KEYS
 from kbroker.config.key import READ_ONLY, Key, T
 from kbroker.config.topic import TOPIC_KEYS
-from kbroker.coordinators.internal_topics import CONSUMER_OFFSETS
+from kbroker.controller.topic_names import CONSUMER_OFFSETS
 from kbroker.node.broker import Broker
 from kbroker.node.errors import StartupError
 from kbroker.node.settings import BrokerSettings, TopicSpec

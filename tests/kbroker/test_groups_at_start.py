@@ -12,7 +12,7 @@ from kbroker.client.cluster import Cluster, connect
 from kbroker.client.group_offsets import commit_offsets, delete_group
 from kbroker.client.groups import GroupListing, committed_offsets, describe_group
 from kbroker.client.groups import list_groups as list_listings
-from kbroker.coordinators.loading import TURN_S
+from kbroker.coordinators.load import TURN_S
 from kbroker.node.broker import LOADED_AT_START_BYTES
 from kbroker.node.settings import TopicSpec
 from kbroker.storage.builder import NewRecord, build_batch

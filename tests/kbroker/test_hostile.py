@@ -26,12 +26,14 @@ from kbroker.wire.messages.metadata import MetadataRequest, MetadataResponse
 from kbroker.wire.messages.produce import ProduceRequest
 from tests.kbroker.hostile_requests import Hostile
 from tests.sim.broker import Machine
+from tests.sim.clock import patient_clock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from kbroker.requests.api import Api
     from kbroker.wire.message import Message
+    from tests.sim.clock import BusyThreads
     from tests.sim.network import MemoryStream
 
 SEEDS = int(os.environ.get("KBROKER_HOSTILE_SEEDS", "10"))
@@ -50,9 +52,9 @@ FORGOTTEN_S = 100.0
 
 
 @pytest.fixture
-def clock() -> trio.testing.MockClock:
-    """Jumps only when nothing has happened for a while: fsyncs run in real threads."""
-    return trio.testing.MockClock(autojump_threshold=0.003)
+def clock(busy_threads: BusyThreads) -> trio.testing.MockClock:
+    """Jumps only when nothing has happened for a while, not even in a thread."""
+    return patient_clock(busy_threads, autojump_threshold=0.003)
 
 
 class World:

@@ -16,10 +16,10 @@ import trio
 
 from kbroker.apis import APIS
 from kbroker.config.describe import describe_topic
-from kbroker.coordinators.group.rebalance import Rebalances
+from kbroker.coordinators.group.classic.rebalance_rules import RebalanceRules
 from kbroker.coordinators.group.shard import GroupShard
-from kbroker.coordinators.runtime import GroupRuntime
-from kbroker.coordinators.slots import Slot
+from kbroker.coordinators.partition import CoordinatedPartition
+from kbroker.coordinators.runtime import CoordinatorRuntime
 from kbroker.node.settings import TopicSpec
 from kbroker.storage.batch import CRC_AT, HEADER, LENGTH_AT, LOG_OVERHEAD, batch_crc
 from kbroker.wire.codes import ResourceType
@@ -62,6 +62,7 @@ from tests.kbroker.parts.world import (
     topics_with_offsets,
 )
 from tests.sim.broker import Machine
+from tests.sim.clock import patient_clock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterator
@@ -69,6 +70,7 @@ if TYPE_CHECKING:
     from kbroker.config import TopicConfig
     from kbroker.config.describe import DescribedConfig
     from kbroker.wire.message import Message, Struct
+    from tests.sim.clock import BusyThreads
 
 
 def has_lists(request: type[Struct]) -> bool:
@@ -83,9 +85,9 @@ def test_every_api_with_parts_is_in_the_table() -> None:
 
 
 @pytest.fixture
-def clock() -> trio.testing.MockClock:
-    """Jumps only when nothing has happened for a while: fsyncs run in real threads."""
-    return trio.testing.MockClock(autojump_threshold=0.003)
+def clock(busy_threads: BusyThreads) -> trio.testing.MockClock:
+    """Jumps only when nothing has happened for a while, not even in a thread."""
+    return patient_clock(busy_threads, autojump_threshold=0.003)
 
 
 # What is decided for all parts is written as one batch, all or none: the modules that make it.
@@ -304,7 +306,7 @@ async def test_unknown_topics_are_told_though_the_group_fails(
             raise Planted
 
         if waits:
-            monkeypatch.setattr(GroupRuntime, "settle", fail_later)
+            monkeypatch.setattr(CoordinatorRuntime, "wait_all_committed", fail_later)
         else:
             monkeypatch.setattr(GroupShard, "decide_commit", fail_at_once)
         response = await world.ask(commit_request(parts), 9)
@@ -329,16 +331,18 @@ async def test_a_wait_that_fails_costs_the_groups_that_wait(
     async with machine.broker(TopicSpec(MANY, 1), settings={**SETTINGS, **APART}) as client:
         world = World(machine, client)
         parts = await groups_apart(world)
-        settle = GroupRuntime.settle
+        wait_all_committed = CoordinatorRuntime.wait_all_committed
 
-        async def fail_for_one(runtime: GroupRuntime, slot: Slot) -> ErrorCode:
+        async def fail_for_one(
+            runtime: CoordinatorRuntime[GroupShard], partition: CoordinatedPartition[GroupShard]
+        ) -> ErrorCode:
             await trio.lowlevel.checkpoint()
-            if slot.index == INDEXES[1]:
+            if partition.index == INDEXES[1]:
                 raise Planted
-            return await settle(runtime, slot)
+            return await wait_all_committed(runtime, partition)
 
-        monkeypatch.setattr(GroupRuntime, "settle", fail_for_one)
-        monkeypatch.setattr(Slot, "is_settled", property(lambda _: False))
+        monkeypatch.setattr(CoordinatorRuntime, "wait_all_committed", fail_for_one)
+        monkeypatch.setattr(CoordinatedPartition, "is_all_committed", property(lambda _: False))
         make, version = request_of
         response = await world.ask(make(parts), version)
     expected = dict.fromkeys(parts.names, ErrorCode.NONE)
@@ -357,7 +361,7 @@ async def test_members_have_left_though_the_rebalance_fails(
     async with machine.broker(settings=SETTINGS) as client:
         world = World(machine, client)
         parts = await members(world)
-        monkeypatch.setattr(Rebalances, "prepare_or_complete", fail_at_once)
+        monkeypatch.setattr(RebalanceRules, "prepare_or_complete", fail_at_once)
         response = await world.ask(leave_request(parts), 4)
     assert codes(response, parts) == dict.fromkeys(parts.names, ErrorCode.NONE)
     assert "Planted" in caplog.text

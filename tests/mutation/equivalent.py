@@ -19,18 +19,13 @@ EQUIVALENT: dict[str, str] = {
     '(int.from_bytes(head[: 5] + magic[len(head[:4]) :], "little") ^ number) & mask == 0': (
         "The mask takes away what the number has beyond four bytes."
     ),
-    "storage/log.py::Log.close: self.changed.add(self) -> pass": (
-        "The flush before it has entered the log."
+    "storage/truncation.py::truncate_fully_and_start_at: log.checkpoint_queue.add(log) -> pass": (
+        "The segments that are discarded before it have queued the log."
     ),
-    "storage/log.py::Log.truncate_fully_and_start_at: self.changed.add(self) -> pass": (
-        "The segment that is made before it has entered the log."
-    ),
-    "storage/log_base.py::LogBase.__init__: "
-    "self.last_append_bytes = 0 -> self.last_append_bytes = -1": (
+    "storage/log.py::Log.__init__: self.last_append_bytes = 0 -> self.last_append_bytes = -1": (
         "It is read after an append, which sets it."
     ),
-    "storage/log_base.py::LogBase.__init__: "
-    "self.last_append_bytes = 0 -> self.last_append_bytes = 1": (
+    "storage/log.py::Log.__init__: self.last_append_bytes = 0 -> self.last_append_bytes = 1": (
         "It is read after an append, which sets it."
     ),
     "storage/segment.py::LogSegment.append: self._first_timestamp = max_timestamp -> pass": (
@@ -49,7 +44,7 @@ EQUIVALENT: dict[str, str] = {
     ),
     "storage/compression.py::: _SNAPPY_CHUNK_BYTES = 32 * 1024 -> "
     "_SNAPPY_CHUNK_BYTES = 32 * 1025": "A chunk may have any size.",
-    "storage/disk.py::: _PROBE_BYTES = 128 * 1024 "
+    "storage/os_disk.py::: _PROBE_BYTES = 128 * 1024 "
     "# what the kernel reads ahead, so what is there or not as a whole -> "
     "_PROBE_BYTES = 128 * 1023 "
     "# what the kernel reads ahead, so what is there or not as a whole": (
@@ -67,7 +62,7 @@ EQUIVALENT: dict[str, str] = {
         "What lies behind the end is looked at and left out: that takes longer."
     ),
     (
-        "storage/recovery.py::_Loader.recover: "
+        "storage/recovery.py::Recovery.recover: "
         "epochs = self.epochs = self._load_epochs(log_start_offset, "
         "suspects[0].base_offset) -> epochs = self.epochs = "
         "self._load_epochs(log_start_offset, suspects[ "
@@ -80,27 +75,30 @@ EQUIVALENT: dict[str, str] = {
         "TRANSACTIONAL_MASK) or header.producer_id >= 0:"
     ): "A batch that has neither passes the check: that takes longer.",
     (
-        "storage/log_base.py::LogBase._verify_tail: "
-        "self._is_tail_known = True -> self._is_tail_known = False"
+        "storage/log.py::Log.verify_tail: self.is_tail_known = True -> self.is_tail_known = False"
     ): "It is looked at again, and found as it is: that takes longer.",
     (
-        "storage/recovery.py::_Loader._rebuild_indexes: segment.release_indexes() -> pass"
+        "storage/segment_loading.py::FoundSegments._rebuild_indexes: "
+        "segment.release_indexes() -> pass"
     ): "The files are removed, and the mappings go with the log that cannot be opened.",
     (
-        "storage/recovery.py::_Loader.__init__: self.indexed_to = 0 -> self.indexed_to = -1"
+        "storage/segment_loading.py::FoundSegments.__init__: "
+        "self.indexed_to = 0 -> self.indexed_to = -1"
     ): "It is set before it is read, or the log has no other segment.",
     (
         "storage/producer_replay.py::replay_producers: "
         "if from_offset < end_offset: -> if from_offset <= "
         "end_offset:"
     ): "No batch begins in between: that takes longer.",
-    "storage/log.py::Log._discard: segment.release() -> pass": (
-        "The segment goes, and what it has mapped with it."
-    ),
-    "storage/producer_state.py::_check_marker_epoch: "
-    "if producer_epoch == current_epoch and ( -> if producer_epoch >= current_epoch and (": (
-        "A larger one has returned before."
-    ),
+    (
+        "storage/partition_directory.py::PartitionDirectory.discard_segment: "
+        "segment.release() -> pass"
+    ): "The segment goes, and what it has mapped with it.",
+    (
+        "storage/producer_checks.py::_check_marker_epoch: "
+        "if producer_epoch == current_epoch and ( -> if "
+        "producer_epoch >= current_epoch and ("
+    ): "A larger one has returned before.",
     (
         "storage/segment.py::LogSegment.locate: "
         "if length < _MIN_LENGTH and length < length_min(magic): -> "
@@ -190,30 +188,30 @@ EQUIVALENT: dict[str, str] = {
     ): "A type below is not known, and has been refused before.",
     # kbroker/coordinators
     (
-        "kbroker/coordinators/group/classic_group.py::ClassicGroup.select_protocol: "
+        "kbroker/coordinators/group/classic/group.py::ClassicGroup.select_protocol: "
         "if len(votes) <= 1:"
         " -> if len(votes) <= 0:"
     ): "The way for several finds the only one too.",
     (
-        "kbroker/coordinators/group/join.py::: "
+        "kbroker/coordinators/group/classic/join_rules.py::: "
         "PENDING_JOINS_MAX: Final = 10_000"
         " -> PENDING_JOINS_MAX: Final = 9999"
     ): "How many ids may wait is a bound of ours, which nothing promises exactly.",
     (
-        "kbroker/coordinators/group/rebalance.py::Rebalances.join_due: "
+        "kbroker/coordinators/group/classic/rebalance_rules.py::RebalanceRules.join_due: "
         "if group.new_member_added and remaining_ms != 0:"
         " -> if group.new_member_added and remaining_ms != -1:"
     ): "A further delay of nothing is over at once.",
     (
-        "kbroker/coordinators/group/result.py::: "
+        "kbroker/coordinators/group/classic/result.py::: "
         "@dataclass(frozen=True, slots=True)"
         " -> @dataclass(frozen=False, slots=True)"
     ): "Nothing sets its fields.",
     (
-        "kbroker/coordinators/group/timers.py::: NEVER: Final = 1 << 62 -> NEVER: Final = 1 << 63"
+        "kbroker/coordinators/deadlines.py::: NEVER: Final = 1 << 62 -> NEVER: Final = 1 << 63"
     ): "One number that no time reaches is as good as another.",
     (
-        "kbroker/coordinators/group_coordinator.py::: "
+        "kbroker/coordinators/finder.py::: "
         "FIND_TIMEOUT_S: Final = 10.0 # a client asks again"
         " -> FIND_TIMEOUT_S: Final = 11.0 # a client asks again"
     ): "How long a search takes at the most is tuning.",
@@ -225,50 +223,48 @@ EQUIVALENT: dict[str, str] = {
         "_uuid_text(self._rng.getrandbits( 127))"
     ): "An id of 127 random bits is as good.",
     (
-        "kbroker/coordinators/runtime.py::GroupRuntime._fire: "
-        "if slot is None or slot.shard is not deadline.owner:"
-        " -> if slot is None and slot.shard is not deadline.owner:"
+        "kbroker/coordinators/runtime.py::CoordinatorRuntime._fire: "
+        "if partition is None or partition.shard is not deadline.owner:"
+        " -> if partition is None and partition.shard is not deadline.owner:"
     ): "The deadlines of a shard that is given up are cancelled with it.",
     (
-        "kbroker/coordinators/group/java.py::string_hash: "
+        "kbroker/java_order.py::string_hash: "
         "for low, high in zip(units[::2], units[1::2], strict=True): "
         "-> for low, high in zip(units[::2], units[1::2], "
         "strict=False):"
     ): "Both have as many: UTF-16 has units of two bytes.",
     (
-        "kbroker/coordinators/group/rebalance.py::Rebalances.prepare: "
+        "kbroker/coordinators/group/classic/rebalance_rules.py::RebalanceRules.prepare: "
         "group.initial_delay = None -> pass"
     ): "Only a group that is empty has such a delay, and it gets a new one.",
     (
-        "kbroker/coordinators/group/classic_group.py::ClassicGroup.remove: "
+        "kbroker/coordinators/group/classic/group.py::ClassicGroup.remove: "
         "self.pending_syncs.discard(member_id) -> pass"
     ): "Whoever goes makes the group rebalance, which awaits all anew.",
     (
-        "kbroker/coordinators/group_coordinator.py::GroupCoordinator.partition_for: "
-        "if len(self._partitions) >= PARTITIONS_CACHED_MAX:"
-        " -> if len(self._partitions) > PARTITIONS_CACHED_MAX:"
+        "kbroker/coordinators/finder.py::CoordinatorFinder.partition_for: "
+        "if len(self._partitions) >= PARTITIONS_CACHED_MAX: -> if "
+        "len(self._partitions) > PARTITIONS_CACHED_MAX:"
     ): "How many are kept is tuning.",
     (
-        "kbroker/coordinators/group/shard.py::_commit_error: "
+        "kbroker/coordinators/group/classic/group.py::ClassicGroup.validate_offset_commit: "
         "if generation_id < 0 and not request.member_id and "
         "request.group_instance_id is None: -> if not generation_id "
         "< 0 and not request.member_id and request.group_instance_id "
         "is None:"
     ): "No member is without an id, so the next check refuses it with the same error.",
     (
-        "kbroker/coordinators/runtime.py::GroupRuntime._run_loads: await turn.next() -> pass"
+        "kbroker/coordinators/loader.py::Loader._run: await turn.next() -> pass"
     ): "Each load has let others have their turn after each step.",
     (
-        "kbroker/coordinators/runtime.py::GroupRuntime._write: "
-        "for offset, record in enumerate(records, last_offset - "
-        "len(records) + 1): -> for offset, record in "
-        "enumerate(records, last_offset + len(records) + 1):"
+        "kbroker/coordinators/runtime.py::CoordinatorRuntime._write: "
+        "partition.shard.replay_written(records, last_offset - len(records) + 1)"
+        " -> partition.shard.replay_written(records, last_offset + len(records) + 1)"
     ): "They are compared with those of loaded transactions, which are lower.",
     (
-        "kbroker/coordinators/runtime.py::GroupRuntime._write: "
-        "for offset, record in enumerate(records, last_offset - "
-        "len(records) + 1): -> for offset, record in "
-        "enumerate(records, last_offset - len(records) + 0):"
+        "kbroker/coordinators/runtime.py::CoordinatorRuntime._write: "
+        "partition.shard.replay_written(records, last_offset - len(records) + 1)"
+        " -> partition.shard.replay_written(records, last_offset - len(records) + 0)"
     ): "They are compared with those of loaded transactions, which are lower.",
     # kbroker/server
     (
@@ -283,9 +279,9 @@ EQUIVALENT: dict[str, str] = {
         "kbroker/server/limits.py::: IDLE_POLL_S_MAX = 3600.0 -> IDLE_POLL_S_MAX = 3599.0"
     ): "How long it sleeps at the most is tuning.",
     (
-        "kbroker/server/server.py::: "
-        "@dataclass(frozen=True, slots=True)"
-        " -> @dataclass(frozen=False, slots=True)"
+        "kbroker/server/binding.py::: "
+        "@dataclass(frozen=True, slots=True) -> "
+        "@dataclass(frozen=False, slots=True)"
     ): "Nothing sets its fields.",
     (
         "kbroker/server/server.py::: DISK_THREADS_MAX = 8 -> DISK_THREADS_MAX = 7"

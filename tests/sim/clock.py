@@ -1,17 +1,23 @@
-"""A clock that each look moves on, so that work takes time wherever it runs.
-
-Trio looks once or twice a turn of its loop, and whoever yields by time looks between two steps: so
-turns are as long as they are cut, whatever machine the test runs on. What sleeps is woken when
-enough looks have been taken.
-"""
+"""Virtual time, which does not depend on how fast the machine is."""
 
 from __future__ import annotations
 
+import time
+from typing import TYPE_CHECKING, Any
+
 import trio.abc
+import trio.testing
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
 
 
 class TickingClock(trio.abc.Clock):
-    """`tick_s` a look."""
+    """Each look at it moves it on by `tick_s`, so that work takes time wherever it runs.
+
+    Trio looks once or twice a turn of its loop, and whoever yields by time looks between two steps:
+    so turns are as long as they are cut. What sleeps is woken when enough looks have been taken.
+    """
 
     def __init__(self, tick_s: float) -> None:
         self.tick_s = tick_s
@@ -26,3 +32,55 @@ class TickingClock(trio.abc.Clock):
 
     def deadline_to_sleep_time(self, deadline: float) -> float:
         return 0  # look again
+
+
+# How long (of real time) the virtual time stands still for a worker thread: longer than any call
+# takes on a busy machine, and short enough for tests that hold a thread up on purpose.
+PATIENCE_S = 0.1
+
+
+class BusyThreads:
+    """How many calls of `trio.to_thread.run_sync` are running or waiting for their thread."""
+
+    def __init__(self, run_sync: Callable[..., Awaitable[Any]]) -> None:
+        self._run_sync = run_sync
+        self._count = 0
+        self.changes = 0
+
+    def __bool__(self) -> bool:
+        return self._count > 0
+
+    async def run_sync(self, *args: Any, **kwargs: Any) -> Any:
+        """In place of `trio.to_thread.run_sync`."""
+        self._count += 1
+        self.changes += 1
+        try:
+            return await self._run_sync(*args, **kwargs)
+        finally:
+            self._count -= 1
+            self.changes += 1
+
+
+def patient_clock(threads: BusyThreads, autojump_threshold: float = 0) -> trio.testing.MockClock:
+    """A clock that jumps when all tasks are blocked, but not while a worker thread is at work.
+
+    Trio takes a task that waits for a thread for blocked, so on a busy machine its own clock would
+    let every timeout expire before the thread has its turn.
+    """
+    clock = trio.testing.MockClock(autojump_threshold=autojump_threshold)
+    jump = clock._autojump
+    waited_since, seen = 0.0, -1
+
+    def wait_for_threads() -> None:
+        nonlocal waited_since, seen
+        if threads:
+            now = time.monotonic()
+            if seen != threads.changes:
+                waited_since, seen = now, threads.changes
+            if now - waited_since < PATIENCE_S:
+                time.sleep(0.0002)  # the thread needs the interpreter
+                return
+        jump()
+
+    clock._autojump = wait_for_threads  # type: ignore[method-assign]
+    return clock

@@ -5,16 +5,20 @@ from __future__ import annotations
 from random import Random
 from typing import TYPE_CHECKING
 
+from kbroker.storage.assigned_batches import append_assigned
 from kbroker.storage.batch import BatchHeader, Record
 from kbroker.storage.builder import NewRecord, build_batch
 from kbroker.storage.compression import Codec
 from kbroker.storage.log_config import LogConfig
-from kbroker.storage.recovery import open_log
+from kbroker.storage.log_opening import open_log
+from kbroker.storage.origin import Origin
 from tests.sim.disk import SimDisk
 
 if TYPE_CHECKING:
+    from kbroker.storage.append_info import AppendInfo
     from kbroker.storage.disk import Disk
-    from kbroker.storage.log import AppendInfo, FetchSlice, Log
+    from kbroker.storage.log import Log
+    from kbroker.storage.log_reader import FetchSlice
 
 NOW_MS = 1_700_000_000_000
 DIRECTORY = "/data/t-0"
@@ -133,3 +137,26 @@ def as_read(news: list[NewRecord], base_offset: int = 0) -> list[Record]:
         Record(base_offset + index, new.timestamp, new.key, new.value, tuple(new.headers))
         for index, new in enumerate(news)
     ]
+
+
+def assigned(*batches: tuple[int, int, int], tail: bytes = b"") -> memoryview:
+    """(base offset, count, epoch) each."""
+    return memoryview(
+        b"".join(
+            bytes(batch_of(count, base_offset=base, leader_epoch=epoch))
+            for base, count, epoch in batches
+        )
+        + tail
+    )
+
+
+def replicate(log: Log, content: memoryview, origin: Origin = Origin.REPLICATION) -> AppendInfo:
+    return append_assigned(log, content, leader_epoch=3, now_ms=NOW_MS, origin=origin)
+
+
+def check_whole(log: Log, count: int) -> None:
+    headers = [BatchHeader(batch) for batch in log.batches(0)]
+    assert [header.base_offset for header in headers] == list(range(count))
+    assert log.producers.producers[7].last_sequence == count - 1
+    for offset in range(count):
+        assert offsets(log.read(offset, 10_000))[0] == offset

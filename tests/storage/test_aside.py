@@ -13,6 +13,7 @@ import pytest
 
 from kbroker.storage import names
 from kbroker.storage.aside import KEPT_RECOVERIES
+from kbroker.storage.assigned_batches import append_assigned
 from kbroker.storage.checkpoints import (
     LEADER_EPOCH_CHECKPOINT,
     LOG_START_OFFSET_CHECKPOINT,
@@ -21,9 +22,11 @@ from kbroker.storage.checkpoints import (
     MetaProperties,
     has_clean_shutdown,
 )
+from kbroker.storage.closing import close
 from kbroker.storage.errors import DiskError, DiskFull, UnknownFormat
-from kbroker.storage.log_dir import open_log_dir
+from kbroker.storage.log_dir_opening import open_log_dir
 from kbroker.storage.origin import Origin
+from kbroker.storage.truncation import increment_log_start_offset, truncate_to
 from tests.sim.disk import PowerLoss
 from tests.storage.logs import (
     DIRECTORY,
@@ -59,7 +62,7 @@ def closed(batches: int) -> SimDisk:
     disk = new_disk()
     log = open_at(disk, PAIRS)
     fill(log, batches)
-    log.close()
+    close(log)
     return disk
 
 
@@ -193,9 +196,9 @@ def test_a_checkpoint_that_cannot_be_read_is_kept_when_it_is_written_anew() -> N
     again = open_log_dir(disk, "/data", rng=Random(1), now_ms=NOW_MS)
     assert disk.read_file(file) == b"damage"
     again.open_log("t", 0, SMALL, now_ms=NOW_MS)
-    fill(again.logs["t", 0], 1)
-    again.logs["t", 0].increment_log_start_offset(1)
-    again.write_offset_checkpoints()
+    fill(again.logs.opened["t", 0], 1)
+    increment_log_start_offset(again.logs.opened["t", 0], 1)
+    again.checkpoints.write_offsets()
     assert disk.read_file(f"/data/aside-1-{LOG_START_OFFSET_CHECKPOINT}-0") == b"damage"
     assert b"t 0 1" in disk.read_file(file)
 
@@ -209,7 +212,7 @@ def test_recoveries_without_end_keep_so_much_and_no_more(
     disk = closed(1)
     for number in range(1, 2 * KEPT_RECOVERIES + 1):
         disk.open(path(0, names.LOG)).append(b"torn %d" % number)
-        open_at(disk, PAIRS).close()
+        close(open_at(disk, PAIRS))
         assert len(put_aside(disk)) == min(number, KEPT_RECOVERIES)
     kept = put_aside(disk)
     numbers = range(KEPT_RECOVERIES + 1, 2 * KEPT_RECOVERIES + 1)
@@ -224,7 +227,7 @@ def test_one_recovery_keeps_all_that_it_takes() -> None:
     disk = new_disk()
     log = open_at(disk, PAIRS)
     fill(log, 4 * KEPT_RECOVERIES)
-    log.close()
+    close(log)
     overwrite(disk, path(0, names.LOG), 30, b"damage")
     assert open_at(disk, PAIRS).log_end_offset == 0
     logs = [name for name in put_aside(disk) if names.LOG in name]
@@ -274,11 +277,11 @@ def test_a_copy_ends_where_offsets_are_missing(lost: int) -> None:
     copy = log_dir.open_future("t", 0, PAIRS, now_ms=NOW_MS, topic_id=TOPIC_ID)
     for offset in range(7):
         batch = batch_of(base_offset=offset, leader_epoch=0)
-        copy.append(batch, leader_epoch=-1, now_ms=NOW_MS, origin=Origin.REPLICATION)
+        append_assigned(copy, batch, leader_epoch=-1, now_ms=NOW_MS, origin=Origin.REPLICATION)
     log_dir.close()
     disk.unlink("/data/.kafka_cleanshutdown")
     disk.write_file_atomic(f"/data/{RECOVERY_POINT_CHECKPOINT}", b"0\n0\n")
-    disk.open(f"{copy.directory}/{names.file_name(lost, names.LOG)}").truncate(0)
+    disk.open(f"{copy.directory.path}/{names.file_name(lost, names.LOG)}").truncate(0)
     again = open_log_dir(disk, "/data", rng=Random(1), now_ms=NOW_MS)
     found = again.open_future("t", 0, PAIRS, now_ms=NOW_MS, topic_id=TOPIC_ID)
     assert found.log_end_offset == lost
@@ -331,7 +334,7 @@ def test_a_later_format_at_the_end_takes_the_log_offline_at_first_use() -> None:
         with pytest.raises(DiskError, match="format 3"):
             append(log)
     assert log.is_offline
-    log.close()
+    close(log)
     assert unchanged(disk, before)
 
 
@@ -342,7 +345,7 @@ def test_a_later_format_within_takes_the_log_offline_when_it_is_met() -> None:
         log = open_at(disk, PAIRS, clean=True, recovery_point=7)
         assert log.read(1, 10_000).records is not None
         with pytest.raises(UnknownFormat):
-            log.read(2, 10_000) if use == "read" else log.truncate_to(2, NOW_MS)
+            log.read(2, 10_000) if use == "read" else truncate_to(log, 2, NOW_MS)
         assert log.is_offline
         if use == "read":
             assert unchanged(disk, before)

@@ -20,14 +20,23 @@ import pytest
 from kbroker.storage.batch import BatchHeader
 from kbroker.storage.builder import NewRecord, build_batch
 from kbroker.storage.checkpoints import MetaProperties
+from kbroker.storage.closing import release_descriptors
 from kbroker.storage.errors import DiskError
+from kbroker.storage.flush import begin_flush, finish_flush
 from kbroker.storage.log_config import LogConfig
-from kbroker.storage.log_dir import LogDir, open_log_dir
+from kbroker.storage.log_dir_opening import open_log_dir
 from kbroker.storage.names import OFFSET_INDEX
+from kbroker.storage.retention import delete_old_segments
+from kbroker.storage.truncation import (
+    increment_log_start_offset,
+    truncate_fully_and_start_at,
+    truncate_to,
+)
 from tests.sim.disk import PowerLoss, SimDisk
 
 if TYPE_CHECKING:
     from kbroker.storage.log import Log
+    from kbroker.storage.log_dir import LogDir
 
 SEEDS = int(os.environ.get("KBROKER_CRASH_SEEDS", "200"))
 FIRST_SEED = int(os.environ.get("KBROKER_CRASH_FIRST_SEED", "0"))
@@ -104,7 +113,7 @@ class World:
         self.rng.choices([step for _, step in steps], weights)[0]()
 
     def let_go(self) -> None:
-        self.log.let_go()
+        release_descriptors(self.log)
 
     def append(self) -> None:
         count = self.rng.randint(1, 4)
@@ -143,7 +152,7 @@ class World:
         self.sequences[producer_id] = sequence + count
 
     def flush(self) -> None:
-        plan = self.log.begin_flush()
+        plan = begin_flush(self.log)
         for _ in range(self.rng.randrange(3)):
             self.append()
         try:
@@ -153,11 +162,11 @@ class World:
             raise
         for _ in range(self.rng.randrange(2)):
             self.append()
-        self.log.finish_flush(plan)
+        finish_flush(self.log, plan)
         self.flushed = max(self.flushed, plan.end_offset)
 
     def checkpoint(self) -> None:
-        self.log_dir.write_offset_checkpoints()
+        self.log_dir.checkpoints.write_offsets()
 
     def bump_epoch(self) -> None:
         self.epoch += 1
@@ -175,21 +184,21 @@ class World:
         offset = self.rng.choice(offsets)
         self.flushed = min(self.flushed, offset)
         before = self.history
-        self.log.truncate_to(offset, self.now_ms)
+        truncate_to(self.log, offset, self.now_ms)
         self.history = [batch for batch in before if batch.end_offset <= offset]
         self.start = min(self.start, offset)
         self.resumed = min(self.resumed, offset)
         self._forget_sequences()
-        self.log_dir.write_offset_checkpoints()
+        self.log_dir.checkpoints.write_offsets()
         self.bump_epoch()
 
     def delete_records(self) -> None:
         offset = self.rng.randint(self.log.log_start_offset, self.log.log_end_offset)
         self.start = max(self.start, offset)
-        self.log.increment_log_start_offset(offset)
+        increment_log_start_offset(self.log, offset)
 
     def retain(self) -> None:
-        self.log.delete_old_segments(self.now_ms)
+        delete_old_segments(self.log, self.now_ms)
 
     def remove_deleted(self) -> None:
         for remove in self.log_dir.take_expired_deletions(self.now_ms + 100_000):
@@ -199,10 +208,10 @@ class World:
         offset = self.end + self.rng.randrange(50)
         self.flushed = 0
         self.start = self.resumed = offset
-        self.log.truncate_fully_and_start_at(offset, self.now_ms)
+        truncate_fully_and_start_at(self.log, offset, self.now_ms)
         self.history = []
         self.sequences.clear()
-        self.log_dir.write_offset_checkpoints()
+        self.log_dir.checkpoints.write_offsets()
 
     def restart(self) -> None:
         self.log_dir.close()
@@ -268,7 +277,7 @@ class World:
         assert log.log_start_offset <= log.log_end_offset
         assert log.log_end_offset >= self.flushed
         assert log.log_start_offset <= max(self.start, self.flushed)
-        assert log.topic_id == TOPIC_ID
+        assert log.directory.topic_id == TOPIC_ID
         self._check_epochs(headers)
         self._check_producers()
         self._check_indexes()
@@ -277,7 +286,7 @@ class World:
     def _check_epochs(self, headers: list[BatchHeader]) -> None:
         for header in headers:
             if header.base_offset >= self.log.log_start_offset:
-                assert self.log.epoch_for_offset(header.base_offset) == header.leader_epoch
+                assert self.log.epochs.epoch_for_offset(header.base_offset) == header.leader_epoch
 
     def _check_producers(self) -> None:
         producers = self.log.producers
@@ -347,7 +356,7 @@ def test_a_failed_call_takes_the_log_offline_and_leaves_it_valid(seed: int) -> N
             with pytest.raises(DiskError):
                 world.log.append(memoryview(batch), leader_epoch=0, now_ms=world.now_ms)
             with pytest.raises(DiskError):
-                world.log.begin_flush()
+                begin_flush(world.log)
         world.recover()
         world.append()
         world.check()

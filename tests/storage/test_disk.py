@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kbroker import descriptors
-from kbroker.storage.disk import FileRange, OsDisk
+from kbroker.storage.disk import FileRange
 from kbroker.storage.errors import DiskError, DiskFull, LogDirLocked, OutOfDescriptors
+from kbroker.storage.os_disk import OsDisk
 from tests.sim.disk import SimDisk
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def test_a_small_file_is_synced_before_it_has_its_name_and_the_name_after(
         return lambda fd: done.append((name, os.fstat(fd).st_ino))
 
     monkeypatch.setattr(os, "fsync", watched("fsync"))
-    monkeypatch.setattr("kbroker.storage.disk._sync", watched("sync"))
+    monkeypatch.setattr("kbroker.storage.os_disk._sync", watched("sync"))
     path = tmp_path / "f"
     OsDisk().write_file_atomic(str(path), b"x")
     assert done == [("sync", path.stat().st_ino), ("fsync", tmp_path.stat().st_ino)]

@@ -19,6 +19,7 @@ from kbroker.storage.batch import (
     set_base_offset,
 )
 from kbroker.storage.builder import NewRecord, build_batch
+from kbroker.storage.closing import close, release_descriptors
 from kbroker.storage.compression import Codec
 from kbroker.storage.errors import (
     CorruptBatch,
@@ -26,16 +27,19 @@ from kbroker.storage.errors import (
     DiskFull,
     InvalidRecord,
     OffsetOutOfRange,
-    OffsetsOutOfOrder,
     OutOfDescriptors,
     OutOfOrderSequence,
     RecordBatchTooLarge,
     RecordTooLarge,
-    UnexpectedAppendOffset,
 )
+from kbroker.storage.flush import flush
 from kbroker.storage.leader_epochs import EpochEndOffset
+from kbroker.storage.log_reader import aborted_transactions
 from kbroker.storage.origin import Origin
-from kbroker.storage.timestamp_search import TimestampOffset
+from kbroker.storage.retention import delete_old_segments
+from kbroker.storage.truncation import (
+    increment_log_start_offset,
+)
 from kbroker.storage.txn_index import AbortedTransaction
 from tests.sim.disk import SimFile
 from tests.storage.logs import (
@@ -43,16 +47,18 @@ from tests.storage.logs import (
     NOW_MS,
     SMALL,
     append,
+    assigned,
     base_offsets,
     batch_of,
+    check_whole,
     fill,
     new_disk,
     offsets,
     open_at,
+    replicate,
 )
 
 if TYPE_CHECKING:
-    from kbroker.storage.log import AppendInfo, Log
     from kbroker.storage.log_config import LogConfig
 
 ONE = len(batch_of())
@@ -151,73 +157,6 @@ def test_a_coordinator_appends_without_the_clients_rules() -> None:
         log.append(batch_of(base_offset=99), leader_epoch=0, now_ms=NOW_MS)
 
 
-# Batches that come with offsets.
-
-
-def given(*batches: tuple[int, int, int], tail: bytes = b"") -> memoryview:
-    """(base offset, count, epoch) each."""
-    return memoryview(
-        b"".join(
-            bytes(batch_of(count, base_offset=base, leader_epoch=epoch))
-            for base, count, epoch in batches
-        )
-        + tail
-    )
-
-
-def replicate(log: Log, content: memoryview, origin: Origin = Origin.REPLICATION) -> AppendInfo:
-    return log.append(content, leader_epoch=3, now_ms=NOW_MS, origin=origin)
-
-
-def test_a_follower_takes_the_leaders_offsets_gaps_and_epochs() -> None:
-    log = open_at(new_disk())
-    info = log.append(
-        given((5, 2, 1), (7, 1, 2), (20, 3, 2), tail=b"x" * 30),
-        leader_epoch=-1,
-        now_ms=NOW_MS,
-        origin=Origin.REPLICATION,
-    )
-    assert (info.first_offset, info.last_offset) == (5, 22)
-    assert log.log_end_offset == 23
-    assert log.epochs.entries == [(1, 5), (2, 7)]
-    assert [BatchHeader(batch).base_offset for batch in log.batches(0)] == [5, 7, 20]
-    assert offsets(log.read(12, 10_000)) == [20]
-
-
-@pytest.mark.parametrize(
-    ("content", "origin", "error"),
-    [
-        (given((1, 1, 3)), Origin.REPLICATION, UnexpectedAppendOffset),
-        (given((9, 2, 3), (10, 1, 3)), Origin.REPLICATION, OffsetsOutOfOrder),
-        (given((9, 1, 2)), Origin.RAFT_LEADER, InvalidRecord),
-    ],
-    ids=["below the end", "overlapping", "of another epoch"],
-)
-def test_given_offsets_must_fit(
-    content: memoryview, origin: Origin, error: type[Exception]
-) -> None:
-    log = open_at(new_disk())
-    fill(log, 2)
-    with pytest.raises(error):
-        replicate(log, content, origin)
-    assert log.log_end_offset == 2
-
-
-def test_a_follower_checks_the_crc() -> None:
-    content = bytearray(given((0, 1, 0)))
-    content[-1] ^= 1
-    with pytest.raises(CorruptBatch):
-        replicate(open_at(new_disk()), memoryview(content))
-
-
-def test_no_whole_batch_appends_nothing() -> None:
-    log = open_at(new_disk())
-    info = log.append(
-        memoryview(b"short"), leader_epoch=0, now_ms=NOW_MS, origin=Origin.REPLICATION
-    )
-    assert (info.first_offset, info.last_offset) == (0, -1)
-
-
 # Rolling.
 
 
@@ -247,10 +186,10 @@ def test_a_segment_rolls_by_the_records_time_less_its_jitter() -> None:
 def test_a_segment_rolls_when_offsets_no_longer_fit_its_index() -> None:
     log = open_at(new_disk(), replace(SMALL, segment_bytes=100_000))
     far = (1 << 31) - 1
-    replicate(log, given((0, 1, 0)))
-    replicate(log, given((far, 1, 0)))
+    replicate(log, assigned((0, 1, 0)))
+    replicate(log, assigned((far, 1, 0)))
     assert base_offsets(log) == [0]
-    replicate(log, given((far + 1, 1, 0)))
+    replicate(log, assigned((far + 1, 1, 0)))
     assert base_offsets(log) == [0, far + 1]
 
 
@@ -309,7 +248,7 @@ def test_reading_goes_on_to_the_next_segment() -> None:
 def test_offsets_outside_of_the_log_are_refused(offset: int) -> None:
     log = open_at(new_disk())
     fill(log, 10)
-    log.increment_log_start_offset(5)
+    increment_log_start_offset(log, 5)
     with pytest.raises(OffsetOutOfRange) as raised:
         log.read(offset, 1000)
     assert (raised.value.log_start_offset, raised.value.log_end_offset) == (5, 10)
@@ -358,8 +297,8 @@ def test_what_was_read_outlives_the_segment() -> None:
     log = open_at(disk, replace(SMALL, segment_bytes=2 * ONE, retention_ms=1))
     fill(log, 5)
     found = log.read(0, 10_000)
-    assert log.delete_old_segments(NOW_MS + 100_000) == 3
-    for deletion in log._deletions.take_expired(NOW_MS + 10_000_000):
+    assert delete_old_segments(log, NOW_MS + 100_000) == 3
+    for deletion in log.directory.deletions.take_expired(NOW_MS + 10_000_000):
         deletion.run(disk)
     assert offsets(found) == [0, 1]
 
@@ -372,51 +311,6 @@ def test_batches_come_in_order_between_two_offsets() -> None:
     assert list(log.batches(60)) == []
 
 
-# Timestamps.
-
-
-@pytest.mark.parametrize("codec", list(Codec))
-def test_the_first_record_at_or_after_a_timestamp_is_found_within_its_batch(codec: Codec) -> None:
-    log = open_at(new_disk(), replace(SMALL, segment_bytes=600, index_interval_bytes=1))
-    stamps = [100, 103, 101, 200, 150, 210, 205, 300]
-    for base in range(0, 8, 2):
-        new = [NewRecord(stamp, None, b"v" * 50) for stamp in stamps[base : base + 2]]
-        batch = memoryview(build_batch(new, codec=codec))
-        log.append(batch, leader_epoch=base // 4, now_ms=NOW_MS)
-    for wanted in range(90, 301):
-        offset = next(i for i, stamp in enumerate(stamps) if stamp >= wanted)
-        expected = TimestampOffset(offset, stamps[offset], offset // 4)
-        assert log.offset_for_timestamp(wanted) == expected
-    assert log.offset_for_timestamp(301) is None
-    assert log.offset_for_timestamp(300, end_offset=7) is None
-    assert log.offset_of_max_timestamp() == TimestampOffset(7, 300, 1)
-    assert log.offset_of_max_timestamp(end_offset=7) is None
-
-
-def test_a_search_by_timestamp_begins_at_the_log_start() -> None:
-    log = open_at(new_disk())
-    for i in range(6):
-        append(log, timestamp=1000 + i)
-    log.increment_log_start_offset(3)
-    assert log.offset_for_timestamp(0) == TimestampOffset(3, 1003, 0)
-
-
-def test_without_timestamps_the_first_record_has_the_largest() -> None:
-    log = open_at(new_disk())
-    append(log, 2, timestamp=-1)
-    append(log, timestamp=-1)
-    assert log.offset_of_max_timestamp() == TimestampOffset(0, -1, 0)
-
-
-def test_the_first_of_equal_largest_timestamps_is_found() -> None:
-    log = open_at(new_disk())
-    assert log.offset_of_max_timestamp() is None
-    append(log, 3, timestamp=500)
-    append(log, 3, timestamp=900)
-    append(log, 3, timestamp=900)
-    assert log.offset_of_max_timestamp() == TimestampOffset(3, 900, 0)
-
-
 # Epochs.
 
 
@@ -424,119 +318,16 @@ def test_each_epoch_ends_where_the_next_begins() -> None:
     log = open_at(new_disk())
     for epoch in (1, 1, 3, 7):
         append(log, 2, leader_epoch=epoch)
-    assert log.end_offset_for_epoch(1) == EpochEndOffset(1, 4)
-    assert log.end_offset_for_epoch(2) == EpochEndOffset(1, 4)
-    assert log.end_offset_for_epoch(7) == EpochEndOffset(7, 8)
-    assert log.end_offset_for_epoch(8) == EpochEndOffset(-1, -1)
+    assert log.epochs.end_offset_for(1, log.log_end_offset) == EpochEndOffset(1, 4)
+    assert log.epochs.end_offset_for(2, log.log_end_offset) == EpochEndOffset(1, 4)
+    assert log.epochs.end_offset_for(7, log.log_end_offset) == EpochEndOffset(7, 8)
+    assert log.epochs.end_offset_for(8, log.log_end_offset) == EpochEndOffset(-1, -1)
     log.assign_epoch(9)
-    assert log.end_offset_for_epoch(9) == EpochEndOffset(9, 8)
-    assert log.epoch_for_offset(5) == 3
+    assert log.epochs.end_offset_for(9, log.log_end_offset) == EpochEndOffset(9, 8)
+    assert log.epochs.epoch_for_offset(5) == 3
 
 
-# Flushing.
-
-
-def test_a_flush_moves_the_recovery_point_to_where_it_began() -> None:
-    log = open_at(new_disk())
-    fill(log, 3)
-    plan = log.begin_flush()
-    fill(log, 2)
-    plan.run()
-    assert log.recovery_point == 0
-    log.finish_flush(plan, NOW_MS + 9)
-    assert (log.recovery_point, log.unflushed_records) == (3, 2)
-    assert log.last_flush_ms == NOW_MS + 9
-    log.flush()
-    assert log.unflushed_records == 0
-
-
-def test_an_active_segment_costs_one_fsync_and_idle_logs_none() -> None:
-    disk = new_disk()
-    log = open_at(disk)
-    append(log)
-    log.flush()
-    append(log)
-    before = len(disk.trace)
-    log.flush()
-    assert [call.split()[1] for call in disk.trace[before:]] == ["append", "fsync"][1:]
-    before = len(disk.trace)
-    log.flush()
-    assert len(disk.trace) == before
-
-
-def test_a_rolled_segment_is_synced_with_its_indexes() -> None:
-    disk = new_disk()
-    log = open_at(disk, replace(SMALL, segment_bytes=2 * ONE))
-    fill(log, 3)
-    before = len(disk.trace)
-    log.flush()
-    synced = {call.split()[2].rsplit("/", 1)[1] for call in disk.trace[before:] if "fsync " in call}
-    assert {
-        names.file_name(0, names.LOG),
-        names.file_name(0, names.OFFSET_INDEX),
-        names.file_name(0, names.TIME_INDEX),
-        names.file_name(2, names.LOG),
-        names.file_name(2, names.SNAPSHOT),
-    } <= synced
-
-
-@pytest.mark.parametrize(("recovery_point", "waits"), [(3, False), (4, True), (5, True)])
-def test_a_segment_is_synced_before_the_next_one_where_a_recovery_would_begin_behind_it(
-    recovery_point: int, waits: bool
-) -> None:
-    disk = new_disk()
-    config = replace(SMALL, segment_bytes=100_000)
-    log = open_at(disk, config)
-    fill(log, 4)
-    log.close()
-    path = f"{DIRECTORY}/{names.file_name(0, names.LOG)}"
-    disk.open(path).truncate(3 * ONE)
-    log = open_at(disk, config, recovery_point=recovery_point)
-    append(log)
-    disk.trace.clear()
-    assert log.roll(NOW_MS)
-    calls = [call.split() for call in disk.trace]
-    begun = next(index for index, call in enumerate(calls) if "0004." in call[2])
-    synced = {path for _, operation, path in calls[:begun] if operation == "fsync"}
-    kinds = (names.LOG, names.OFFSET_INDEX, names.TIME_INDEX) if waits else ()
-    assert synced == {f"{DIRECTORY}/{names.file_name(0, kind)}" for kind in kinds}
-
-
-@pytest.mark.parametrize("fully", [False, True])
-def test_a_flush_that_began_before_a_truncation_proves_nothing(fully: bool) -> None:
-    log = open_at(new_disk())
-    fill(log, 5)
-    plan = log.begin_flush()
-    plan.run()
-    if fully:
-        log.truncate_fully_and_start_at(2, NOW_MS)
-    else:
-        log.truncate_to(2, NOW_MS)
-    fill(log, 5)
-    log.finish_flush(plan)
-    assert log.recovery_point <= 2
-
-
-def test_a_failed_fsync_takes_the_log_offline_for_good() -> None:
-    disk = new_disk()
-    log = open_at(disk)
-    append(log)
-    plan = log.begin_flush()
-    disk.fail_next("fsync", path_part=".log")
-    with pytest.raises(DiskError) as raised:
-        plan.run()
-    log.fail(raised.value)
-    assert log.is_offline
-    for call in (
-        lambda: append(log),
-        lambda: log.read(0, 100),
-        log.begin_flush,
-        lambda: log.batches(0),
-        lambda: log.truncate_to(0, NOW_MS),
-        lambda: log.delete_old_segments(NOW_MS),
-    ):
-        with pytest.raises(DiskError, match="t-0"):
-            call()
+# Shortages.
 
 
 @pytest.mark.parametrize("operation", ["append", "write_at", "create", "truncate"])
@@ -559,18 +350,10 @@ def test_a_full_disk_refuses_appends_until_there_is_room_again(operation: str, a
             assert i == 0 or offsets(log.read(i - 1, 10_000)) == [i - 1]
             append(log, producer_id=7, sequence=i)
     assert refused <= 1
-    log.flush()
-    _check_whole(log, after + 8)
+    flush(log)
+    check_whole(log, after + 8)
     disk.power_loss(Random(after))
-    _check_whole(open_at(disk, config), after + 8)
-
-
-def _check_whole(log: Log, count: int) -> None:
-    headers = [BatchHeader(batch) for batch in log.batches(0)]
-    assert [header.base_offset for header in headers] == list(range(count))
-    assert log.producers.producers[7].last_sequence == count - 1
-    for offset in range(count):
-        assert offsets(log.read(offset, 10_000))[0] == offset
+    check_whole(open_at(disk, config), after + 8)
 
 
 def test_a_log_on_a_full_disk_gives_up_its_old_segments() -> None:
@@ -579,9 +362,9 @@ def test_a_log_on_a_full_disk_gives_up_its_old_segments() -> None:
     fill(log, 9)
     disk.fail_next("append", errno.ENOSPC, "leader-epoch-checkpoint")
     try:
-        log.delete_old_segments(NOW_MS)
+        delete_old_segments(log, NOW_MS)
     except DiskFull:
-        log.delete_old_segments(NOW_MS)
+        delete_old_segments(log, NOW_MS)
     assert not log.is_offline
     assert log.log_start_offset == 6
     assert len(log.segments) == 2
@@ -597,7 +380,7 @@ def test_a_log_without_descriptors_waits_for_some(operation: str, after: int) ->
         append(log, producer_id=7, sequence=i)
     for i in range(after, after + 8):
         for use in (partial(append, log, producer_id=7, sequence=i), partial(log.read, i, 1)):
-            log.let_go()
+            release_descriptors(log)
             disk.fail_next(operation, errno.EMFILE, "/t-0/")
             try:
                 use()
@@ -605,153 +388,10 @@ def test_a_log_without_descriptors_waits_for_some(operation: str, after: int) ->
                 assert not log.is_offline
                 use()
             disk.forget_failures()
-    log.flush()
-    _check_whole(log, after + 8)
+    flush(log)
+    check_whole(log, after + 8)
     disk.power_loss(Random(after))
-    _check_whole(open_at(disk, config), after + 8)
-
-
-SHORTAGES = [
-    ("append", errno.ENOSPC, "leader-epoch-checkpoint", DiskFull),
-    ("create", errno.EMFILE, "leader-epoch-checkpoint", OutOfDescriptors),
-    ("open", errno.EMFILE, ".timeindex", OutOfDescriptors),
-    ("fsync_dir", errno.EMFILE, "/t-0", OutOfDescriptors),
-]
-
-
-@pytest.mark.parametrize(("operation", "error", "part", "kind"), SHORTAGES)
-@pytest.mark.parametrize("seed", range(5))
-def test_a_flush_that_found_no_room_owes_all_of_it(
-    operation: str, error: int, part: str, kind: type[DiskError], seed: int
-) -> None:
-    disk = new_disk()
-    log = open_at(disk, replace(SMALL, segment_bytes=3 * ONE + 10))
-    for i in range(8):
-        append(log, producer_id=7, sequence=i)
-    disk.fail_next(operation, error, part)
-    with pytest.raises(kind):
-        log.flush()
-    assert not log.is_offline
-    assert log.recovery_point == 0
-    log.flush()
-    assert log.recovery_point == 8
-    disk.power_loss(Random(seed))
-    _check_whole(open_at(disk, log.config, recovery_point=8), 8)
-
-
-@pytest.mark.parametrize("part", [".log", ".timeindex"])
-def test_a_sync_that_finds_no_room_takes_the_log_offline(part: str) -> None:
-    disk = new_disk()
-    log = open_at(disk, replace(SMALL, segment_bytes=3 * ONE + 10))
-    for i in range(8):
-        append(log, producer_id=7, sequence=i)
-    disk.fail_next("fsync", errno.ENOSPC, part)
-    with pytest.raises(DiskError, match="No space left") as caught:
-        log.flush()
-    assert not isinstance(caught.value, DiskFull)
-    assert log.is_offline
-
-
-def test_a_log_that_has_let_go_of_its_files_takes_them_again() -> None:
-    disk = new_disk()
-    config = replace(SMALL, segment_bytes=3 * ONE + 10, index_interval_bytes=1)
-    log = open_at(disk, config)
-    for i in range(20):
-        append(log, producer_id=7, sequence=i)
-        assert log.let_go()
-        assert not log.let_go()
-    _check_whole(log, 20)
-    log.close()
-    _check_whole(open_at(disk, config, clean=True, recovery_point=20), 20)
-
-
-# Cutting.
-
-
-def test_truncating_drops_records_epochs_and_producers_behind() -> None:
-    log = open_at(new_disk(), replace(SMALL, segment_bytes=2 * ONE))
-    for i in range(10):
-        append(log, producer_id=7, sequence=i, leader_epoch=i // 3)
-    assert log.truncate_to(4, NOW_MS)
-    assert log.log_end_offset == 4
-    assert log.epochs.entries == [(0, 0), (1, 3)]
-    assert log.producers.producers[7].last_sequence == 3
-    assert base_offsets(log) == [0, 2, 4]
-    append(log, producer_id=7, sequence=4, leader_epoch=9)
-    assert [BatchHeader(batch).base_offset for batch in log.batches(0)] == [0, 1, 2, 3, 4]
-
-
-def test_truncating_to_the_end_or_behind_only_drops_epochs_without_records() -> None:
-    log = open_at(new_disk())
-    fill(log, 3)
-    log.assign_epoch(5)
-    assert not log.truncate_to(3, NOW_MS)
-    assert not log.truncate_to(7, NOW_MS)
-    assert log.epochs.entries == [(0, 0)]
-    assert log.log_end_offset == 3
-
-
-@pytest.mark.parametrize("offset", [4, 2, 0])
-def test_a_cut_log_enters_itself_for_the_checkpoints(offset: int) -> None:
-    log = open_at(new_disk(), replace(SMALL, segment_bytes=2 * ONE))
-    fill(log, 3)
-    log.increment_log_start_offset(1)
-    fill(log, 2)
-    log.changed.clear()
-    log.truncate_to(offset, NOW_MS)
-    assert log.changed == {log}
-    assert (log.log_start_offset, log.log_end_offset) == (min(1, offset), offset)
-
-
-def test_truncating_below_the_log_starts_it_anew() -> None:
-    log = open_at(new_disk())
-    replicate(log, given((50, 3, 0)))
-    log.truncate_fully_and_start_at(100, NOW_MS)
-    assert (log.log_start_offset, log.log_end_offset) == (100, 100)
-    append(log)
-    assert log.truncate_to(20, NOW_MS)
-    assert (log.log_start_offset, log.log_end_offset) == (20, 20)
-    assert base_offsets(log) == [20]
-
-
-def test_starting_anew_forgets_everything() -> None:
-    disk = new_disk()
-    log = open_at(disk, replace(SMALL, segment_bytes=2 * ONE))
-    for i in range(5):
-        append(log, producer_id=7, sequence=i)
-    log.truncate_fully_and_start_at(40, NOW_MS, log_start_offset=30)
-    assert (log.log_start_offset, log.log_end_offset, log.recovery_point) == (30, 40, 40)
-    assert log.epochs.entries == []
-    assert not log.producers.producers
-    assert log.read(30, 1000).records is None
-    append(log, producer_id=7, sequence=77)
-    assert offsets(log.read(30, 1000)) == [40]
-    left = [name for name in disk.list_dir(DIRECTORY) if name.endswith(names.LOG)]
-    assert left == [names.file_name(40, names.LOG)]
-
-
-def test_the_log_start_only_moves_forward() -> None:
-    log = open_at(new_disk())
-    for i in range(6):
-        append(log, leader_epoch=i)
-    assert log.increment_log_start_offset(4)
-    assert not log.increment_log_start_offset(4)
-    assert not log.increment_log_start_offset(2)
-    assert log.log_start_offset == 4
-    assert log.epochs.entries == [(4, 4), (5, 5)]
-    with pytest.raises(OffsetOutOfRange):
-        log.increment_log_start_offset(7)
-
-
-def test_a_log_emptied_to_its_end_has_no_producers_to_save() -> None:
-    """As on Apache Kafka: what would be in the snapshot is behind the log start."""
-    disk = new_disk()
-    log = open_at(disk)
-    append(log, producer_id=7, sequence=0)
-    append(log, producer_id=7, sequence=1)
-    log.increment_log_start_offset(2)
-    log.close()
-    assert not any(name.endswith(names.SNAPSHOT) for name in disk.list_dir(DIRECTORY))
+    check_whole(open_at(disk, config), after + 8)
 
 
 # Transactions.
@@ -776,13 +416,13 @@ def test_an_aborted_transaction_is_unstable_then_indexed() -> None:
     assert log.first_unstable_offset(4) is None
     aborted = AbortedTransaction(7, 1, 3, 4)
     fetched = log.read(0, 10_000)
-    assert log.aborted_transactions(0, fetched, 4) == [aborted]
+    assert aborted_transactions(log.segments, 0, fetched, 4) == [aborted]
     path = f"{DIRECTORY}/{names.file_name(0, names.TXN_INDEX)}"
     assert disk.read_file(path) == struct.pack(">hqqqq", 0, *aborted)
     # After a crash the index follows from the markers.
-    log.close()
+    close(log)
     disk.unlink(path)
-    assert open_at(disk).aborted_transactions(0, fetched, 4) == [aborted]
+    assert aborted_transactions(open_at(disk).segments, 0, fetched, 4) == [aborted]
 
 
 def test_a_transaction_that_begins_within_what_was_read_is_among_the_aborted() -> None:
@@ -808,29 +448,10 @@ def test_a_transaction_that_begins_within_what_was_read_is_among_the_aborted() -
         (2, 12 * ONE, [aborted]),
     ):
         fetched = log.read(start, size)
-        assert log.aborted_transactions(start, fetched, 23) == expected, start
+        assert aborted_transactions(log.segments, start, fetched, 23) == expected, start
 
 
-# Ends.
-
-
-def test_a_deleted_log_is_set_aside_and_removed_later() -> None:
-    disk = new_disk()
-    log = open_at(disk)
-    fill(log, 3)
-    found = log.read(0, 1000)
-    log.delete(NOW_MS, bytes(range(16)))
-    aside = f"/data/t-0.{bytes(range(16)).hex()}-delete"
-    assert disk.is_dir(aside)
-    assert not disk.exists(DIRECTORY)
-    for use in (append, lambda log: log.read(0, 1000), lambda log: log.flush()):
-        with pytest.raises(DiskError, match="t-0 was deleted"):
-            use(log)
-    assert log._deletions.take_expired(NOW_MS + SMALL.file_delete_delay_ms - 1) == []
-    for deletion in log._deletions.take_expired(NOW_MS + SMALL.file_delete_delay_ms):
-        deletion.run(disk)
-    assert not disk.exists(aside)
-    assert offsets(found) == [0, 1, 2]
+# Settings and the unexpected.
 
 
 def test_a_config_counts_from_the_next_append_on() -> None:
@@ -844,23 +465,22 @@ def test_a_config_counts_from_the_next_append_on() -> None:
 def test_a_topic_id_is_safe_with_the_next_flush() -> None:
     disk = new_disk()
     log = open_at(disk)
-    log.flush()
-    log.assign_topic_id(bytes(range(16)))
-    assert log in log.changed
-    log.flush()
+    flush(log)
+    log.directory.assign_topic_id(bytes(range(16)))
+    flush(log)
     for seed in range(20):
         disk.power_loss(Random(seed))
-        assert open_at(disk).topic_id == bytes(range(16))
+        assert open_at(disk).directory.topic_id == bytes(range(16))
 
 
 def test_a_topic_id_is_written_once() -> None:
     log = open_at(new_disk())
-    assert log.topic_id is None
-    log.assign_topic_id(bytes(range(16)))
-    log.assign_topic_id(bytes(range(16)))
-    assert log.topic_id == bytes(range(16))
+    assert log.directory.topic_id is None
+    log.directory.assign_topic_id(bytes(range(16)))
+    log.directory.assign_topic_id(bytes(range(16)))
+    assert log.directory.topic_id == bytes(range(16))
     with pytest.raises(AssertionError):
-        log.assign_topic_id(bytes(range(1, 17)))
+        log.directory.assign_topic_id(bytes(range(1, 17)))
 
 
 def test_set_base_offset_is_outside_of_the_crc() -> None:

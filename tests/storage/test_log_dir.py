@@ -1,16 +1,10 @@
 from __future__ import annotations
 
-import errno
 import os
-import threading
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from kbroker.storage import names
 from kbroker.storage.checkpoints import (
@@ -19,32 +13,19 @@ from kbroker.storage.checkpoints import (
     META_PROPERTIES,
     PARTITION_METADATA,
     RECOVERY_POINT_CHECKPOINT,
-    REPLICATION_OFFSET_CHECKPOINT,
-    MetaProperties,
     read_offsets,
 )
 from kbroker.storage.directory_contents import ForeignLogDir
-from kbroker.storage.disk import TEMPORARY_SUFFIX, OsDisk
 from kbroker.storage.errors import CorruptFile, DiskError, LogDirLocked
-from kbroker.storage.log_dir import LogDir, open_log_dir
-from tests.storage.logs import NOW_MS, SMALL, append, base_offsets, batch_of, fill, new_disk
+from kbroker.storage.flush import flush
+from kbroker.storage.log_dir_opening import open_log_dir
+from kbroker.storage.os_disk import OsDisk
+from kbroker.storage.truncation import increment_log_start_offset, truncate_to
+from tests.storage.log_dirs import ID, META, OTHER_ID, PAIRS, start
+from tests.storage.logs import NOW_MS, append, base_offsets, fill, new_disk
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from tests.sim.disk import SimDisk
-
-ID = bytes(range(16))
-OTHER_ID = bytes(range(1, 17))
-META = MetaProperties("cluster", 1, ID)
-PAIRS = replace(SMALL, segment_bytes=2 * len(batch_of()), retention_ms=-1)
-
-
-def start(disk: SimDisk, **expected: object) -> LogDir:
-    log_dir = open_log_dir(disk, "/data", rng=Random(1), now_ms=NOW_MS, **expected)  # type: ignore[arg-type]
-    if log_dir.meta is None:
-        log_dir.format(META)
-    return log_dir
 
 
 def test_a_fresh_directory_is_formatted_once() -> None:
@@ -64,17 +45,17 @@ def test_logs_come_back_after_a_clean_stop() -> None:
     log_dir = start(disk)
     for index in range(3):
         fill(log_dir.open_log("t", index, PAIRS, now_ms=NOW_MS, topic_id=ID), index * 2)
-    log_dir.logs["t", 2].increment_log_start_offset(1)
-    log_dir.note_high_watermark("t", 2, 3)
+    increment_log_start_offset(log_dir.logs.opened["t", 2], 1)
+    log_dir.checkpoints.note_high_watermark("t", 2, 3)
     log_dir.close()
     assert disk.exists(f"/data/{CLEAN_SHUTDOWN}")
     log_dir = start(disk)
     assert log_dir.is_clean
     assert not disk.exists(f"/data/{CLEAN_SHUTDOWN}")
-    assert log_dir.partitions() == [("t", 0), ("t", 1), ("t", 2)]
+    assert log_dir.logs.partitions() == [("t", 0), ("t", 1), ("t", 2)]
     assert log_dir.topic_id("t", 1) == ID
-    assert log_dir.high_watermark("t", 2) == 3
-    assert log_dir.high_watermark("t", 1) == 0
+    assert log_dir.checkpoints.high_watermark("t", 2) == 3
+    assert log_dir.checkpoints.high_watermark("t", 1) == 0
     log = log_dir.open_log("t", 2, PAIRS, now_ms=NOW_MS, topic_id=ID)
     assert (log.log_start_offset, log.log_end_offset) == (1, 4)
     # Those that are not opened this time keep what the checkpoints say.
@@ -91,7 +72,7 @@ def test_a_directory_that_was_not_closed_is_not_clean() -> None:
     log_dir = start(disk)
     fill(log_dir.open_log("t", 0, PAIRS, now_ms=NOW_MS), 3)
     disk.locked.clear()  # the process died
-    log_dir.logs["t", 0].fail(DiskError("/data", "killed"))
+    log_dir.logs.opened["t", 0].fail(DiskError("/data", "killed"))
     log_dir = start(disk)
     assert not log_dir.is_clean
     assert log_dir.open_log("t", 0, PAIRS, now_ms=NOW_MS).log_end_offset == 3
@@ -142,7 +123,7 @@ def test_what_a_file_system_or_an_unfinished_format_left_does_not_matter() -> No
     disk.make_dir("/data/lost+found")
     disk.open(f"/data/{META_PROPERTIES}.tmp", create=True)
     start(disk).close()
-    assert start(disk).partitions() == []
+    assert start(disk).logs.partitions() == []
 
 
 def test_a_directory_without_an_id_gets_one_that_stays() -> None:
@@ -152,7 +133,7 @@ def test_a_directory_without_an_id_gets_one_that_stays() -> None:
     log_dir.format(META._replace(directory_id=None))
     log_dir.close()
     log_dir = start(disk)
-    log_dir.identify(ID)
+    log_dir.assign_directory_id(ID)
     assert log_dir.meta == META
     log_dir.close()
     assert start(disk).meta == META
@@ -166,88 +147,19 @@ def test_a_damaged_meta_properties_is_an_error() -> None:
     assert not disk.locked
 
 
-def test_a_damaged_checkpoint_is_as_none() -> None:
-    disk = new_disk()
-    log_dir = start(disk)
-    fill(log_dir.open_log("t", 0, PAIRS, now_ms=NOW_MS), 5)
-    log_dir.close()
-    disk.write_file_atomic(f"/data/{RECOVERY_POINT_CHECKPOINT}", b"0\nx\n")
-    assert start(disk).open_log("t", 0, PAIRS, now_ms=NOW_MS).log_end_offset == 5
-
-
-def test_checkpoints_are_written_where_they_changed() -> None:
-    disk = new_disk()
-    log_dir = start(disk)
-    log = log_dir.open_log("t", 0, PAIRS, now_ms=NOW_MS)
-    fill(log, 4)
-    log_dir.write_offset_checkpoints()
-    assert log_dir.offset_checkpoints() == []
-    log.flush()
-    # Below the end of the active segment, whose indexes are not synced.
-    log_dir.write_offset_checkpoints()
-    assert read_offsets(disk, f"/data/{RECOVERY_POINT_CHECKPOINT}") == {("t", 0): 3}
-    assert log_dir.offset_checkpoints() == []
-    log.increment_log_start_offset(1)
-    (write,) = log_dir.offset_checkpoints()
-    write()
-    assert read_offsets(disk, f"/data/{LOG_START_OFFSET_CHECKPOINT}") == {("t", 0): 1}
-    log_dir.note_high_watermark("t", 0, 2)
-    (write,) = log_dir.high_watermark_checkpoint()
-    write()
-    assert read_offsets(disk, f"/data/{REPLICATION_OFFSET_CHECKPOINT}") == {("t", 0): 2}
-    log_dir.note_high_watermark("t", 0, 2)
-    assert log_dir.high_watermark_checkpoint() == []
-
-
-def test_two_writes_of_one_checkpoint_take_turns(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """One in a thread and one in line have the same temporary file, and the newer one stays."""
-    log_dir = open_log_dir(OsDisk(), str(tmp_path), rng=Random(1), now_ms=NOW_MS)
-    log_dir.format(META)
-    log_dir.open_log("t", 0, PAIRS, now_ms=NOW_MS)
-    begun, go_on = threading.Event(), threading.Event()
-    write_file = OsDisk.write_file_atomic
-
-    def slowly(self: OsDisk, path: str, content: bytes, *, sync: bool = True) -> None:
-        if not begun.is_set():
-            begun.set()
-            go_on.wait(60)
-        assert not self.exists(path + TEMPORARY_SUFFIX)
-        write_file(self, path, content, sync=sync)
-
-    monkeypatch.setattr(OsDisk, "write_file_atomic", slowly)
-    with ThreadPoolExecutor() as pool:
-        log_dir.note_high_watermark("t", 0, 1)
-        (older,) = log_dir.high_watermark_checkpoint()
-        log_dir.note_high_watermark("t", 0, 2)
-        (newer,) = log_dir.high_watermark_checkpoint()
-        first = pool.submit(older)
-        assert begun.wait(60)
-        second = pool.submit(newer)
-        with pytest.raises(TimeoutError):
-            second.result(0.05)
-        go_on.set()
-        first.result(60)
-        second.result(60)
-    path = f"{tmp_path}/{REPLICATION_OFFSET_CHECKPOINT}"
-    assert read_offsets(OsDisk(), path) == {("t", 0): 2}
-    assert log_dir.high_watermark_checkpoint() == []
-
-
 def test_a_deleted_partition_can_be_made_again() -> None:
     disk = new_disk()
     log_dir = start(disk)
     log = log_dir.open_log("t", 0, PAIRS, now_ms=NOW_MS, topic_id=ID)
     fill(log, 6)
-    log.increment_log_start_offset(5)
-    log.flush()
-    log_dir.write_offset_checkpoints()
+    increment_log_start_offset(log, 5)
+    flush(log)
+    log_dir.checkpoints.write_offsets()
     log_dir.delete_log("t", 0, NOW_MS)
-    assert log_dir.partitions() == []
+    assert log_dir.logs.partitions() == []
     log = log_dir.open_log("t", 0, PAIRS, now_ms=NOW_MS, topic_id=OTHER_ID)
     assert (log.log_start_offset, log.log_end_offset) == (0, 0)
-    assert log.topic_id == OTHER_ID
+    assert log.directory.topic_id == OTHER_ID
     # What the checkpoints said of the old one must not count after a crash.
     assert read_offsets(disk, f"/data/{RECOVERY_POINT_CHECKPOINT}") == {}
     assert read_offsets(disk, f"/data/{LOG_START_OFFSET_CHECKPOINT}") == {}
@@ -263,7 +175,7 @@ def test_what_waited_to_be_deleted_is_deleted_after_a_restart() -> None:
     log_dir.delete_log("t", 0, NOW_MS)
     log_dir.close()
     log_dir = start(disk)
-    assert log_dir.partitions() == []
+    assert log_dir.logs.partitions() == []
     assert log_dir.take_expired_deletions(NOW_MS + 59_999) == []
     for remove in log_dir.take_expired_deletions(NOW_MS + 60_000):
         remove()
@@ -277,11 +189,11 @@ def test_a_directory_of_another_topic_id_is_set_aside() -> None:
     log_dir.close()
     log_dir = start(disk)
     log = log_dir.open_log("t", 0, PAIRS, now_ms=NOW_MS, topic_id=OTHER_ID)
-    assert (log.log_end_offset, log.topic_id) == (0, OTHER_ID)
+    assert (log.log_end_offset, log.directory.topic_id) == (0, OTHER_ID)
     (stray,) = (name for name in disk.list_dir("/data") if name.endswith(names.STRAY_DIR))
     assert disk.size(f"/data/{stray}/{names.file_name(0, names.LOG)}") > 0
     log_dir.close()
-    assert start(disk).partitions() == [("t", 0)]
+    assert start(disk).logs.partitions() == [("t", 0)]
 
 
 def test_a_copy_for_another_topic_id_goes_at_once_and_a_new_one_begins() -> None:
@@ -290,26 +202,13 @@ def test_a_copy_for_another_topic_id_goes_at_once_and_a_new_one_begins() -> None
     fill(log_dir.open_future("t", 0, PAIRS, now_ms=NOW_MS, topic_id=ID), 3)
     log_dir.close()
     log_dir = start(disk)
-    assert log_dir.holds_future("t", 0)
+    assert log_dir.futures.holds("t", 0)
     future = log_dir.open_future("t", 0, PAIRS, now_ms=NOW_MS, topic_id=OTHER_ID)
-    assert (future.log_end_offset, future.topic_id) == (0, OTHER_ID)
+    assert (future.log_end_offset, future.directory.topic_id) == (0, OTHER_ID)
     for remove in log_dir.take_expired_deletions(NOW_MS):
         remove()
     left = [name for name in disk.list_dir("/data") if name.startswith("t-0")]
-    assert [f"/data/{name}" for name in left] == [future.directory]
-
-
-def test_a_copy_enters_itself_for_the_checkpoints() -> None:
-    disk = new_disk()
-    log_dir = start(disk)
-    future = log_dir.open_future("t", 0, PAIRS, now_ms=NOW_MS, topic_id=ID)
-    log_dir.write_offset_checkpoints()
-    fill(future, 6)
-    future.increment_log_start_offset(5)
-    future.flush()
-    log_dir.write_offset_checkpoints()
-    assert read_offsets(disk, f"/data/{LOG_START_OFFSET_CHECKPOINT}") == {("t", 0): 5}
-    assert read_offsets(disk, f"/data/{RECOVERY_POINT_CHECKPOINT}")["t", 0] > 0
+    assert [f"/data/{name}" for name in left] == [future.directory.path]
 
 
 @pytest.mark.parametrize("is_clean", [True, False])
@@ -330,7 +229,7 @@ def test_a_topic_id_that_makes_no_sense_is_damage_unless_a_crash_may_have_done_i
     else:
         assert log_dir.stored_topic_id("t", 0) is None
         log = log_dir.open_log("t", 0, PAIRS, now_ms=NOW_MS, topic_id=ID)
-        assert (log.log_end_offset, log.topic_id) == (1, ID)
+        assert (log.log_end_offset, log.directory.topic_id) == (1, ID)
 
 
 def test_a_copy_goes_on_where_it_was() -> None:
@@ -356,11 +255,11 @@ def test_a_copy_that_has_become_the_log_stays_it_after_a_power_loss(is_open: boo
         log_dir.promote_future("t", 0)
     else:
         log_dir.promote_found_future("t", 0)
-    assert log_dir.holds("t", 0)
-    assert not log_dir.holds_future("t", 0)
+    assert log_dir.logs.holds("t", 0)
+    assert not log_dir.futures.holds("t", 0)
     disk.power_loss(NoneOfIt())
     log_dir = start(disk)
-    assert (log_dir.partitions(), log_dir.future_partitions()) == ([("t", 0)], [])
+    assert (log_dir.logs.partitions(), log_dir.futures.partitions()) == ([("t", 0)], [])
     assert log_dir.open_log("t", 0, PAIRS, now_ms=NOW_MS, topic_id=ID).log_end_offset == 3
 
 
@@ -408,7 +307,7 @@ def test_all_logs_of_a_directory_that_has_failed_are_offline() -> None:
     logs = [log_dir.open_log("t", index, PAIRS, now_ms=NOW_MS) for index in range(2)]
     logs.append(log_dir.open_future("u", 0, PAIRS, now_ms=NOW_MS, topic_id=ID))
     log_dir.fail(DiskError("/data", "it burns"))
-    assert (log_dir.partitions(), log_dir.future_partitions()) == ([], [])
+    assert (log_dir.logs.partitions(), log_dir.futures.partitions()) == ([], [])
     assert not disk.locked
     for log in logs:
         assert log.is_offline
@@ -475,7 +374,7 @@ def test_on_the_real_disk(tmp_path: Path) -> None:
     log = log_dir.open_log("t", 0, PAIRS, now_ms=NOW_MS)
     assert log.log_end_offset == 40
     before = base_offsets(log)
-    log.truncate_to(13, NOW_MS)  # within the batch of 12 and 13
+    truncate_to(log, 13, NOW_MS)  # within the batch of 12 and 13
     append(log, 2)
     assert log.log_end_offset == 14
     log_dir.close()
@@ -493,103 +392,3 @@ def test_an_unreadable_directory_is_an_error(tmp_path: Path) -> None:
         open_log_dir(OsDisk(), f"{tmp_path}/file", rng=Random(1), now_ms=NOW_MS)
     with pytest.raises(DiskError, match=f"{tmp_path}/file is not a directory"):
         open_log_dir(OsDisk(), f"{tmp_path}/file/below", rng=Random(1), now_ms=NOW_MS)
-
-
-OPERATIONS = ("append", "flush", "roll", "delete_records", "retain", "truncate", "delete", "close")
-
-
-@given(st.lists(st.tuples(st.sampled_from(OPERATIONS), st.integers(0, 2), st.booleans())))
-@settings(deadline=None)
-def test_checkpoints_say_what_the_logs_say_though_only_those_that_changed_are_asked(
-    operations: list[tuple[str, int, bool]],
-) -> None:
-    """After any operations: each log's own offsets, and nothing of those that are gone."""
-    disk = new_disk()
-    log_dir = start(disk)
-    now_ms = NOW_MS
-    for operation, index, is_checkpointed in operations:
-        now_ms += 1
-        if ("t", index) not in log_dir.logs:
-            log_dir.open_log("t", index, PAIRS, now_ms=now_ms, topic_id=ID)
-        log = log_dir.logs["t", index]
-        match operation:
-            case "append":
-                append(log, 2)
-            case "flush":
-                log.flush()
-            case "roll":
-                log.roll(now_ms)
-            case "delete_records":
-                log.increment_log_start_offset((log.log_start_offset + log.log_end_offset + 1) // 2)
-            case "retain":
-                log.delete_old_segments(now_ms)
-            case "truncate":
-                log.truncate_to((log.log_start_offset + log.log_end_offset) // 2, now_ms)
-            case "delete":
-                log_dir.delete_log("t", index, now_ms)
-            case "close":
-                log_dir.close()
-                log_dir = start(disk)
-        if is_checkpointed or operation == "close":
-            log_dir.write_offset_checkpoints()
-            check_offset_checkpoints(disk, log_dir)
-
-
-def check_offset_checkpoints(disk: SimDisk, log_dir: LogDir) -> None:
-    points = read_offsets(disk, f"/data/{RECOVERY_POINT_CHECKPOINT}")
-    starts = read_offsets(disk, f"/data/{LOG_START_OFFSET_CHECKPOINT}")
-    assert points.keys() >= log_dir.logs.keys()
-    assert points.keys() | starts.keys() <= set(log_dir.partitions())
-    for key, log in log_dir.logs.items():
-        # What an append alone lets rise, by its one record, waits for a flush.
-        point = log.checkpoint_offset()
-        assert points[key] == point or points[key] == point - 1 == log.recovery_point - 1
-        if log.log_start_offset > log.segments.first.base_offset:
-            assert starts[key] == log.log_start_offset
-        else:
-            assert starts.get(key, log.log_start_offset) == log.log_start_offset
-
-
-def test_a_checkpoint_that_was_not_written_is_written_the_next_time() -> None:
-    disk = new_disk()
-    log_dir = start(disk)
-    log = log_dir.open_log("t", 0, PAIRS, now_ms=NOW_MS)
-    fill(log, 4)
-    log.flush()
-    log.increment_log_start_offset(1)
-    log_dir.note_high_watermark("t", 0, 4)
-    disk.fail_next("append", errno.ENOSPC, RECOVERY_POINT_CHECKPOINT)
-    with pytest.raises(DiskError):
-        log_dir.write_offset_checkpoints()
-    disk.fail_next("rename", errno.EIO, REPLICATION_OFFSET_CHECKPOINT)
-    (write,) = log_dir.high_watermark_checkpoint()
-    with pytest.raises(DiskError):
-        write()
-    assert len(log_dir.offset_checkpoints()) == 2  # taken, and never run
-    for again in log_dir.offset_checkpoints() + log_dir.high_watermark_checkpoint():
-        again()
-    assert read_offsets(disk, f"/data/{RECOVERY_POINT_CHECKPOINT}") == {("t", 0): 3}
-    assert read_offsets(disk, f"/data/{LOG_START_OFFSET_CHECKPOINT}") == {("t", 0): 1}
-    assert read_offsets(disk, f"/data/{REPLICATION_OFFSET_CHECKPOINT}") == {("t", 0): 4}
-    assert log_dir.offset_checkpoints() + log_dir.high_watermark_checkpoint() == []
-
-
-def test_a_checkpoint_that_comes_late_leaves_a_newer_one_alone() -> None:
-    disk = new_disk()
-    log_dir = start(disk)
-    log_dir.open_log("t", 0, PAIRS, now_ms=NOW_MS)
-    late = log_dir.offset_checkpoints()
-    log_dir.delete_log("t", 0, NOW_MS)
-    log_dir.write_offset_checkpoints()
-    for write in late:
-        write()
-    assert read_offsets(disk, f"/data/{RECOVERY_POINT_CHECKPOINT}") == {}
-
-
-def test_a_log_that_is_made_again_has_not_the_high_watermark_of_the_one_before() -> None:
-    log_dir = start(new_disk())
-    log_dir.open_log("t", 0, PAIRS, now_ms=NOW_MS)
-    log_dir.note_high_watermark("t", 0, 7)
-    log_dir.delete_log("t", 0, NOW_MS)
-    log_dir.open_log("t", 0, PAIRS, now_ms=NOW_MS)
-    assert log_dir.high_watermark("t", 0) == 0

@@ -8,10 +8,19 @@ from typing import TYPE_CHECKING
 import pytest
 
 from kbroker.storage import formats, names
+from kbroker.storage.assigned_batches import append_assigned
 from kbroker.storage.checkpoints import LEADER_EPOCH_CHECKPOINT, write_leader_epochs
+from kbroker.storage.closing import close
 from kbroker.storage.compression import Codec
 from kbroker.storage.errors import UnexpectedAppendOffset
 from kbroker.storage.origin import Origin
+from kbroker.storage.retention import delete_old_segments
+from kbroker.storage.timestamp_search import offset_for_timestamp, offset_of_max_timestamp
+from kbroker.storage.truncation import (
+    increment_log_start_offset,
+    truncate_fully_and_start_at,
+    truncate_to,
+)
 from tests.storage.logs import DIRECTORY, NOW_MS, SMALL, append, base_offsets, new_disk, open_at
 from tests.storage.old_batches import OldRecord, old_message
 from tests.storage.old_segments import (
@@ -53,7 +62,7 @@ def as_left(state: str, segments: list[OldSegment] = SEGMENTS) -> tuple[SimDisk,
     disk = lay_out(segments)
     end = segments[-1].batches[-1].last_offset + 1
     if "with indexes" in state:
-        open_at(disk, FOREVER).close()
+        close(open_at(disk, FOREVER))
     return disk, open_at(disk, FOREVER, clean="unclean" not in state, recovery_point=end)
 
 
@@ -117,7 +126,7 @@ def test_a_log_may_end_with_any_of_them(count: int) -> None:
 def test_indexes_are_rebuilt_as_apache_kafka_builds_them(kind: str) -> None:
     """LogSegment.recover: an entry where more than the interval has passed since the last one."""
     disk = lay_out(SEGMENTS)
-    open_at(disk, FOREVER).close()
+    close(open_at(disk, FOREVER))
     for segment in SEGMENTS:
         offsets, times = b"", b""
         position = since = 0
@@ -147,14 +156,14 @@ def test_indexes_are_rebuilt_as_apache_kafka_builds_them(kind: str) -> None:
 def test_a_segment_without_timestamps_is_as_new_as_its_file(state: str) -> None:
     """Apache Kafka looks for a time in the first segment that is new enough, and in no other."""
     _, log = as_left(state)
-    assert log.offset_for_timestamp(STAMP + 170) is None
-    assert log.offset_for_timestamp(NOW_MS + 1) is None
+    assert offset_for_timestamp(log, STAMP + 170) is None
+    assert offset_for_timestamp(log, NOW_MS + 1) is None
     disk = lay_out(SEGMENTS, modified_ms=5000)
     log = open_at(disk, FOREVER, clean="unclean" not in state, recovery_point=END)
-    assert log.offset_for_timestamp(5000) is None
+    assert offset_for_timestamp(log, 5000) is None
     stamps = [record.timestamp for record in RECORDS if record.timestamp > 0]
     for stamp in [5001, *stamps, *(stamp - 3 for stamp in stamps), *(s + 1 for s in stamps)]:
-        found = log.offset_for_timestamp(stamp)
+        found = offset_for_timestamp(log, stamp)
         wanted = next((r for r in RECORDS if r.timestamp >= stamp), None)
         if wanted is None:
             assert found is None
@@ -171,17 +180,17 @@ def _holder(offset: int) -> OldBatch:
 def test_a_segment_below_the_log_start_is_looked_into_while_it_is_there() -> None:
     """As Apache Kafka does: it is new enough, and nothing in it is to be read."""
     _, log = as_left("clean, with indexes")
-    log.increment_log_start_offset(17)
-    assert log.offset_for_timestamp(STAMP + 170) is None
+    increment_log_start_offset(log, 17)
+    assert offset_for_timestamp(log, STAMP + 170) is None
     log.update_config(replace(SMALL, retention_ms=-1))
-    assert log.delete_old_segments(NOW_MS) == 1
-    assert log.offset_for_timestamp(STAMP + 170) == (17, STAMP + 170, -1)
+    assert delete_old_segments(log, NOW_MS) == 1
+    assert offset_for_timestamp(log, STAMP + 170) == (17, STAMP + 170, -1)
 
 
 def test_an_index_that_ends_with_the_smallest_batch_is_sound() -> None:
     disk = lay_out(SEGMENTS[:1])
     config = replace(FOREVER, index_interval_bytes=0)
-    open_at(disk, config).close()
+    close(open_at(disk, config))
     disk.fail_next("truncate", path_part=names.OFFSET_INDEX)  # as a rebuilding would
     log = open_at(disk, config, clean=True, recovery_point=17)
     found = log.read(16, 1).records
@@ -203,24 +212,24 @@ def test_the_largest_timestamp_is_found(
 ) -> None:
     for state in STATES:
         _, log = as_left(state, segments)
-        assert log.offset_of_max_timestamp() == expected, state
+        assert offset_of_max_timestamp(log) == expected, state
 
 
 def test_retention_goes_by_the_files_time_where_there_are_no_timestamps() -> None:
     disk = lay_out(SEGMENTS, modified_ms=NOW_MS - 10_000)
     open_at(disk, replace(FOREVER, preallocate=True))  # which has nothing to give back here
     log = open_at(disk, replace(SMALL, retention_ms=10_000), recovery_point=END)
-    assert log.delete_old_segments(NOW_MS) == 0
-    assert log.delete_old_segments(NOW_MS + 1) == 4
+    assert delete_old_segments(log, NOW_MS) == 0
+    assert delete_old_segments(log, NOW_MS + 1) == 4
     assert log.log_start_offset == END
 
 
 def test_retention_goes_by_timestamps_where_there_are_some() -> None:
     for _, log in map(as_left, STATES):
         log.update_config(replace(SMALL, retention_ms=1_000_000 - 496))
-        assert log.delete_old_segments(NOW_MS) == 0  # the first is as new as its file
-        log.increment_log_start_offset(17)
-        assert log.delete_old_segments(NOW_MS) == 2
+        assert delete_old_segments(log, NOW_MS) == 0  # the first is as new as its file
+        increment_log_start_offset(log, 17)
+        assert delete_old_segments(log, NOW_MS) == 2
         assert base_offsets(log) == [50, 72]
 
 
@@ -228,7 +237,7 @@ def test_retention_by_size() -> None:
     _, log = as_left("clean, without indexes")
     kept = sum(len(segment.content) for segment in SEGMENTS[2:])
     log.update_config(replace(SMALL, retention_ms=-1, retention_bytes=kept))
-    assert log.delete_old_segments(NOW_MS) == 2
+    assert delete_old_segments(log, NOW_MS) == 2
     assert base_offsets(log) == [50, 72]
 
 
@@ -236,10 +245,10 @@ def test_retention_by_size() -> None:
 def test_a_log_is_cut_where_a_batch_begins(offset: int) -> None:
     held = _holder(offset)
     disk, log = as_left(STATES[offset % len(STATES)])
-    assert log.truncate_to(offset, NOW_MS)
+    assert truncate_to(log, offset, NOW_MS)
     assert log.log_end_offset == held.first_offset
     assert records_of(log) == [r for r in RECORDS if r.offset < held.first_offset]
-    log.close()
+    close(log)
     again = open_at(disk, FOREVER, recovery_point=0)
     assert again.log_end_offset == held.first_offset
 
@@ -247,11 +256,13 @@ def test_a_log_is_cut_where_a_batch_begins(offset: int) -> None:
 def test_what_cannot_be_read_within_is_copied_and_cut() -> None:
     broken = old_message(1, OldRecord(9, 5, None, b"no gzip"), Codec.GZIP)
     copy = open_at(new_disk(), FOREVER)
-    copy.append(memoryview(broken), leader_epoch=-1, now_ms=NOW_MS, origin=Origin.REPLICATION)
+    append_assigned(
+        copy, memoryview(broken), leader_epoch=-1, now_ms=NOW_MS, origin=Origin.REPLICATION
+    )
     assert (copy.log_end_offset, [bytes(batch) for batch in copy.batches(0)]) == (10, [broken])
     segment = OldSegment(0, [OldBatch(5, 9, broken, [], 5)])
     _, log = as_left("clean, without indexes", [segment])
-    assert log.truncate_to(7, NOW_MS)
+    assert truncate_to(log, 7, NOW_MS)
     assert (log.size, log.log_end_offset) == (0, 7)
 
 
@@ -259,11 +270,11 @@ def test_what_cannot_be_read_within_is_copied_and_cut() -> None:
 def test_records_are_deleted_within_a_batch(offset: int) -> None:
     for state in STATES:
         disk, log = as_left(state)
-        assert log.increment_log_start_offset(offset)
+        assert increment_log_start_offset(log, offset)
         found = log.read(offset, 1).records
         assert found is not None
         assert found.read() == _holder(offset).content
-        log.close()
+        close(log)
         log = open_at(disk, FOREVER, clean=True, recovery_point=END, log_start_offset=offset)
         assert log.log_start_offset == offset
         expected = [r for r in RECORDS if r.offset >= _holder(offset).first_offset]
@@ -279,7 +290,9 @@ def test_a_copy_has_the_same_batches(step: int) -> None:
         content = b"".join(batch.content for batch in BATCHES[start : start + step])
         if len(content) > FOREVER.segment_bytes:
             copy.update_config(replace(FOREVER, segment_bytes=len(content)))
-        copy.append(memoryview(content), leader_epoch=-1, now_ms=NOW_MS, origin=Origin.REPLICATION)
+        append_assigned(
+            copy, memoryview(content), leader_epoch=-1, now_ms=NOW_MS, origin=Origin.REPLICATION
+        )
     assert records_of(copy) == RECORDS
     for segment in copy.segments:
         _, first = next(segment.batches(0))
@@ -287,7 +300,7 @@ def test_a_copy_has_the_same_batches(step: int) -> None:
     assert b"".join(bytes(batch) for batch in copy.batches(0)) == b"".join(
         batch.content for batch in BATCHES
     )
-    copy.close()
+    close(copy)
     assert open_at(disk, FOREVER).log_end_offset == END
     for batch in BATCHES:
         found = copy.read(batch.first_offset, 1).records
@@ -297,12 +310,16 @@ def test_a_copy_has_the_same_batches(step: int) -> None:
 
 def test_a_batch_that_begins_below_the_end_of_a_copy_is_refused() -> None:
     copy = open_at(new_disk(), FOREVER)
-    copy.truncate_fully_and_start_at(22, NOW_MS)
+    truncate_fully_and_start_at(copy, 22, NOW_MS)
     held = _holder(22)
     assert held.first_offset < 22
     with pytest.raises(UnexpectedAppendOffset):
-        copy.append(
-            memoryview(held.content), leader_epoch=-1, now_ms=NOW_MS, origin=Origin.REPLICATION
+        append_assigned(
+            copy,
+            memoryview(held.content),
+            leader_epoch=-1,
+            now_ms=NOW_MS,
+            origin=Origin.REPLICATION,
         )
 
 

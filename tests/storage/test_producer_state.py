@@ -25,6 +25,7 @@ from kbroker.storage.errors import (
     TransactionCoordinatorFenced,
 )
 from kbroker.storage.origin import Origin
+from kbroker.storage.producer_checks import Duplicate, ProducerAppendInfo
 from kbroker.storage.producer_snapshot import (
     SnapshotEntry,
     decode_snapshot,
@@ -32,12 +33,7 @@ from kbroker.storage.producer_snapshot import (
     snapshot_name,
     snapshot_offset,
 )
-from kbroker.storage.producer_state import (
-    AppendInfo,
-    CompletedTransaction,
-    Duplicate,
-    ProducerState,
-)
+from kbroker.storage.producer_state import CompletedTransaction, ProducerState
 from tests.sim.disk import SimDisk
 
 INT32_MAX = 2**31 - 1
@@ -196,8 +192,8 @@ def test_nothing_is_known_before_the_commit(state: ProducerState) -> None:
     header = BatchHeader(data_batch(0))
     first = state.check_and_prepare(header)
     assert not state.producers
-    assert isinstance(state.check_and_prepare(header), AppendInfo)
-    assert isinstance(first, AppendInfo)
+    assert isinstance(state.check_and_prepare(header), ProducerAppendInfo)
+    assert isinstance(first, ProducerAppendInfo)
     state.commit(first, 0)
     assert isinstance(state.check_and_prepare(header), Duplicate)
 

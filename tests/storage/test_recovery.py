@@ -9,11 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kbroker.storage import names
+from kbroker.storage.assigned_batches import append_assigned
 from kbroker.storage.batch import BatchHeader, set_base_offset, set_leader_epoch
 from kbroker.storage.checkpoints import LEADER_EPOCH_CHECKPOINT, PARTITION_METADATA
+from kbroker.storage.closing import close
 from kbroker.storage.errors import CorruptFile, DiskError, StorageError
+from kbroker.storage.flush import flush
+from kbroker.storage.log_opening import UnknownLogDirectory
 from kbroker.storage.origin import Origin
-from kbroker.storage.recovery import UnknownLogDirectory
 from tests.storage.logs import (
     DIRECTORY,
     NOW_MS,
@@ -44,7 +47,7 @@ def closed(batches: int, *, count: int = 1) -> SimDisk:
     log = open_at(disk, PAIRS)
     for i in range(batches):
         append(log, count, producer_id=7, sequence=i * count, leader_epoch=i // 3)
-    log.close()
+    close(log)
     return disk
 
 
@@ -108,7 +111,7 @@ def test_a_torn_end_is_cut_at_the_last_whole_batch(cut: int) -> None:
     disk = new_disk()
     log = open_at(disk, replace(SMALL, segment_bytes=10_000))
     fill(log, 4)
-    log.close()
+    close(log)
     disk.open(path(0, names.LOG)).truncate(cut)
     log = open_at(disk)
     assert log.log_end_offset == cut // ONE
@@ -138,7 +141,7 @@ def test_a_whole_batch_that_does_not_fit_ends_the_log(base_offset: int, leader_e
     disk = new_disk()
     log = open_at(disk, replace(SMALL, segment_bytes=10_000))
     fill(log, 3)
-    log.close()
+    close(log)
     foreign = batch_of()
     set_base_offset(foreign, base_offset)
     set_leader_epoch(foreign, leader_epoch)
@@ -150,7 +153,7 @@ def test_a_batch_of_an_older_epoch_ends_the_log() -> None:
     disk = new_disk()
     log = open_at(disk, replace(SMALL, segment_bytes=10_000))
     append(log, leader_epoch=5)
-    log.close()
+    close(log)
     stale = batch_of()
     set_base_offset(stale, 1)
     set_leader_epoch(stale, 4)
@@ -222,8 +225,8 @@ def test_a_gap_behind_a_segment_that_has_gaps_itself_is_no_loss() -> None:
     log = open_at(disk, PAIRS)
     for base in (0, 5, 20, 25, 40):
         batch = batch_of(base_offset=base, leader_epoch=0)
-        log.append(batch, leader_epoch=0, now_ms=NOW_MS, origin=Origin.REPLICATION)
-    log.close()
+        append_assigned(log, batch, leader_epoch=0, now_ms=NOW_MS, origin=Origin.REPLICATION)
+    close(log)
     log = open_at(disk, PAIRS)
     assert log.log_end_offset == 41
     assert base_offsets(log) == [0, 20, 40]
@@ -233,9 +236,9 @@ def test_offsets_far_ahead_leave_no_empty_segment_behind() -> None:
     disk = new_disk()
     log = open_at(disk, PAIRS)
     batch = batch_of(base_offset=2**40, leader_epoch=0)
-    log.append(batch, leader_epoch=0, now_ms=NOW_MS, origin=Origin.REPLICATION)
+    append_assigned(log, batch, leader_epoch=0, now_ms=NOW_MS, origin=Origin.REPLICATION)
     assert base_offsets(log) == [2**40]
-    log.close()
+    close(log)
     assert open_at(disk, PAIRS).log_end_offset == 2**40 + 1
 
 
@@ -255,7 +258,7 @@ def test_a_missing_index_is_rebuilt(suffix: str, clean: bool) -> None:
     log = open_at(disk, replace(SMALL, segment_bytes=6 * ONE))
     for i in range(15):
         append(log, timestamp=NOW_MS + i)
-    log.close()
+    close(log)
     before = disk.read_file(path(0, suffix))
     assert before
     disk.unlink(path(0, suffix))
@@ -266,11 +269,11 @@ def test_a_missing_index_is_rebuilt(suffix: str, clean: bool) -> None:
 
 def test_an_empty_log_has_no_time_index_and_needs_none() -> None:
     disk = new_disk()
-    open_at(disk).close()
+    close(open_at(disk))
     bare = [names.file_name(0, names.OFFSET_INDEX), names.file_name(0, names.LOG)]
     assert disk.list_dir(DIRECTORY) == bare
     for clean in (True, False):
-        open_at(disk, clean=clean, recovery_point=0).close()
+        close(open_at(disk, clean=clean, recovery_point=0))
         assert disk.list_dir(DIRECTORY) == bare
     log = open_at(disk, clean=True, recovery_point=0)
     append(log)
@@ -283,9 +286,9 @@ def test_what_a_clean_stop_synced_needs_no_rebuilding(
 ) -> None:
     disk = new_disk()
     log = open_at(disk)
-    log.flush()  # of the names as they are before the first batch
+    flush(log)  # of the names as they are before the first batch
     append(log, timestamp=timestamp)
-    log.close()
+    close(log)
     disk.power_loss(Random(1))
     assert open_at(disk, clean=True, recovery_point=1).read(0, 1).records is not None
     assert names.file_name(0, names.TIME_INDEX) in disk.list_dir(DIRECTORY)
@@ -333,8 +336,8 @@ def test_a_damaged_topic_id_goes_after_a_crash_and_is_an_error_after_a_clean_sto
     disk.write_file_atomic(f"{DIRECTORY}/{PARTITION_METADATA}", b"damage")
     clean = open_at(disk, PAIRS, clean=True, recovery_point=3)
     with pytest.raises(StorageError):
-        _ = clean.topic_id
-    assert open_at(disk, PAIRS).topic_id is None
+        _ = clean.directory.topic_id
+    assert open_at(disk, PAIRS).directory.topic_id is None
 
 
 def test_damage_below_the_recovery_point_is_left_for_somebody_to_look_at() -> None:

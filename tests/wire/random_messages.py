@@ -7,7 +7,7 @@ import pkgutil
 from typing import TYPE_CHECKING, cast
 
 from kbroker.wire import messages, records
-from kbroker.wire.message import Message
+from kbroker.wire.message import Message, Request
 from kbroker.wire.schema import fields_of
 
 if TYPE_CHECKING:
@@ -96,4 +96,4 @@ def _classes_in(package: ModuleType) -> list[type[Message]]:
     for module in pkgutil.iter_modules(package.__path__):
         members = vars(importlib.import_module(f"{package.__name__}.{module.name}")).values()
         found += [m for m in members if isinstance(m, type) and issubclass(m, Message)]
-    return [cls for cls in found if cls is not Message]
+    return [cls for cls in found if cls not in (Message, Request)]

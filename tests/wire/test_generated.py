@@ -13,6 +13,7 @@ import kbroker.wire
 from kbroker.wire import registry
 from kbroker.wire.api_keys import API_TABLE, ApiKey
 from kbroker.wire.errors import ErrorCode, RequestError
+from kbroker.wire.message import Request
 from kbroker.wire.messages.fetch import FetchRequest, FetchResponse
 from kbroker.wire.records import tables
 from kbroker.wire.schema import Field, Versions, fields_of
@@ -31,9 +32,9 @@ GENERATED = [
 ]
 
 
-def test_every_definition_of_kafka_4_3_is_there() -> None:
+def test_every_definition_of_kafka_4_4_is_there() -> None:
     gone = 2 * 4  # requests and responses without a valid version
-    assert len(all_classes()) + gone == 275
+    assert len(all_classes()) + gone == 281
 
 
 @pytest.mark.parametrize("path", [*GENERATED, FOLDER / "api_keys.py"], ids=lambda path: path.stem)
@@ -74,6 +75,9 @@ def test_the_api_table_finds_the_classes() -> None:
             assert key == cls.API_KEY
             assert (api.min_version, api.max_version) == (cls.MIN_VERSION, cls.MAX_VERSION)
             assert api.first_flexible_version == cls.FLEXIBLE
+        base = f'class {api.request.__name__}(Request["{api.response.__name__}"]):'
+        assert base in (FOLDER / "messages" / f"{api.module}.py").read_text()
+        assert issubclass(api.request, Request)
     assert API_TABLE[ApiKey.FETCH].request is FetchRequest
     assert API_TABLE[ApiKey.FETCH].response is FetchResponse
     assert set(API_TABLE) == set(ApiKey)
@@ -81,7 +85,7 @@ def test_the_api_table_finds_the_classes() -> None:
 
 def test_the_api_table_knows_what_kafka_advertises() -> None:
     """SaslHandshake is flexible at no version, the last of InitProducerId is unstable."""
-    assert len(API_TABLE) == 89
+    assert len(API_TABLE) == 91
     assert repr(API_TABLE[0]) == "Api(Produce, key=0, 3-13)"
     assert (API_TABLE[1].min_version, API_TABLE[1].max_version) == (4, 18)
     assert API_TABLE[17].first_flexible_version is None
@@ -126,7 +130,7 @@ def test_version_ranges(text: str, inside: list[int], outside: list[int]) -> Non
 
 
 def test_error_codes_are_kafkas() -> None:
-    assert [code.value for code in ErrorCode] == list(range(-1, 134))
+    assert [code.value for code in ErrorCode] == list(range(-1, 137))
     assert ErrorCode(3) is ErrorCode.UNKNOWN_TOPIC_OR_PARTITION
     assert ErrorCode.NOT_COORDINATOR.retriable
     assert not ErrorCode.INVALID_REQUEST.retriable

@@ -6,7 +6,8 @@ import random
 
 import pytest
 
-from kbroker.wire.uuids import METADATA_TOPIC_ID, ZERO_UUID, parse_uuid, random_uuid, uuid_text
+from kbroker.wire.message import ZERO_UUID
+from kbroker.wire.uuids import METADATA_TOPIC_ID, parse_uuid, random_uuid, uuid_text
 
 PAIRS = [
     ("AAAAAAAAAAAAAAAAAAAAAA", "00" * 16),

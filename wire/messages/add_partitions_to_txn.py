@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from ..message import UNSET, Message, Struct
+from ..message import UNSET, Message, Request, Struct
 
 
 class AddPartitionsToTxnTopic(Struct):
@@ -50,7 +50,7 @@ class AddPartitionsToTxnTransaction(Struct):
         self.topics: list[AddPartitionsToTxnTopic] = [] if topics is UNSET else topics
 
 
-class AddPartitionsToTxnRequest(Message):
+class AddPartitionsToTxnRequest(Request["AddPartitionsToTxnResponse"]):
     API_KEY: ClassVar[int] = 24
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 5

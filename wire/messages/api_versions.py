@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from ..message import UNSET, Message, Struct
+from ..message import UNSET, Message, Request, Struct
 
 
-class ApiVersionsRequest(Message):
+class ApiVersionsRequest(Request["ApiVersionsResponse"]):
     API_KEY: ClassVar[int] = 18
     MIN_VERSION: ClassVar[int] = 0
-    MAX_VERSION: ClassVar[int] = 4
+    MAX_VERSION: ClassVar[int] = 5
     FLEXIBLE: ClassVar[int] = 3
 
-    __slots__ = ("client_software_name", "client_software_version")
+    __slots__ = ("client_software_name", "client_software_version", "cluster_id", "node_id")
     FIELDS = (
         ("client_software_name", "string", "3+", {"ignorable": True}),
         ("client_software_version", "string", "3+", {"ignorable": True}),
+        ("cluster_id", "string", "5+", {"nullable": "5+", "ignorable": True, "default": None}),
+        ("node_id", "int32", "5+", {"ignorable": True, "default": -1}),
     )
 
     def __init__(
@@ -24,9 +26,13 @@ class ApiVersionsRequest(Message):
         *,
         client_software_name: str = "",
         client_software_version: str = "",
+        cluster_id: str | None = None,
+        node_id: int = -1,
     ) -> None:
         self.client_software_name = client_software_name
         self.client_software_version = client_software_version
+        self.cluster_id = cluster_id
+        self.node_id = node_id
 
 
 class ApiVersion(Struct):
@@ -92,7 +98,7 @@ class FinalizedFeatureKey(Struct):
 class ApiVersionsResponse(Message):
     API_KEY: ClassVar[int] = 18
     MIN_VERSION: ClassVar[int] = 0
-    MAX_VERSION: ClassVar[int] = 4
+    MAX_VERSION: ClassVar[int] = 5
     FLEXIBLE: ClassVar[int] = 3
 
     __slots__ = (

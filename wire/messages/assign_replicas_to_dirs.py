@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from ..message import UNSET, ZERO_UUID, Message, Struct
+from ..message import UNSET, ZERO_UUID, Message, Request, Struct
 
 
 class AssignReplicasToDirsRequestPartitionData(Struct):
@@ -57,7 +57,7 @@ class AssignReplicasToDirsRequestDirectoryData(Struct):
         self.topics: list[AssignReplicasToDirsRequestTopicData] = [] if topics is UNSET else topics
 
 
-class AssignReplicasToDirsRequest(Message):
+class AssignReplicasToDirsRequest(Request["AssignReplicasToDirsResponse"]):
     API_KEY: ClassVar[int] = 73
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from ..message import UNSET, Message, Struct
+from ..message import UNSET, Message, Request, Struct
 
 
 class CreatePartitionsAssignment(Struct):
@@ -43,7 +43,7 @@ class CreatePartitionsTopic(Struct):
         )
 
 
-class CreatePartitionsRequest(Message):
+class CreatePartitionsRequest(Request["CreatePartitionsResponse"]):
     API_KEY: ClassVar[int] = 37
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 3

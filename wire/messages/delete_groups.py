@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from ..message import UNSET, Message, Struct
+from ..message import UNSET, Message, Request, Struct
 
 
-class DeleteGroupsRequest(Message):
+class DeleteGroupsRequest(Request["DeleteGroupsResponse"]):
     API_KEY: ClassVar[int] = 42
     MIN_VERSION: ClassVar[int] = 0
-    MAX_VERSION: ClassVar[int] = 2
+    MAX_VERSION: ClassVar[int] = 3
     FLEXIBLE: ClassVar[int] = 2
 
     __slots__ = ("groups_names",)
@@ -27,10 +27,11 @@ class DeleteGroupsRequest(Message):
 
 
 class DeletableGroupResult(Struct):
-    __slots__ = ("group_id", "error_code")
+    __slots__ = ("group_id", "error_code", "error_message")
     FIELDS = (
         ("group_id", "string", "0+"),
         ("error_code", "int16", "0+"),
+        ("error_message", "string", "3+", {"nullable": "3+", "ignorable": True, "default": None}),
     )
 
     def __init__(
@@ -38,15 +39,17 @@ class DeletableGroupResult(Struct):
         *,
         group_id: str = "",
         error_code: int = 0,
+        error_message: str | None = None,
     ) -> None:
         self.group_id = group_id
         self.error_code = error_code
+        self.error_message = error_message
 
 
 class DeleteGroupsResponse(Message):
     API_KEY: ClassVar[int] = 42
     MIN_VERSION: ClassVar[int] = 0
-    MAX_VERSION: ClassVar[int] = 2
+    MAX_VERSION: ClassVar[int] = 3
     FLEXIBLE: ClassVar[int] = 2
 
     __slots__ = ("throttle_time_ms", "results")

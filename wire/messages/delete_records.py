@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from ..message import UNSET, Message, Struct
+from ..message import UNSET, Message, Request, Struct
 
 
 class DeleteRecordsPartition(Struct):
@@ -41,7 +41,7 @@ class DeleteRecordsTopic(Struct):
         self.partitions: list[DeleteRecordsPartition] = [] if partitions is UNSET else partitions
 
 
-class DeleteRecordsRequest(Message):
+class DeleteRecordsRequest(Request["DeleteRecordsResponse"]):
     API_KEY: ClassVar[int] = 21
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 2

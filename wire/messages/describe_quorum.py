@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from ..message import UNSET, ZERO_UUID, Message, Struct
+from ..message import UNSET, ZERO_UUID, Message, Request, Struct
 
 
 class DescribeQuorumRequestPartitionData(Struct):
@@ -40,7 +40,7 @@ class DescribeQuorumRequestTopicData(Struct):
         )
 
 
-class DescribeQuorumRequest(Message):
+class DescribeQuorumRequest(Request["DescribeQuorumResponse"]):
     API_KEY: ClassVar[int] = 55
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from ..message import UNSET, ZERO_UUID, Message, Struct
+from ..message import UNSET, ZERO_UUID, Message, Request, Struct
 
 
 class ReplicaInfo(Struct):
@@ -99,7 +99,7 @@ class LeaderEndpoint(Struct):
         self.port = port
 
 
-class EndQuorumEpochRequest(Message):
+class EndQuorumEpochRequest(Request["EndQuorumEpochResponse"]):
     API_KEY: ClassVar[int] = 54
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from ..message import UNSET, ZERO_UUID, Message, Struct
+from ..message import UNSET, ZERO_UUID, Message, Request, Struct
 
 if TYPE_CHECKING:
     from ..message import Blob
@@ -111,7 +111,7 @@ class ForgottenTopic(Struct):
         self.partitions: list[int] = [] if partitions is UNSET else partitions
 
 
-class FetchRequest(Message):
+class FetchRequest(Request["FetchResponse"]):
     API_KEY: ClassVar[int] = 1
     MIN_VERSION: ClassVar[int] = 4
     MAX_VERSION: ClassVar[int] = 18

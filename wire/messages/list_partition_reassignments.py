@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from ..message import UNSET, Message, Struct
+from ..message import UNSET, Message, Request, Struct
 
 
 class ListPartitionReassignmentsTopics(Struct):
@@ -24,7 +24,7 @@ class ListPartitionReassignmentsTopics(Struct):
         self.partition_indexes: list[int] = [] if partition_indexes is UNSET else partition_indexes
 
 
-class ListPartitionReassignmentsRequest(Message):
+class ListPartitionReassignmentsRequest(Request["ListPartitionReassignmentsResponse"]):
     API_KEY: ClassVar[int] = 46
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from ..message import UNSET, ZERO_UUID, Message, Struct
+from ..message import UNSET, ZERO_UUID, Message, Request, Struct
 
 
 class MetadataRequestTopic(Struct):
@@ -24,7 +24,7 @@ class MetadataRequestTopic(Struct):
         self.name = name
 
 
-class MetadataRequest(Message):
+class MetadataRequest(Request["MetadataResponse"]):
     API_KEY: ClassVar[int] = 3
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 13

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from ..message import UNSET, ZERO_UUID, Message, Struct
+from ..message import UNSET, ZERO_UUID, Message, Request, Struct
 
 
 class OffsetCommitRequestPartition(Struct):
@@ -57,7 +57,7 @@ class OffsetCommitRequestTopic(Struct):
         )
 
 
-class OffsetCommitRequest(Message):
+class OffsetCommitRequest(Request["OffsetCommitResponse"]):
     API_KEY: ClassVar[int] = 8
     MIN_VERSION: ClassVar[int] = 2
     MAX_VERSION: ClassVar[int] = 10

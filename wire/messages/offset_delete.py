@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from ..message import UNSET, Message, Struct
+from ..message import UNSET, Message, Request, Struct
 
 
 class OffsetDeleteRequestPartition(Struct):
@@ -40,7 +40,7 @@ class OffsetDeleteRequestTopic(Struct):
         )
 
 
-class OffsetDeleteRequest(Message):
+class OffsetDeleteRequest(Request["OffsetDeleteResponse"]):
     API_KEY: ClassVar[int] = 47
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from ..message import UNSET, ZERO_UUID, Message, Struct
+from ..message import UNSET, ZERO_UUID, Message, Request, Struct
 
 if TYPE_CHECKING:
     from ..message import Blob
@@ -49,7 +49,7 @@ class TopicProduceData(Struct):
         )
 
 
-class ProduceRequest(Message):
+class ProduceRequest(Request["ProduceResponse"]):
     API_KEY: ClassVar[int] = 0
     MIN_VERSION: ClassVar[int] = 3
     MAX_VERSION: ClassVar[int] = 13

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from ..message import UNSET, Message, Struct
+from ..message import UNSET, Message, Request, Struct
 
 
-class StreamsGroupDescribeRequest(Message):
+class StreamsGroupDescribeRequest(Request["StreamsGroupDescribeResponse"]):
     API_KEY: ClassVar[int] = 89
     MIN_VERSION: ClassVar[int] = 0
-    MAX_VERSION: ClassVar[int] = 0
+    MAX_VERSION: ClassVar[int] = 1
     FLEXIBLE: ClassVar[int] = 0
 
-    __slots__ = ("group_ids", "include_authorized_operations")
+    __slots__ = ("group_ids", "include_authorized_operations", "include_topology_description")
     FIELDS = (
         ("group_ids", ("string",), "0+"),
         ("include_authorized_operations", "bool", "0+"),
+        ("include_topology_description", "bool", "1+"),
     )
 
     def __init__(
@@ -24,9 +25,11 @@ class StreamsGroupDescribeRequest(Message):
         *,
         group_ids: list[str] = UNSET,
         include_authorized_operations: bool = False,
+        include_topology_description: bool = False,
     ) -> None:
         self.group_ids: list[str] = [] if group_ids is UNSET else group_ids
         self.include_authorized_operations = include_authorized_operations
+        self.include_topology_description = include_topology_description
 
 
 class Endpoint(Struct):
@@ -141,6 +144,94 @@ class TopicInfo(Struct):
         self.partitions = partitions
         self.replication_factor = replication_factor
         self.topic_configs: list[KeyValue] = [] if topic_configs is UNSET else topic_configs
+
+
+class TopologyDescriptionNode(Struct):
+    __slots__ = ("name", "node_type", "source_topics", "sink_topic", "stores", "successors")
+    FIELDS = (
+        ("name", "string", "1+"),
+        ("node_type", "int8", "1+"),
+        ("source_topics", ("string",), "1+"),
+        ("sink_topic", "string", "1+", {"nullable": "1+", "default": None}),
+        ("stores", ("string",), "1+"),
+        ("successors", ("string",), "1+"),
+    )
+
+    def __init__(
+        self,
+        *,
+        name: str = "",
+        node_type: int = 0,
+        source_topics: list[str] = UNSET,
+        sink_topic: str | None = None,
+        stores: list[str] = UNSET,
+        successors: list[str] = UNSET,
+    ) -> None:
+        self.name = name
+        self.node_type = node_type
+        self.source_topics: list[str] = [] if source_topics is UNSET else source_topics
+        self.sink_topic = sink_topic
+        self.stores: list[str] = [] if stores is UNSET else stores
+        self.successors: list[str] = [] if successors is UNSET else successors
+
+
+class TopologyDescriptionSubtopology(Struct):
+    __slots__ = ("subtopology_id", "nodes")
+    FIELDS = (
+        ("subtopology_id", "string", "1+"),
+        ("nodes", (TopologyDescriptionNode,), "1+"),
+    )
+
+    def __init__(
+        self,
+        *,
+        subtopology_id: str = "",
+        nodes: list[TopologyDescriptionNode] = UNSET,
+    ) -> None:
+        self.subtopology_id = subtopology_id
+        self.nodes: list[TopologyDescriptionNode] = [] if nodes is UNSET else nodes
+
+
+class TopologyDescriptionGlobalStore(Struct):
+    __slots__ = ("source", "processor")
+    FIELDS = (
+        ("source", TopologyDescriptionNode, "1+"),
+        ("processor", TopologyDescriptionNode, "1+"),
+    )
+
+    def __init__(
+        self,
+        *,
+        source: TopologyDescriptionNode = UNSET,
+        processor: TopologyDescriptionNode = UNSET,
+    ) -> None:
+        self.source: TopologyDescriptionNode = (
+            TopologyDescriptionNode() if source is UNSET else source
+        )
+        self.processor: TopologyDescriptionNode = (
+            TopologyDescriptionNode() if processor is UNSET else processor
+        )
+
+
+class TopologyDescription(Struct):
+    __slots__ = ("subtopologies", "global_stores")
+    FIELDS = (
+        ("subtopologies", (TopologyDescriptionSubtopology,), "1+"),
+        ("global_stores", (TopologyDescriptionGlobalStore,), "1+"),
+    )
+
+    def __init__(
+        self,
+        *,
+        subtopologies: list[TopologyDescriptionSubtopology] = UNSET,
+        global_stores: list[TopologyDescriptionGlobalStore] = UNSET,
+    ) -> None:
+        self.subtopologies: list[TopologyDescriptionSubtopology] = (
+            [] if subtopologies is UNSET else subtopologies
+        )
+        self.global_stores: list[TopologyDescriptionGlobalStore] = (
+            [] if global_stores is UNSET else global_stores
+        )
 
 
 class Subtopology(Struct):
@@ -285,6 +376,9 @@ class DescribedGroup(Struct):
         "topology",
         "members",
         "authorized_operations",
+        "topology_description",
+        "topology_description_status",
+        "assignor_name",
     )
     FIELDS = (
         ("error_code", "int16", "0+"),
@@ -296,6 +390,9 @@ class DescribedGroup(Struct):
         ("topology", Topology, "0+", {"nullable": "0+", "default": None}),
         ("members", (Member,), "0+"),
         ("authorized_operations", "int32", "0+", {"default": -2147483648}),
+        ("topology_description", TopologyDescription, "1+", {"nullable": "1+", "default": None}),
+        ("topology_description_status", "int8", "1+"),
+        ("assignor_name", "string", "1+", {"nullable": "1+", "ignorable": True, "default": None}),
     )
 
     def __init__(
@@ -310,6 +407,9 @@ class DescribedGroup(Struct):
         topology: Topology | None = None,
         members: list[Member] = UNSET,
         authorized_operations: int = -2147483648,
+        topology_description: TopologyDescription | None = None,
+        topology_description_status: int = 0,
+        assignor_name: str | None = None,
     ) -> None:
         self.error_code = error_code
         self.error_message = error_message
@@ -320,12 +420,15 @@ class DescribedGroup(Struct):
         self.topology = topology
         self.members: list[Member] = [] if members is UNSET else members
         self.authorized_operations = authorized_operations
+        self.topology_description = topology_description
+        self.topology_description_status = topology_description_status
+        self.assignor_name = assignor_name
 
 
 class StreamsGroupDescribeResponse(Message):
     API_KEY: ClassVar[int] = 89
     MIN_VERSION: ClassVar[int] = 0
-    MAX_VERSION: ClassVar[int] = 0
+    MAX_VERSION: ClassVar[int] = 1
     FLEXIBLE: ClassVar[int] = 0
 
     __slots__ = ("throttle_time_ms", "groups")

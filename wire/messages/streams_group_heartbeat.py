@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from ..message import UNSET, Message, Struct
+from ..message import UNSET, Message, Request, Struct
 
 
 class KeyValue(Struct):
@@ -192,10 +192,10 @@ class Topology(Struct):
         self.subtopologies: list[Subtopology] = [] if subtopologies is UNSET else subtopologies
 
 
-class StreamsGroupHeartbeatRequest(Message):
+class StreamsGroupHeartbeatRequest(Request["StreamsGroupHeartbeatResponse"]):
     API_KEY: ClassVar[int] = 88
     MIN_VERSION: ClassVar[int] = 0
-    MAX_VERSION: ClassVar[int] = 0
+    MAX_VERSION: ClassVar[int] = 1
     FLEXIBLE: ClassVar[int] = 0
 
     __slots__ = (
@@ -374,7 +374,7 @@ class EndpointToPartitions(Struct):
 class StreamsGroupHeartbeatResponse(Message):
     API_KEY: ClassVar[int] = 88
     MIN_VERSION: ClassVar[int] = 0
-    MAX_VERSION: ClassVar[int] = 0
+    MAX_VERSION: ClassVar[int] = 1
     FLEXIBLE: ClassVar[int] = 0
 
     __slots__ = (
@@ -384,12 +384,14 @@ class StreamsGroupHeartbeatResponse(Message):
         "member_id",
         "member_epoch",
         "heartbeat_interval_ms",
-        "acceptable_recovery_lag",
+        "acceptable_recovery_lag_legacy",
         "task_offset_interval_ms",
+        "acceptable_recovery_lag",
         "status",
         "active_tasks",
         "standby_tasks",
         "warmup_tasks",
+        "topology_description_required",
         "endpoint_information_epoch",
         "partitions_by_user_endpoint",
     )
@@ -400,12 +402,14 @@ class StreamsGroupHeartbeatResponse(Message):
         ("member_id", "string", "0+"),
         ("member_epoch", "int32", "0+"),
         ("heartbeat_interval_ms", "int32", "0+"),
-        ("acceptable_recovery_lag", "int32", "0+"),
+        ("acceptable_recovery_lag_legacy", "int32", "0"),
         ("task_offset_interval_ms", "int32", "0+"),
+        ("acceptable_recovery_lag", "int64", "1+", {"ignorable": True, "default": -1}),
         ("status", (Status,), "0+", {"nullable": "0+"}),
         ("active_tasks", (StreamsGroupHeartbeatResponseTaskIds,), "0+", {"nullable": "0+", "default": None}),
         ("standby_tasks", (StreamsGroupHeartbeatResponseTaskIds,), "0+", {"nullable": "0+", "default": None}),
         ("warmup_tasks", (StreamsGroupHeartbeatResponseTaskIds,), "0+", {"nullable": "0+", "default": None}),
+        ("topology_description_required", "bool", "1+"),
         ("endpoint_information_epoch", "int32", "0+"),
         ("partitions_by_user_endpoint", (EndpointToPartitions,), "0+", {"nullable": "0+", "default": None}),
     )
@@ -419,12 +423,14 @@ class StreamsGroupHeartbeatResponse(Message):
         member_id: str = "",
         member_epoch: int = 0,
         heartbeat_interval_ms: int = 0,
-        acceptable_recovery_lag: int = 0,
+        acceptable_recovery_lag_legacy: int = 0,
         task_offset_interval_ms: int = 0,
+        acceptable_recovery_lag: int = -1,
         status: list[Status] | None = UNSET,
         active_tasks: list[StreamsGroupHeartbeatResponseTaskIds] | None = None,
         standby_tasks: list[StreamsGroupHeartbeatResponseTaskIds] | None = None,
         warmup_tasks: list[StreamsGroupHeartbeatResponseTaskIds] | None = None,
+        topology_description_required: bool = False,
         endpoint_information_epoch: int = 0,
         partitions_by_user_endpoint: list[EndpointToPartitions] | None = None,
     ) -> None:
@@ -434,11 +440,13 @@ class StreamsGroupHeartbeatResponse(Message):
         self.member_id = member_id
         self.member_epoch = member_epoch
         self.heartbeat_interval_ms = heartbeat_interval_ms
-        self.acceptable_recovery_lag = acceptable_recovery_lag
+        self.acceptable_recovery_lag_legacy = acceptable_recovery_lag_legacy
         self.task_offset_interval_ms = task_offset_interval_ms
+        self.acceptable_recovery_lag = acceptable_recovery_lag
         self.status: list[Status] | None = [] if status is UNSET else status
         self.active_tasks = active_tasks
         self.standby_tasks = standby_tasks
         self.warmup_tasks = warmup_tasks
+        self.topology_description_required = topology_description_required
         self.endpoint_information_epoch = endpoint_information_epoch
         self.partitions_by_user_endpoint = partitions_by_user_endpoint

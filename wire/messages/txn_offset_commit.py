@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from ..message import UNSET, Message, Struct
+from ..message import UNSET, ZERO_UUID, Message, Request, Struct
 
 
 class TxnOffsetCommitRequestPartition(Struct):
@@ -36,9 +36,10 @@ class TxnOffsetCommitRequestPartition(Struct):
 
 
 class TxnOffsetCommitRequestTopic(Struct):
-    __slots__ = ("name", "partitions")
+    __slots__ = ("name", "topic_id", "partitions")
     FIELDS = (
-        ("name", "string", "0+"),
+        ("name", "string", "0-5", {"ignorable": True}),
+        ("topic_id", "uuid", "6+", {"ignorable": True}),
         ("partitions", (TxnOffsetCommitRequestPartition,), "0+"),
     )
 
@@ -46,18 +47,20 @@ class TxnOffsetCommitRequestTopic(Struct):
         self,
         *,
         name: str = "",
+        topic_id: bytes = ZERO_UUID,
         partitions: list[TxnOffsetCommitRequestPartition] = UNSET,
     ) -> None:
         self.name = name
+        self.topic_id = topic_id
         self.partitions: list[TxnOffsetCommitRequestPartition] = (
             [] if partitions is UNSET else partitions
         )
 
 
-class TxnOffsetCommitRequest(Message):
+class TxnOffsetCommitRequest(Request["TxnOffsetCommitResponse"]):
     API_KEY: ClassVar[int] = 28
     MIN_VERSION: ClassVar[int] = 0
-    MAX_VERSION: ClassVar[int] = 5
+    MAX_VERSION: ClassVar[int] = 6
     FLEXIBLE: ClassVar[int] = 3
 
     __slots__ = (
@@ -65,7 +68,7 @@ class TxnOffsetCommitRequest(Message):
         "group_id",
         "producer_id",
         "producer_epoch",
-        "generation_id",
+        "generation_id_or_member_epoch",
         "member_id",
         "group_instance_id",
         "topics",
@@ -75,7 +78,7 @@ class TxnOffsetCommitRequest(Message):
         ("group_id", "string", "0+"),
         ("producer_id", "int64", "0+"),
         ("producer_epoch", "int16", "0+"),
-        ("generation_id", "int32", "3+", {"default": -1}),
+        ("generation_id_or_member_epoch", "int32", "3+", {"default": -1}),
         ("member_id", "string", "3+"),
         ("group_instance_id", "string", "3+", {"nullable": "3+", "default": None}),
         ("topics", (TxnOffsetCommitRequestTopic,), "0+"),
@@ -88,7 +91,7 @@ class TxnOffsetCommitRequest(Message):
         group_id: str = "",
         producer_id: int = 0,
         producer_epoch: int = 0,
-        generation_id: int = -1,
+        generation_id_or_member_epoch: int = -1,
         member_id: str = "",
         group_instance_id: str | None = None,
         topics: list[TxnOffsetCommitRequestTopic] = UNSET,
@@ -97,7 +100,7 @@ class TxnOffsetCommitRequest(Message):
         self.group_id = group_id
         self.producer_id = producer_id
         self.producer_epoch = producer_epoch
-        self.generation_id = generation_id
+        self.generation_id_or_member_epoch = generation_id_or_member_epoch
         self.member_id = member_id
         self.group_instance_id = group_instance_id
         self.topics: list[TxnOffsetCommitRequestTopic] = [] if topics is UNSET else topics
@@ -121,9 +124,10 @@ class TxnOffsetCommitResponsePartition(Struct):
 
 
 class TxnOffsetCommitResponseTopic(Struct):
-    __slots__ = ("name", "partitions")
+    __slots__ = ("name", "topic_id", "partitions")
     FIELDS = (
-        ("name", "string", "0+"),
+        ("name", "string", "0-5", {"ignorable": True}),
+        ("topic_id", "uuid", "6+", {"ignorable": True}),
         ("partitions", (TxnOffsetCommitResponsePartition,), "0+"),
     )
 
@@ -131,9 +135,11 @@ class TxnOffsetCommitResponseTopic(Struct):
         self,
         *,
         name: str = "",
+        topic_id: bytes = ZERO_UUID,
         partitions: list[TxnOffsetCommitResponsePartition] = UNSET,
     ) -> None:
         self.name = name
+        self.topic_id = topic_id
         self.partitions: list[TxnOffsetCommitResponsePartition] = (
             [] if partitions is UNSET else partitions
         )
@@ -142,7 +148,7 @@ class TxnOffsetCommitResponseTopic(Struct):
 class TxnOffsetCommitResponse(Message):
     API_KEY: ClassVar[int] = 28
     MIN_VERSION: ClassVar[int] = 0
-    MAX_VERSION: ClassVar[int] = 5
+    MAX_VERSION: ClassVar[int] = 6
     FLEXIBLE: ClassVar[int] = 3
 
     __slots__ = ("throttle_time_ms", "topics")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from ..message import UNSET, Message, Struct
+from ..message import UNSET, Message, Request, Struct
 
 
 class FeatureUpdateKey(Struct):
@@ -30,7 +30,7 @@ class FeatureUpdateKey(Struct):
         self.upgrade_type = upgrade_type
 
 
-class UpdateFeaturesRequest(Message):
+class UpdateFeaturesRequest(Request["UpdateFeaturesResponse"]):
     API_KEY: ClassVar[int] = 57
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from ..message import UNSET, ZERO_UUID, Message, Struct
+from ..message import UNSET, ZERO_UUID, Message, Request, Struct
 
 
 class VoteRequestPartitionData(Struct):
@@ -68,7 +68,7 @@ class VoteRequestTopicData(Struct):
         self.partitions: list[VoteRequestPartitionData] = [] if partitions is UNSET else partitions
 
 
-class VoteRequest(Message):
+class VoteRequest(Request["VoteResponse"]):
     API_KEY: ClassVar[int] = 52
     MIN_VERSION: ClassVar[int] = 0
     MAX_VERSION: ClassVar[int] = 2

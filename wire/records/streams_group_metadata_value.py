@@ -30,12 +30,21 @@ class StreamsGroupMetadataValue(Message):
     MAX_VERSION: ClassVar[int] = 0
     FLEXIBLE: ClassVar[int] = 0
 
-    __slots__ = ("epoch", "metadata_hash", "validated_topology_epoch", "last_assignment_configs")
+    __slots__ = (
+        "epoch",
+        "metadata_hash",
+        "validated_topology_epoch",
+        "last_assignment_configs",
+        "stored_description_topology_epoch",
+        "failed_description_topology_epoch",
+    )
     FIELDS = (
         ("epoch", "int32", "0+"),
         ("metadata_hash", "int64", "0+"),
         ("validated_topology_epoch", "int32", "0+", {"tagged": "0+", "tag": 0, "default": -1}),
         ("last_assignment_configs", (LastAssignmentConfig,), "0+", {"nullable": "0+", "tagged": "0+", "tag": 1}),
+        ("stored_description_topology_epoch", "int32", "0+", {"tagged": "0+", "tag": 2, "default": -1}),
+        ("failed_description_topology_epoch", "int32", "0+", {"tagged": "0+", "tag": 3, "default": -1}),
     )
 
     def __init__(
@@ -45,6 +54,8 @@ class StreamsGroupMetadataValue(Message):
         metadata_hash: int = 0,
         validated_topology_epoch: int = -1,
         last_assignment_configs: list[LastAssignmentConfig] | None = UNSET,
+        stored_description_topology_epoch: int = -1,
+        failed_description_topology_epoch: int = -1,
     ) -> None:
         self.epoch = epoch
         self.metadata_hash = metadata_hash
@@ -52,3 +63,5 @@ class StreamsGroupMetadataValue(Message):
         self.last_assignment_configs: list[LastAssignmentConfig] | None = (
             [] if last_assignment_configs is UNSET else last_assignment_configs
         )
+        self.stored_description_topology_epoch = stored_description_topology_epoch
+        self.failed_description_topology_epoch = failed_description_topology_epoch

@@ -35,6 +35,7 @@ METADATA: Final[Mapping[int, str]] = {
     26: "RemoveDelegationTokenRecord",
     27: "RegisterControllerRecord",
     28: "ClearElrRecord",
+    29: "UnregisterControllerRecord",
 }
 
 # Record type -> (key class, value class).

@@ -33,7 +33,8 @@ from kbroker.commands.shared.remote import add_bootstrap, partitions_of, with_cl
 from kbroker.commands.shared.times import now_ms
 from kbroker.wire.api_keys import API_TABLE
 from kbroker.wire.errors import ErrorCode
-from kbroker.wire.uuids import ZERO_UUID, uuid_text
+from kbroker.wire.message import ZERO_UUID
+from kbroker.wire.uuids import uuid_text
 
 from . import features
 

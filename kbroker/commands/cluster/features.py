@@ -1,4 +1,4 @@
-"""`kbroker cluster features`: the levels at which the cluster runs, shown and changed."""
+"""`kbroker cluster features`: shows and changes the feature levels of the cluster."""
 
 from __future__ import annotations
 

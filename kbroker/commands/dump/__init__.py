@@ -1,6 +1,6 @@
-"""`kbroker dump`: what is in segment files, indexes, snapshots and checkpoints, with no broker.
+"""`kbroker dump`: prints segment files, indexes, snapshots and checkpoints without a broker.
 
-With --json a line for each row, as docs/cli.md shows them.
+With --json each row is a line; docs/cli.md shows them.
 """
 
 from __future__ import annotations

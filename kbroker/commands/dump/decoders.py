@@ -1,6 +1,6 @@
-"""What records of Kafka's own topics say, as JSON with Kafka's field names.
+"""Decodes the records of Kafka's internal topics to JSON with Kafka's field names.
 
-Sources: CoordinatorRecordSerde (keys open with the record's type, values with a version),
+Sources: CoordinatorRecordSerde (a key begins with the record's type, a value with its version),
 MetadataRecordSerde, ControlRecordUtils.
 """
 
@@ -13,6 +13,12 @@ from typing import TYPE_CHECKING, cast
 
 from kbroker.client.groups import CONSUMER_PROTOCOL
 from kbroker.controller.records import decode_record
+from kbroker.controller.topic_names import (
+    CLUSTER_METADATA,
+    CONSUMER_OFFSETS,
+    SHARE_GROUP_STATE,
+    TRANSACTION_STATE,
+)
 from kbroker.storage import batch as batch_format
 from kbroker.storage.batch import ControlType
 from kbroker.storage.errors import StorageError
@@ -111,10 +117,10 @@ DECODERS: Mapping[str, Decoder] = {
     "share-group-state": _coordinator(registry.share_record),
 }
 TOPIC_DECODERS = {
-    "__consumer_offsets": "offsets",
-    "__cluster_metadata": "cluster-metadata",
-    "__transaction_state": "transaction-log",
-    "__share_group_state": "share-group-state",
+    CONSUMER_OFFSETS: "offsets",
+    CLUSTER_METADATA: "cluster-metadata",
+    TRANSACTION_STATE: "transaction-log",
+    SHARE_GROUP_STATE: "share-group-state",
 }
 
 

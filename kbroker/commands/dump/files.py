@@ -1,6 +1,6 @@
-"""Indexes, producer snapshots and checkpoints, as rows.
+"""Indexes, producer snapshots and checkpoints as rows.
 
-The files are read as they lie there; nothing is mapped, trimmed or repaired.
+The files are read as they are; nothing is mapped, trimmed or repaired.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kbroker.storage import checkpoints
-from kbroker.storage.disk import OsDisk
 from kbroker.storage.errors import CorruptFile
+from kbroker.storage.os_disk import OsDisk
 from kbroker.storage.producer_snapshot import decode_snapshot
 from kbroker.storage.txn_index import TransactionIndex
 

@@ -1,7 +1,7 @@
-"""A segment file, or a snapshot of the metadata, as rows: its batches, and their records.
+"""The batches and records of a segment file, or of a snapshot of the metadata, as rows.
 
-Read from the front with one batch in memory at a time. What is damaged becomes a row too, and ends
-the file: behind it nobody knows where a batch begins.
+The file is read from the front, one batch in memory at a time. Damage becomes a row too, and ends
+the file, because after it nobody knows where a batch begins.
 """
 
 from __future__ import annotations

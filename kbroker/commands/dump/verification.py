@@ -1,6 +1,6 @@
-"""What is wrong with a segment or an index: the checks of `kbroker dump --verify`.
+"""The checks of `kbroker dump --verify`: what is wrong with a segment or an index.
 
-Sentences come one at a time; nothing of a file is kept but the batch at hand.
+Problems are returned one at a time. Only the current batch is kept in memory.
 """
 
 from __future__ import annotations

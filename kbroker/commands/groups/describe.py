@@ -1,4 +1,4 @@
-"""`kbroker groups describe`: members, committed offsets and lag; once, or watched."""
+"""`kbroker groups describe`: prints members, committed offsets and lag, once or repeatedly."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`kbroker groups reset-offsets`: all the ways of kafka-consumer-groups, a dry run by default."""
+"""`kbroker groups reset-offsets`: has all ways of kafka-consumer-groups; a dry run by default."""
 
 from __future__ import annotations
 

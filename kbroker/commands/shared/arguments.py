@@ -1,4 +1,4 @@
-"""What the sub-commands share: a parser whose errors are sentences, and the forms of arguments."""
+"""The parser of all sub-commands, whose errors are sentences, and the types of their arguments."""
 
 from __future__ import annotations
 

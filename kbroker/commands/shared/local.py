@@ -1,4 +1,4 @@
-"""From options to the settings of a broker in this process; logs to standard error."""
+"""For commands that run a broker: turns options into its settings, and starts the logging."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""What commands print: tables and sentences for people, JSON for programs.
+"""Prints the output of commands: tables and sentences for people, JSON for programs.
 
-A listing is a list of rows, and a row is its JSON object: the table shows some of its fields.
-Where standard output is a terminal the table is rich's, coloured and fitted to the width; elsewhere
-it is plain text, aligned, never cut. NO_COLOR is obeyed. rich is imported when it has to draw.
+A listing is a list of rows. Each row is a JSON object; the table shows some of its fields. If
+standard output is a terminal, rich draws the table, coloured and as wide as the terminal. Otherwise
+it is plain text, aligned and never cut. NO_COLOR is obeyed. rich is imported only when it draws.
 """
 
 from __future__ import annotations

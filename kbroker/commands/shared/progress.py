@@ -1,4 +1,4 @@
-"""How far long work is, on standard error where that is a terminal that nothing else writes to."""
+"""Shows the progress of long work on standard error, if nothing else writes to that terminal."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""A record as a line of JSON: what `consume --json` writes, `produce --json` takes back unchanged.
+"""A record as a line of JSON: `consume --json` writes it, and `produce --json` reads it back.
 
 {"topic": "t", "partition": 0, "offset": 5, "timestamp": 1700000000000,
  "timestamp_type": "CreateTime", "key": "k", "value": "v", "headers": [["name", "text"]]}
 
-Bytes are a string where they are UTF-8, {"base64": "..."} where not, null where there are none. Of
-what is taken back only `value` is needed; topic, offset and timestamp_type are not looked at.
+Bytes are a string if they are UTF-8, {"base64": "..."} if not, and null if there are none. When a
+line is read back, only `value` is required; topic, offset and timestamp_type are ignored.
 """
 
 from __future__ import annotations

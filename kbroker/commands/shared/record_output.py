@@ -1,4 +1,4 @@
-"""How `consume` prints records: values, chosen or all parts of a record, or lines of JSON."""
+"""How `consume` prints records: values, parts of a record, or lines of JSON."""
 
 from __future__ import annotations
 

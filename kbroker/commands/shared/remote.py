@@ -1,4 +1,4 @@
-"""What commands for any Kafka share: the bootstrap address, and running a task."""
+"""For commands that use a Kafka over the network: the bootstrap address, and running a task."""
 
 from __future__ import annotations
 

@@ -1,12 +1,12 @@
 """Standard input, output and error, each of which may be closed, full, or a pipe without a reader.
 
-- A number that is closed goes to the next file that is opened, as a segment or a socket, and
-  whatever is written to standard output or error then lands there. `take_over` gives each of the
-  three to /dev/null before that can be. A command that we start finds them closed as they were.
-- What cannot be written to standard output is an OutputError, and what is printed after it is
-  dropped. It is no OSError: nobody takes it for an error of a file that is read meanwhile.
-- What cannot be written to standard error is dropped. There is nobody to tell, and how a command
-  ends has nothing to do with it.
+- If one of them is closed, its number goes to the next file that is opened, for example a segment,
+  and output would be written into that file. `take_over` therefore opens /dev/null for each that is
+  closed, before anything else is opened. A command that kbroker starts finds them closed as before.
+- A failed write to standard output is an OutputError, and later output is dropped. OutputError is
+  no OSError, so that it is not mistaken for an error of a file that is being read.
+- A failed write to standard error is ignored: there is nobody to tell, and it does not change how
+  the command ends.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Times and durations as people write them, and as they are shown."""
+"""Parses and prints times and durations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A report in sections, printed once, or drawn again and again until Ctrl-C."""
+"""Prints a report in sections, once or repeatedly until Ctrl-C."""
 
 from __future__ import annotations
 

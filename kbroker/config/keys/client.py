@@ -1,5 +1,7 @@
-"""Keys of producers, consumers and admin clients that no broker reads, from the configuration
-classes of each: whoever sets one for a broker has mixed up two files, and made no typo.
+"""Keys of producers, consumers and admin clients that no broker reads.
+
+They are from the configuration classes of each. If one of them is set for a broker, it is not a
+misspelled broker key: somebody has mixed up two files.
 """
 
 from __future__ import annotations

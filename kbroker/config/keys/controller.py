@@ -1,4 +1,4 @@
-"""The node, the quorum and its log; topics and brokers as the controller sees them."""
+"""Keys of the node, the quorum and its log, and of what the controller decides."""
 
 from __future__ import annotations
 

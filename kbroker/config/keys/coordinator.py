@@ -1,9 +1,10 @@
-"""Groups of all protocols, offsets, transactions, producer ids, share state."""
+"""Keys of the groups of all protocols, offsets, transactions, producer ids and share state."""
 
 from __future__ import annotations
 
 from kbroker.config.key import (
     BOOLEAN,
+    CLASS,
     CLUSTER_WIDE,
     INT,
     LIST,
@@ -27,8 +28,17 @@ class CoordinatorKeys(Keyed):
     add_partitions_to_txn_retry_backoff_ms = Key(
         "add.partitions.to.txn.retry.backoff.ms", INT, 20, at_least(1)
     )
+    errors_deadletterqueue_auto_create_topics_enable = Key(
+        "errors.deadletterqueue.auto.create.topics.enable", BOOLEAN, False, scope=CLUSTER_WIDE
+    )
+    errors_deadletterqueue_topic_name_prefix = Key(
+        "errors.deadletterqueue.topic.name.prefix", STRING, "dlq.", scope=CLUSTER_WIDE
+    )
     group_consumer_assignment_interval_ms = Key(
         "group.consumer.assignment.interval.ms", INT, 1000, at_least(0), scope=CLUSTER_WIDE
+    )
+    group_consumer_assignor_offload_enable = Key(
+        "group.consumer.assignor.offload.enable", BOOLEAN, True, scope=CLUSTER_WIDE, internal=True
     )
     group_consumer_assignors = Key[Strings](
         "group.consumer.assignors",
@@ -125,9 +135,18 @@ class CoordinatorKeys(Keyed):
     group_share_assignment_interval_ms = Key(
         "group.share.assignment.interval.ms", INT, 1000, at_least(0), scope=CLUSTER_WIDE
     )
+    group_share_assignor_offload_enable = Key(
+        "group.share.assignor.offload.enable", BOOLEAN, True, scope=CLUSTER_WIDE, internal=True
+    )
     group_share_assignors = Key[Strings]("group.share.assignors", LIST, ("simple",), list_of())
     group_share_delivery_count_limit = Key(
         "group.share.delivery.count.limit", INT, 5, between(2, 10)
+    )
+    group_share_dlq_manager_class_name = Key(
+        "group.share.dlq.manager.class.name",
+        STRING,
+        "org.apache.kafka.server.share.dlq.DefaultShareGroupDLQManager",
+        internal=True,
     )
     group_share_heartbeat_interval_ms = Key(
         "group.share.heartbeat.interval.ms", INT, 5000, at_least(1)
@@ -186,9 +205,16 @@ class CoordinatorKeys(Keyed):
         "group.share.record.lock.duration.ms", INT, 30_000, between(1000, 3_600_000)
     )
     group_share_session_timeout_ms = Key("group.share.session.timeout.ms", INT, 45_000, at_least(1))
+    group_streams_acceptable_recovery_lag = Key(
+        "group.streams.acceptable.recovery.lag", LONG, 10_000, at_least(0), internal=True
+    )
     group_streams_assignment_interval_ms = Key(
         "group.streams.assignment.interval.ms", INT, 1000, at_least(0), scope=CLUSTER_WIDE
     )
+    group_streams_assignor_offload_enable = Key(
+        "group.streams.assignor.offload.enable", BOOLEAN, True, scope=CLUSTER_WIDE, internal=True
+    )
+    group_streams_assignors = Key[Strings]("group.streams.assignors", LIST, ("sticky",), list_of())
     group_streams_heartbeat_interval_ms = Key(
         "group.streams.heartbeat.interval.ms", INT, 5000, at_least(1)
     )
@@ -208,6 +234,9 @@ class CoordinatorKeys(Keyed):
     group_streams_max_standby_replicas = Key(
         "group.streams.max.standby.replicas", INT, 2, at_least(0)
     )
+    group_streams_max_warmup_replicas = Key(
+        "group.streams.max.warmup.replicas", INT, 20, at_least(0), internal=True
+    )
     group_streams_min_assignment_interval_ms = Key(
         "group.streams.min.assignment.interval.ms", INT, 0, at_least(0)
     )
@@ -217,11 +246,26 @@ class CoordinatorKeys(Keyed):
     group_streams_min_session_timeout_ms = Key(
         "group.streams.min.session.timeout.ms", INT, 45_000, at_least(1)
     )
+    group_streams_min_task_offset_interval_ms = Key(
+        "group.streams.min.task.offset.interval.ms", INT, 15_000, at_least(1), internal=True
+    )
     group_streams_num_standby_replicas = Key(
         "group.streams.num.standby.replicas", INT, 0, at_least(0)
     )
+    group_streams_num_warmup_replicas = Key(
+        "group.streams.num.warmup.replicas", INT, 2, at_least(0), internal=True
+    )
+    group_streams_rack_aware_assignment_tags = Key[Strings](
+        "group.streams.rack.aware.assignment.tags", LIST, (), list_of(empty=True)
+    )
     group_streams_session_timeout_ms = Key(
         "group.streams.session.timeout.ms", INT, 45_000, at_least(1)
+    )
+    group_streams_task_offset_interval_ms = Key(
+        "group.streams.task.offset.interval.ms", INT, 60_000, at_least(1), internal=True
+    )
+    group_streams_topology_description_plugin_class = Key[str | None](
+        "group.streams.topology.description.plugin.class", CLASS, None
     )
     offset_metadata_max_bytes = Key(
         "offset.metadata.max.bytes",

@@ -1,6 +1,6 @@
-"""Broker keys that a Kafka since 0.9 knew and 4.3 does not, from the KafkaConfig of each.
+"""Broker keys that some Kafka since 0.9 had and 4.3 does not have, from the KafkaConfig of each.
 
-A properties file that has them starts; what they said is named as being without effect.
+A properties file with such keys is accepted. The broker logs that they have no effect.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Partition logs: directories, segments, retention, flush, cleaner; the defaults of topic keys."""
+"""Keys of partition logs: directories, segments, retention, flush, cleaner, topic defaults."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from kbroker.config.key import (
     Synonym,
 )
 from kbroker.config.validators import at_least, between, gzip_level, list_of, one_of
-from kbroker.config.values import DOUBLE_MAX, LONG_MAX
+from kbroker.config.values import ARRAY_MAX, DOUBLE_MAX, LONG_MAX
 
 RETENTION = (
     Synonym("log.retention.ms"),
@@ -322,6 +322,13 @@ class LogKeys(Keyed):
         at_least(0),
         scope=CLUSTER_WIDE,
         doc="How long the files of a deleted segment stay on disk.",
+    )
+    max_decompressed_message_bytes = Key(
+        "max.decompressed.message.bytes",
+        INT,
+        ARRAY_MAX,
+        between(1, ARRAY_MAX),
+        scope=CLUSTER_WIDE,
     )
     message_max_bytes = Key(
         "message.max.bytes",

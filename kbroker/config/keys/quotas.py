@@ -1,4 +1,4 @@
-"""Keys of brokers that exist only as dynamic values. Source: QuotaConfig."""
+"""Keys of brokers that exist only as dynamic values: replication throttles. Source: QuotaConfig."""
 
 # Replication throttles, in bytes per second.
 QUOTA_KEYS = (

@@ -1,4 +1,4 @@
-"""Tiered storage."""
+"""Keys of tiered storage."""
 
 from __future__ import annotations
 
@@ -12,6 +12,12 @@ class RemoteKeys(Keyed):
 
     follower_fetch_last_tiered_offset_enable = Key(
         "follower.fetch.last.tiered.offset.enable", BOOLEAN, False, scope=CLUSTER_WIDE
+    )
+    log_remote_copy_lag_bytes = Key(
+        "log.remote.copy.lag.bytes", LONG, -1, at_least(-1), scope=CLUSTER_WIDE
+    )
+    log_remote_copy_lag_ms = Key(
+        "log.remote.copy.lag.ms", LONG, 0, at_least(-1), scope=CLUSTER_WIDE
     )
     remote_fetch_max_wait_ms = Key(
         "remote.fetch.max.wait.ms", INT, 500, at_least(1), scope=CLUSTER_WIDE

@@ -1,4 +1,4 @@
-"""TLS, SASL, delegation tokens, authorization."""
+"""Keys of TLS, SASL, delegation tokens and authorization."""
 
 from __future__ import annotations
 
@@ -102,6 +102,12 @@ class SecurityKeys(Keyed):
     sasl_mechanism_controller_protocol = Key("sasl.mechanism.controller.protocol", STRING, "GSSAPI")
     sasl_mechanism_inter_broker_protocol = Key(
         "sasl.mechanism.inter.broker.protocol", STRING, "GSSAPI", scope=PER_BROKER
+    )
+    sasl_oauthbearer_allow_unverified_audience = Key(
+        "sasl.oauthbearer.allow.unverified.audience", BOOLEAN, False
+    )
+    sasl_oauthbearer_allow_unverified_issuer = Key(
+        "sasl.oauthbearer.allow.unverified.issuer", BOOLEAN, False
     )
     sasl_oauthbearer_assertion_algorithm = Key(
         "sasl.oauthbearer.assertion.algorithm", STRING, "RS256", one_of_any_case("ES256", "RS256")

@@ -1,4 +1,4 @@
-"""Listeners, connections, requests, replication and metrics."""
+"""Keys of listeners, connections, requests, replication and metrics."""
 
 from __future__ import annotations
 

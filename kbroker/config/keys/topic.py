@@ -1,4 +1,4 @@
-"""A topic's keys; `synonyms` are the broker keys that give their defaults."""
+"""Keys of a topic. Each key's `synonyms` are the broker keys that give its default."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from kbroker.config.validators import (
     one_of,
     throttled_replicas,
 )
-from kbroker.config.values import LONG_MAX
+from kbroker.config.values import ARRAY_MAX, LONG_MAX
 
 
 class TopicKeys(Keyed):
@@ -77,6 +77,7 @@ class TopicKeys(Keyed):
         at_least(0),
         synonyms=(Synonym("log.cleaner.delete.retention.ms"),),
     )
+    errors_deadletterqueue_group_enable = Key("errors.deadletterqueue.group.enable", BOOLEAN, False)
     file_delete_delay_ms = Key(
         "file.delete.delay.ms",
         LONG,
@@ -142,6 +143,13 @@ class TopicKeys(Keyed):
         at_least(1),
         synonyms=(Synonym("log.cleaner.max.compaction.lag.ms"),),
     )
+    max_decompressed_message_bytes = Key(
+        "max.decompressed.message.bytes",
+        INT,
+        ARRAY_MAX,
+        between(1, ARRAY_MAX),
+        synonyms=(Synonym("max.decompressed.message.bytes"),),
+    )
     max_message_bytes = Key(
         "max.message.bytes",
         INT,
@@ -203,6 +211,20 @@ class TopicKeys(Keyed):
         False,
         synonyms=(Synonym("log.preallocate"),),
         doc="Whether the file of a new segment is created at its full size.",
+    )
+    remote_copy_lag_bytes = Key(
+        "remote.copy.lag.bytes",
+        LONG,
+        -1,
+        at_least(-1),
+        synonyms=(Synonym("log.remote.copy.lag.bytes"),),
+    )
+    remote_copy_lag_ms = Key(
+        "remote.copy.lag.ms",
+        LONG,
+        0,
+        at_least(-1),
+        synonyms=(Synonym("log.remote.copy.lag.ms"),),
     )
     remote_log_copy_disable = Key("remote.log.copy.disable", BOOLEAN, False)
     remote_log_delete_on_disable = Key("remote.log.delete.on.disable", BOOLEAN, False)

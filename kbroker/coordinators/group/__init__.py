@@ -1,8 +1,10 @@
-"""Classic consumer groups and committed offsets as state machines: no I/O, no clock, no
-randomness.
+"""Consumer groups and committed offsets as state machines: no I/O, no clock, no randomness.
 
 A decision (`GroupShard.decide_*`) takes a request and the time and returns a Result: records for
-the log, answers for requests that were parked, and what to come back with once the records are
-committed. What the log holds changes only in `replay`. What it does not hold (who is joining, who
-must still sync, timers) is soft state, gone with the coordinator and told anew by the members.
+the log, answers for parked requests, and what to come back with once the records are committed.
+What the log holds changes only in `replay`. What it does not hold (who is joining, who must still
+sync, deadlines) is gone when another broker becomes the coordinator, and the members tell it anew.
+
+The modules import one another in one direction: `shard`, then `committed_offsets`, then `classic`,
+then `records` and `deadlines`.
 """

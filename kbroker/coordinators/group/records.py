@@ -1,8 +1,8 @@
 """The records of classic groups in __consumer_offsets, as values and as Kafka's bytes.
 
 Keys open with the record's type as an int16, values with their version (CoordinatorRecordSerde).
-Written are the versions that Kafka 4.3 writes (GroupCoordinatorRecordHelpers); every older one is
-read.
+Records are written in the versions that Kafka 4.3 writes (GroupCoordinatorRecordHelpers), and read
+in every older one too.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ NO_LEADER_EPOCH: Final = -1
 
 
 class UnknownRecord(Exception):
-    """A record that is none of ours: of another kind of group, or newer than we are."""
+    """A record that this version of kbroker does not use: of another kind of group, or newer."""
 
     def __init__(self, record_type: int, reason: str) -> None:
         super().__init__(reason)
@@ -125,12 +125,12 @@ def decode(key: bytes | memoryview, value: bytes | memoryview | None) -> Record:
 
 
 def is_known(key: bytes) -> bool:
-    """Whether its type is one of ours; the rest of it may be anything."""
+    """Whether `decode` knows the type of the key. The rest of the key may be anything."""
     return key[:2] in (_OFFSET_COMMIT_TYPE, _GROUP_METADATA_TYPE)
 
 
 def modern_key(key: bytes) -> bytes:
-    """One key for what the oldest logs and later ones tell by two types."""
+    """The key as later logs have it: the oldest ones have another type for committed offsets."""
     return _OFFSET_COMMIT_TYPE + key[2:] if key[:2] == _LEGACY_TYPE else key
 
 

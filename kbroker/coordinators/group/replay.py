@@ -1,20 +1,22 @@
-"""Takes a partition's log into a shard, from its front to its end.
+"""Replays a partition's log into a group shard, from its start to its end.
 
-Of a key only the last value counts, and a log is mostly values that later ones replace: so plain
-commits and groups are kept as bytes by their keys, and decoded at the end (`flush`). What the order
-matters for is replayed at its place: a tombstone replays the key's value first, so that the group
-of a commit is there; of transactions, whose commits count from their marker on, everything is.
+Of each key only the last value counts, and most values in a log are replaced by later ones. Plain
+commits and groups are therefore kept as bytes by their keys, and decoded at the end (`flush`).
+Records whose order matters are replayed at their place. A tombstone first replays the kept value of
+its key, so that the group of a commit exists. All records of transactions are replayed at their
+place, because their commits count from the transaction's marker on.
 
-The state is the same as if each record had been replayed, but for one case: where the last value
-of a key cannot be read, an earlier one is still in force. `UnreadableValue` says so, and whoever
-drives the load starts over with `keeps_latest` off.
+The state is the same as if each record had been replayed, with one exception: if the last value of
+a key cannot be read, an earlier one is still in force. `UnreadableValue` reports that, and the
+loader starts over with `keeps_latest` off.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from kbroker.coordinators.replay import UnreadableValue, count_skipped
 from kbroker.storage import batch as record_batch
 from kbroker.storage.batch import NO_PRODUCER_ID, ControlType
 from kbroker.wire.errors import ProtocolError
@@ -29,12 +31,6 @@ if TYPE_CHECKING:
 
     from .shard import GroupShard
 
-REASONS_NAMED_MAX: Final = 32  # to skip a record, in the one line that is logged of it
-
-
-class UnreadableValue(Exception):
-    """The last value of a key is none that we read."""
-
 
 class GroupReplay:
     """One pass over one log."""
@@ -43,7 +39,7 @@ class GroupReplay:
         self._shard = shard
         self._keeps_latest = keeps_latest
         self._latest: dict[bytes, tuple[int, bytes]] = {}  # key -> offset and value
-        self.skipped: Counter[str] = Counter()  # records that are none of ours, by reason
+        self.skipped: Counter[str] = Counter()  # records that are not used, by reason
 
     def take(self, records: Iterable[KeyValue]) -> None:
         """(offset, key, value) of records of no producer, in their order."""
@@ -116,10 +112,3 @@ class GroupReplay:
 
     def _skip(self, reason: str) -> None:
         count_skipped(self.skipped, reason, 1)
-
-
-def count_skipped(skipped: Counter[str], reason: str, count: int) -> None:
-    """Name the first few reasons, and count the rest together."""
-    if reason not in skipped and len(skipped) >= REASONS_NAMED_MAX:
-        reason = "others"
-    skipped[reason] += count

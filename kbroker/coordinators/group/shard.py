@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any
 
+from kbroker.coordinators.deadlines import Deadline
+from kbroker.coordinators.result import Result
 from kbroker.wire.errors import ErrorCode, refusal
 from kbroker.wire.messages.delete_groups import DeletableGroupResult
 from kbroker.wire.messages.describe_groups import DescribedGroup, DescribedGroupMember
@@ -17,17 +19,20 @@ from kbroker.wire.messages.offset_delete import (
 )
 from kbroker.wire.messages.sync_group import SyncGroupResponse
 
-from .classic_group import GroupState, Member
-from .join import Joins
-from .membership import Memberships
-from .offsets import NO_PRODUCER, Offsets
-from .rebalance import Rebalances
+from .classic.factory import GroupFactory
+from .classic.group import GroupState
+from .classic.join_rules import JoinRules
+from .classic.member_rules import MemberRules
+from .classic.rebalance_rules import RebalanceRules
+from .classic.result import AssignmentStored, GroupCreated, StaticMemberStored
+from .committed_offsets import NO_PRODUCER, CommittedOffsets
+from .deadlines import CleanupDue, JoinDue, SessionDue, SyncDue
 from .records import GroupRemoved, GroupStored, OffsetRemoved, OffsetStored
-from .result import AssignmentStored, GroupCreated, Result, StaticMemberStored
-from .timers import CleanupDue, Deadline, JoinDue, SessionDue, SyncDue
 
 if TYPE_CHECKING:
     from kbroker.config import BrokerConfig
+    from kbroker.coordinators.deadlines import Deadlines
+    from kbroker.coordinators.result import Now, Parked
     from kbroker.wire.messages.heartbeat import HeartbeatRequest
     from kbroker.wire.messages.join_group import JoinGroupRequest
     from kbroker.wire.messages.leave_group import (
@@ -43,10 +48,11 @@ if TYPE_CHECKING:
     )
     from kbroker.wire.messages.sync_group import SyncGroupRequest
 
-    from .classic_group import ClassicGroup
+    from .classic.group import ClassicGroup
+    from .classic.join_rules import Client
+    from .classic.result import GroupResult, OnCommit
+    from .deadlines import GroupEvent
     from .records import Record
-    from .result import Client, Committed, Now, Parked
-    from .timers import TimerEvent, Timers
 
 log = logging.getLogger("kbroker.groups")
 
@@ -58,16 +64,19 @@ VERSION_WITH_GROUP_NOT_FOUND_ON_DESCRIBE = 6
 class GroupShard:
     """Routes decisions to the parts that make them, and records to what they change."""
 
-    def __init__(self, index: int, config: BrokerConfig, timers: Timers) -> None:
+    def __init__(self, index: int, config: BrokerConfig, deadlines: Deadlines[GroupEvent]) -> None:
         self.index = index  # of the partition
         self.groups: dict[str, ClassicGroup] = {}
-        self.offsets = Offsets(config)
+        self.offsets = CommittedOffsets(config)
         self._config = config
-        self._timers = timers
-        self._rebalances = Rebalances(self, config, timers)
-        self._joins = Joins(self.groups, self._rebalances, config, timers)
-        self._memberships = Memberships(self.groups, self._rebalances)
-        self._cleanup = Deadline(self, CleanupDue())
+        self._deadlines = deadlines
+        self._factory = GroupFactory(self)
+        self._rebalance_rules = RebalanceRules(config, deadlines)
+        self._join_rules = JoinRules(
+            self.groups, self._factory, self._rebalance_rules, config, deadlines
+        )
+        self._member_rules = MemberRules(self.groups, self._rebalance_rules)
+        self._cleanup: Deadline[GroupEvent] = Deadline(self, CleanupDue())
 
     # --- members
 
@@ -78,27 +87,27 @@ class GroupShard:
         parked: Parked[JoinGroupResponse],
         member_uuid: str,
         now: Now,
-    ) -> Result[JoinGroupResponse]:
-        return self._joins.decide(request, client, parked, member_uuid, now)
+    ) -> GroupResult[JoinGroupResponse]:
+        return self._join_rules.decide(request, client, parked, member_uuid, now)
 
     def decide_sync(
         self, request: SyncGroupRequest, parked: Parked[SyncGroupResponse], now: Now
-    ) -> Result[SyncGroupResponse]:
-        return self._memberships.decide_sync(request, parked, now)
+    ) -> GroupResult[SyncGroupResponse]:
+        return self._member_rules.decide_sync(request, parked, now)
 
     def decide_heartbeat(self, request: HeartbeatRequest, now: Now) -> ErrorCode:
-        return self._memberships.decide_heartbeat(request, now)
+        return self._member_rules.decide_heartbeat(request, now)
 
     def decide_leave(
         self, request: LeaveGroupRequest, identities: list[MemberIdentity], now: Now
-    ) -> Result[LeaveGroupResponse]:
-        return self._memberships.decide_leave(request, identities, now)
+    ) -> GroupResult[LeaveGroupResponse]:
+        return self._member_rules.decide_leave(request, identities, now)
 
     # --- offsets
 
     def decide_commit(
         self, request: OffsetCommitRequest, api_version: int, now: Now
-    ) -> Result[OffsetCommitResponse] | ErrorCode:
+    ) -> GroupResult[OffsetCommitResponse] | ErrorCode:
         """An error code if the group refuses all of it."""
         group = self.groups.get(request.group_id)
         if group is None:
@@ -109,11 +118,11 @@ class GroupShard:
             # An admin, or a consumer that assigns itself: replay makes a group that only holds
             # offsets.
             return self.offsets.decide_commit(request, now)
-        error = _commit_error(group, request)
+        error = group.validate_offset_commit(request)
         if error is not ErrorCode.NONE:
             return error
         if group.state in (GroupState.STABLE, GroupState.PREPARING_REBALANCE):
-            self._rebalances.put_off_session(group.members[request.member_id], now)
+            self._rebalance_rules.put_off_session(group.members[request.member_id], now)
         return self.offsets.decide_commit(request, now)
 
     def fetch_offsets(
@@ -126,8 +135,8 @@ class GroupShard:
 
     def decide_delete_offsets(
         self, request: OffsetDeleteRequest, now: Now
-    ) -> Result[OffsetDeleteResponse]:
-        result: Result[OffsetDeleteResponse] = Result(now)
+    ) -> GroupResult[OffsetDeleteResponse]:
+        result: GroupResult[OffsetDeleteResponse] = Result(now)
         group = self.groups.get(request.group_id)
         if group is None:
             result.response = OffsetDeleteResponse(error_code=ErrorCode.GROUP_ID_NOT_FOUND)
@@ -207,8 +216,8 @@ class GroupShard:
 
     def decide_delete_groups(
         self, group_ids: list[str], now: Now
-    ) -> Result[list[DeletableGroupResult]]:
-        result: Result[list[DeletableGroupResult]] = Result(now)
+    ) -> GroupResult[list[DeletableGroupResult]]:
+        result: GroupResult[list[DeletableGroupResult]] = Result(now)
         result.response = []
         for group_id in group_ids:
             group = self.groups.get(group_id)
@@ -226,30 +235,30 @@ class GroupShard:
             result.response.append(DeletableGroupResult(group_id=group_id, error_code=error))
         return result
 
-    def decide_topic_deleted(self, topic: str, topic_id: bytes, now: Now) -> Result[None]:
-        result: Result[None] = Result(now)
+    def decide_topic_deleted(self, topic: str, topic_id: bytes, now: Now) -> GroupResult[None]:
+        result: GroupResult[None] = Result(now)
         result.records.extend(self.offsets.removals_of_topic(topic, topic_id))
         return result
 
     # --- time
 
-    def on_timer(self, event: TimerEvent, now: Now) -> Result[None]:
-        result: Result[None] = Result(now)
+    def on_deadline(self, event: GroupEvent, now: Now) -> GroupResult[None]:
+        result: GroupResult[None] = Result(now)
         match event:
             case CleanupDue():
                 self._clean_up(result)
             case SessionDue(group_id, member_id):
                 if (group := self.groups.get(group_id)) is not None:
-                    self._rebalances.session_due(group, member_id, result)
+                    self._rebalance_rules.session_due(group, member_id, result)
             case JoinDue(group_id):
                 if (group := self.groups.get(group_id)) is not None:
-                    self._rebalances.join_due(group, result)
+                    self._rebalance_rules.join_due(group, result)
             case SyncDue(group_id, generation_id):
                 if (group := self.groups.get(group_id)) is not None:
-                    self._rebalances.sync_due(group, generation_id, result)
+                    self._rebalance_rules.sync_due(group, generation_id, result)
         return result
 
-    def _clean_up(self, result: Result[None]) -> None:
+    def _clean_up(self, result: GroupResult[None]) -> None:
         """Offsets whose retention is over, and empty groups that hold none."""
         now = result.now
         for group in self.groups.values():
@@ -261,160 +270,120 @@ class GroupShard:
 
     def _schedule_cleanup(self, now: Now) -> None:
         interval_ms = self._config.offsets_retention_check_interval_ms
-        self._timers.set(self._cleanup, now.timer_ms + interval_ms)
+        self._deadlines.set(self._cleanup, now.timer_ms + interval_ms)
 
     # --- what became of records
 
-    def committed(self, then: Committed, now: Now) -> Result[Any]:
-        result: Result[Any] = Result(now)
-        if self.groups.get(then.group.group_id) is then.group:
-            match then:
+    def committed(self, on_commit: OnCommit, now: Now) -> GroupResult[Any]:
+        result: GroupResult[Any] = Result(now)
+        if self.groups.get(on_commit.group.group_id) is on_commit.group:
+            match on_commit:
                 case AssignmentStored():
-                    self._rebalances.assignment_stored(then, result)
+                    self._rebalance_rules.assignment_stored(on_commit, result)
                 case StaticMemberStored():
-                    self._joins.static_member_stored(then, result)
+                    self._join_rules.static_member_stored(on_commit, result)
                 case GroupCreated():
                     pass
         return result
 
     def failed(
-        self, then: Committed, error: ErrorCode, now: Now, *, is_appended: bool
-    ) -> Result[Any]:
+        self, on_commit: OnCommit, error: ErrorCode, now: Now, *, is_appended: bool
+    ) -> GroupResult[Any]:
         """The records could not be appended, so undo what was done in advance; or they were, but
         are not committed in time, so that nobody can rely on them.
         """
-        result: Result[Any] = Result(now)
-        group = then.group
+        result: GroupResult[Any] = Result(now)
+        group = on_commit.group
         if self.groups.get(group.group_id) is not group:
             return result
-        match then:
+        match on_commit:
             case AssignmentStored():
-                self._rebalances.assignment_failed(then, error, result)
+                self._rebalance_rules.assignment_failed(on_commit, error, result)
             case StaticMemberStored():
-                self._joins.static_member_failed(then, error, result, is_appended=is_appended)
+                self._join_rules.static_member_failed(
+                    on_commit, error, result, is_appended=is_appended
+                )
             case GroupCreated() if not is_appended:
                 self._forget(group)
                 for member in group.members.values():
                     response = JoinGroupResponse(error_code=error)
-                    self._rebalances.answer_join(group, member, response, result)
+                    self._rebalance_rules.answer_join(group, member, response, result)
         return result
 
     # --- the log
 
-    def replay(self, record: Record, record_offset: int, producer_id: int = NO_PRODUCER) -> None:
-        """Apply a record that is in the log: while loading all of them, later all but GroupStored.
-
-        A live group is ahead of its own record: it knows who is waiting.
+    def replay_written(self, records: list[Record], first_offset: int) -> None:
+        """Apply what a decision has written, but for GroupStored: a live group is ahead of its own
+        record, as it knows who is waiting.
         """
+        for offset, record in enumerate(records, first_offset):
+            if not isinstance(record, GroupStored):
+                self.replay(record, offset)
+
+    def replay(self, record: Record, record_offset: int, producer_id: int = NO_PRODUCER) -> None:
+        """Apply a record that is in the log."""
         match record:
             case OffsetStored(group_id):
                 if group_id not in self.groups:
                     timestamp_ms = record.value.commit_timestamp_ms
-                    self.groups[group_id] = self._rebalances.new_group(
+                    self.groups[group_id] = self._factory.new_group(
                         group_id, GroupState.EMPTY, timestamp_ms
                     )
                 self.offsets.replay_stored(record, record_offset, producer_id)
             case OffsetRemoved():
                 self.offsets.replay_removed(record)
             case GroupStored():
-                self._replay_group(record)
+                self.groups[record.group_id] = self._factory.from_record(record)
             case GroupRemoved(group_id):
                 if (group := self.groups.get(group_id)) is not None:
                     self._forget(group)
                     if self.offsets.removals(group_id):
                         # It went on as a group of another protocol, to which its offsets belong.
-                        self.groups[group_id] = self._rebalances.new_group(
+                        self.groups[group_id] = self._factory.new_group(
                             group_id, GroupState.EMPTY, group.state_timestamp_ms
                         )
 
     def end_transaction(self, producer_id: int, *, is_commit: bool) -> None:
         self.offsets.end_transaction(producer_id, is_commit=is_commit)
 
-    def _replay_group(self, record: GroupStored) -> None:
-        value = record.value
-        group = self._rebalances.new_group(
-            record.group_id,
-            GroupState.STABLE if value.members else GroupState.EMPTY,
-            value.current_state_timestamp,
-            generation_id=value.generation,
-            protocol_type=value.protocol_type or None,
-            protocol_name=value.protocol,
-            leader_id=value.leader,
-        )
-        for member in value.members:
-            rebalance_timeout_ms = member.rebalance_timeout
-            if rebalance_timeout_ms == -1:  # version 0 of the record
-                rebalance_timeout_ms = member.session_timeout
-            group.add(
-                Member(
-                    member_id=member.member_id,
-                    instance_id=member.group_instance_id,
-                    client_id=member.client_id,
-                    client_host=member.client_host,
-                    rebalance_timeout_ms=rebalance_timeout_ms,
-                    session_timeout_ms=member.session_timeout,
-                    protocol_type=value.protocol_type,
-                    protocols=[(value.protocol or "", member.subscription)],
-                    session=self._rebalances.new_session(record.group_id, member.member_id),
-                    assignment=member.assignment,
-                )
-            )
-        group.subscribed_topics = group.compute_subscribed_topics()
-        self.groups[record.group_id] = group
-
     def _forget(self, group: ClassicGroup) -> None:
         del self.groups[group.group_id]
         for deadline in (group.join_due, group.sync_due, *group.pending_joins.values()):
-            self._timers.cancel(deadline)
+            self._deadlines.cancel(deadline)
         for member in group.members.values():
-            self._timers.cancel(member.session)
+            self._deadlines.cancel(member.session)
 
     # --- life
 
-    def on_loaded(self, now: Now) -> Result[None]:
+    def summary(self) -> str:
+        return f"{len(self.groups)} groups"
+
+    def on_loaded(self, now: Now) -> GroupResult[None]:
         """Everything is replayed: members' sessions begin anew."""
-        result: Result[None] = Result(now)
+        result: GroupResult[None] = Result(now)
         for group in list(self.groups.values()):
             for member in group.members.values():
-                self._rebalances.put_off_session(member, now)
+                self._rebalance_rules.put_off_session(member, now)
             if len(group.members) > self._config.group_max_size:
-                self._rebalances.prepare(
+                self._rebalance_rules.prepare(
                     group, "the group has more members than group.max.size", result
                 )
         self._schedule_cleanup(now)
         return result
 
-    def on_unloaded(self, now: Now) -> Result[None]:
+    def on_unloaded(self, now: Now) -> GroupResult[None]:
         """Another broker coordinates these groups now: whoever waits must look for it."""
-        result: Result[None] = Result(now)
+        result: GroupResult[None] = Result(now)
         for group in list(self.groups.values()):
             for member in group.members.values():
                 response = JoinGroupResponse(
                     member_id=member.member_id, error_code=ErrorCode.NOT_COORDINATOR
                 )
-                self._rebalances.answer_join(group, member, response, result)
+                self._rebalance_rules.answer_join(group, member, response, result)
                 if member.awaiting_sync is not None:
                     moved = SyncGroupResponse(error_code=ErrorCode.NOT_COORDINATOR)
-                    result.sync_answers.append((member.awaiting_sync, moved))
+                    result.answer(member.awaiting_sync, moved)
                     member.awaiting_sync = None
             self._forget(group)
-        self._timers.cancel(self._cleanup)
+        self._deadlines.cancel(self._cleanup)
         return result
-
-
-def _commit_error(group: ClassicGroup, request: OffsetCommitRequest) -> ErrorCode:
-    """ClassicGroup.validateOffsetCommit."""
-    generation_id = request.generation_id_or_member_epoch
-    if generation_id < 0 and group.state is GroupState.EMPTY:
-        return ErrorCode.NONE
-    if generation_id < 0 and not request.member_id and request.group_instance_id is None:
-        # Not even an admin may move the offsets of members that are there.
-        return ErrorCode.UNKNOWN_MEMBER_ID
-    error = group.validate_member(request.member_id, request.group_instance_id)
-    if error is not ErrorCode.NONE:
-        return error
-    if generation_id != group.generation_id:
-        return ErrorCode.ILLEGAL_GENERATION
-    if group.state is GroupState.COMPLETING_REBALANCE:
-        return ErrorCode.REBALANCE_IN_PROGRESS
-    return ErrorCode.NONE

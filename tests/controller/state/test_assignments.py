@@ -25,7 +25,7 @@ from kbroker.wire.messages.incremental_alter_configs import (
 )
 from kbroker.wire.records.partition_change_record import PartitionChangeRecord
 from kbroker.wire.records.topic_record import TopicRecord
-from tests.controller.parts import SCHEMA, SETTINGS, Cluster, topic
+from tests.controller.parts import Cluster, topic
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,7 +50,7 @@ def elect(count: int) -> Result[object]:
     request = ElectLeadersRequest(
         topic_partitions=[TopicPartitions(topic="t", partitions=[0] * count)]
     )
-    return decide_elect_leaders(a_cluster().image, request, schema=SCHEMA)  # type: ignore[return-value]
+    return decide_elect_leaders(a_cluster().context(), request)
 
 
 def reassign(count: int) -> Result[object]:
@@ -58,9 +58,7 @@ def reassign(count: int) -> Result[object]:
     request = AlterPartitionReassignmentsRequest(
         topics=[ReassignableTopic(name="t", partitions=[target] * count)]
     )
-    return decide_alter_partition_reassignments(  # type: ignore[return-value]
-        a_cluster().image, request, schema=SCHEMA
-    )
+    return decide_alter_partition_reassignments(a_cluster().context(), request)
 
 
 @pytest.mark.parametrize("ask", [elect, reassign])
@@ -80,7 +78,7 @@ def test_of_more_resources_those_that_come_last_are_refused() -> None:
         for number in range(RECORDS_MAX + 2)
     ]
     result = decide_incremental_alter_configs(
-        Cluster().image, IncrementalAlterConfigsRequest(resources=resources), schema=SCHEMA
+        Cluster().context(), IncrementalAlterConfigsRequest(resources=resources)
     )
     assert len(result.records) == RECORDS_MAX
     answers = [(each.error_code, each.error_message) for each in result.response.responses]
@@ -101,7 +99,7 @@ def test_more_topics_are_not_deleted_at_once() -> None:
         request = DeleteTopicsRequest(
             timeout_ms=1_000, topics=[DeleteTopicState(name=name) for name in asked]
         )
-        result = decide_delete_topics(cluster.image, request, settings=SETTINGS, rng=cluster.rng)
+        result = decide_delete_topics(cluster.context(), request)
         assert {each.error_code for each in result.response.responses} == {code}
         assert len(result.records) == (RECORDS_MAX if code == ErrorCode.NONE else 0)
 

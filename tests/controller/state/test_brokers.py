@@ -12,7 +12,7 @@ from kbroker.controller.state.producer_ids import decide_allocate_producer_ids
 from kbroker.wire.errors import ErrorCode, RequestError
 from kbroker.wire.messages.allocate_producer_ids import AllocateProducerIdsRequest
 from kbroker.wire.records.config_record import ConfigRecord
-from tests.controller.parts import SCHEMA, Cluster, directory_of, registration, topic
+from tests.controller.parts import Cluster, directory_of, registration, topic
 
 if TYPE_CHECKING:
     from kbroker.wire.messages.broker_registration import BrokerRegistrationRequest
@@ -152,18 +152,14 @@ def test_a_silent_broker_is_fenced_and_others_lead() -> None:
     for broker_id in (2, 3):
         cluster.heartbeat(broker_id)
     cluster.now_ms = 9_000
-    result = decide_fence_silent_brokers(
-        cluster.image, schema=SCHEMA, sessions=cluster.sessions, now_ms=cluster.now_ms
-    )
+    result = decide_fence_silent_brokers(cluster.context())
     assert result.response == 1
     cluster.commit(result.records)
     assert cluster.image.brokers[1].fenced
     first, second = cluster.image.topics["t"].partitions.values()
     assert (first.leader, first.isr, first.leader_epoch) == (2, [2, 3], 1)
     assert (second.leader, second.isr, second.leader_epoch) == (2, [2, 3], 0)
-    again = decide_fence_silent_brokers(
-        cluster.image, schema=SCHEMA, sessions=cluster.sessions, now_ms=cluster.now_ms
-    )
+    again = decide_fence_silent_brokers(cluster.context())
     assert again.response is None
     assert cluster.sessions.next_expiry_ms(cluster.image) == 8_999 + 9_000
 
@@ -261,13 +257,13 @@ def test_producer_ids_are_given_in_blocks_to_the_living() -> None:
     starts = []
     for _ in range(3):
         result = decide_allocate_producer_ids(
-            cluster.image, AllocateProducerIdsRequest(broker_id=1, broker_epoch=epoch)
+            cluster.context(), AllocateProducerIdsRequest(broker_id=1, broker_epoch=epoch)
         )
         cluster.commit(result.records)
         starts.append((result.response.producer_id_start, result.response.producer_id_len))
     assert starts == [(0, 1000), (1000, 1000), (2000, 1000)]
     for broker_id, broker_epoch in ((1, epoch - 1), (2, epoch)):
         request = AllocateProducerIdsRequest(broker_id=broker_id, broker_epoch=broker_epoch)
-        result = decide_allocate_producer_ids(cluster.image, request)
+        result = decide_allocate_producer_ids(cluster.context(), request)
         assert result.response.error_code == ErrorCode.STALE_BROKER_EPOCH
         assert result.records == ()

@@ -13,7 +13,7 @@ from kbroker.wire.messages.incremental_alter_configs import (
     IncrementalAlterConfigsRequest,
 )
 from kbroker.wire.records.clear_elr_record import ClearElrRecord
-from tests.controller.parts import SCHEMA, Cluster, topic
+from tests.controller.parts import Cluster, topic
 
 TOPIC, BROKER, LOGGER, METRICS, GROUP = 2, 4, 8, 16, 32
 SET, DELETE, APPEND, SUBTRACT = ConfigOperation
@@ -42,9 +42,8 @@ def alter(
     cluster: Cluster, *resources: AlterConfigsResource, validate_only: bool = False
 ) -> list[tuple[int, str | None]]:
     result = decide_incremental_alter_configs(
-        cluster.image,
+        cluster.context(),
         IncrementalAlterConfigsRequest(resources=list(resources), validate_only=validate_only),
-        schema=SCHEMA,
     )
     cluster.commit(result.records)
     asked = [(each.resource_type, each.resource_name) for each in resources]

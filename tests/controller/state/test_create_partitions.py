@@ -30,9 +30,8 @@ def grow(
     cluster: Cluster, *topics: CreatePartitionsTopic, validate_only: bool = False
 ) -> list[tuple[str, int, str | None]]:
     result = decide_create_partitions(
-        cluster.image,
+        cluster.context(),
         CreatePartitionsRequest(timeout_ms=1_000, topics=list(topics), validate_only=validate_only),
-        rng=cluster.rng,
     )
     cluster.commit(result.records)
     return [(each.name, each.error_code, each.error_message) for each in result.response.results]
@@ -148,6 +147,6 @@ def test_a_request_without_time_is_over_before_it_begins(
     cluster: Cluster, timeout_ms: int, code: ErrorCode
 ) -> None:
     request = CreatePartitionsRequest(topics=[more("t", 5)], timeout_ms=timeout_ms)
-    result = decide_create_partitions(cluster.image, request, rng=cluster.rng)
+    result = decide_create_partitions(cluster.context(), request)
     assert (result.records == ()) == (code != ErrorCode.NONE)
     assert [each.error_code for each in result.response.results] == [code]

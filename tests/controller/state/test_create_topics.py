@@ -5,10 +5,9 @@ from __future__ import annotations
 import pytest
 
 from kbroker.controller.state.create_topics import decide_create_topics
-from kbroker.controller.state.topic_names import invalid_topic_name
 from kbroker.wire.errors import ErrorCode
 from kbroker.wire.messages.create_topics import CreatableTopic, CreateTopicsRequest
-from tests.controller.parts import SCHEMA, SETTINGS, Cluster, directory_of, topic
+from tests.controller.parts import SETTINGS, Cluster, directory_of, topic
 
 ILLEGAL = (
     "Topic name is invalid: '{}' contains one or more characters other than ASCII alphanumerics, "
@@ -180,11 +179,7 @@ def test_minus_one_means_the_brokers_defaults(cluster: Cluster) -> None:
         node_id=1, cluster_id="c", directory_id=directory_of(1), num_partitions=5
     )
     result = decide_create_topics(
-        cluster.image,
-        CreateTopicsRequest(topics=[topic("t", -1, -1)]),
-        settings=settings,
-        schema=SCHEMA,
-        rng=cluster.rng,
+        cluster.context(settings=settings), CreateTopicsRequest(topics=[topic("t", -1, -1)])
     )
     (made,) = result.response.topics
     assert (made.num_partitions, made.replication_factor) == (5, 1)
@@ -260,10 +255,6 @@ def test_replica_lists_of_different_lengths_do_not_go_together() -> None:
     )
 
 
-def test_legal_names() -> None:
-    assert all(invalid_topic_name(name) is None for name in ("a", "A-z_0.9", "...", "x" * 249))
-
-
 @pytest.mark.parametrize(
     ("timeout_ms", "code"),
     [(-1, ErrorCode.REQUEST_TIMED_OUT), (0, ErrorCode.REQUEST_TIMED_OUT), (1, ErrorCode.NONE)],
@@ -272,11 +263,7 @@ def test_a_request_without_time_is_over_before_it_begins(
     cluster: Cluster, timeout_ms: int, code: ErrorCode
 ) -> None:
     result = decide_create_topics(
-        cluster.image,
-        CreateTopicsRequest(topics=[topic("t")], timeout_ms=timeout_ms),
-        settings=SETTINGS,
-        schema=SCHEMA,
-        rng=cluster.rng,
+        cluster.context(), CreateTopicsRequest(topics=[topic("t")], timeout_ms=timeout_ms)
     )
     assert (result.records == ()) == (code != ErrorCode.NONE)
     assert [each.error_code for each in result.response.topics] == [code]

@@ -8,8 +8,8 @@ import pytest
 
 from kbroker.controller.state.delete_topics import decide_delete_topics
 from kbroker.wire.errors import ErrorCode
+from kbroker.wire.message import ZERO_UUID
 from kbroker.wire.messages.delete_topics import DeleteTopicsRequest, DeleteTopicState
-from kbroker.wire.uuids import ZERO_UUID
 from tests.controller.parts import SETTINGS, Cluster, topic
 
 NO_TOPIC = "This server does not host this topic-partition."
@@ -25,7 +25,7 @@ def cluster() -> Cluster:
 def delete(
     cluster: Cluster, request: DeleteTopicsRequest
 ) -> list[tuple[str | None, bytes, int, str | None]]:
-    result = decide_delete_topics(cluster.image, request, settings=SETTINGS, rng=cluster.rng)
+    result = decide_delete_topics(cluster.context(), request)
     cluster.commit(result.records)
     rows = [
         (each.name, each.topic_id, each.error_code, each.error_message)
@@ -93,7 +93,7 @@ def test_where_deletion_is_disabled_nothing_is_deleted(cluster: Cluster) -> None
     request = DeleteTopicsRequest(
         topic_names=["t0"], timeout_ms=1_000, topics=[DeleteTopicState(name="t1")]
     )
-    result = decide_delete_topics(cluster.image, request, settings=settings, rng=cluster.rng)
+    result = decide_delete_topics(cluster.context(settings=settings), request)
     assert result.records == ()
     assert [(each.name, each.error_code) for each in result.response.responses] == [
         ("t0", ErrorCode.TOPIC_DELETION_DISABLED),
@@ -126,9 +126,7 @@ def test_the_order_of_answers_does_not_tell_the_absent_from_the_others(cluster: 
     request = DeleteTopicsRequest(topic_names=names, timeout_ms=1_000)
     orders = set()
     for seed in range(10):
-        result = decide_delete_topics(
-            cluster.image, request, settings=SETTINGS, rng=random.Random(seed)
-        )
+        result = decide_delete_topics(cluster.context(rng=random.Random(seed)), request)
         orders.add(tuple(each.name or "" for each in result.response.responses))
     assert {tuple(sorted(order)) for order in orders} == {tuple(sorted(names))}
     assert len(orders) > 5

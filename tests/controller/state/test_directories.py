@@ -17,7 +17,7 @@ from kbroker.wire.messages.assign_replicas_to_dirs import (
     AssignReplicasToDirsRequestPartitionData,
     AssignReplicasToDirsRequestTopicData,
 )
-from tests.controller.parts import SCHEMA, Cluster, directory_of, topic
+from tests.controller.parts import Cluster, directory_of, topic
 
 if TYPE_CHECKING:
     from kbroker.controller.image import MetadataImage
@@ -63,7 +63,7 @@ def assign(
             )
         ],
     )
-    result = decide_assign_replicas_to_dirs(cluster.image, request, schema=SCHEMA)
+    result = decide_assign_replicas_to_dirs(cluster.context(), request)
     cluster.commit(result.records)
     (answered,) = result.response.directories
     assert answered.id == directory
@@ -131,7 +131,7 @@ def test_a_broker_of_another_life_is_refused() -> None:
         broker_id=1, broker_epoch=cluster.image.brokers[1].epoch + 1
     )
     with pytest.raises(RequestError) as refusal:
-        decide_assign_replicas_to_dirs(cluster.image, request, schema=SCHEMA)
+        decide_assign_replicas_to_dirs(cluster.context(), request)
     assert refusal.value.code == ErrorCode.STALE_BROKER_EPOCH
 
 

@@ -9,7 +9,7 @@ from kbroker.controller.state.elect_leaders import decide_elect_leaders
 from kbroker.wire.errors import ErrorCode, RequestError
 from kbroker.wire.messages.elect_leaders import ElectLeadersRequest, TopicPartitions
 from kbroker.wire.records.partition_change_record import PartitionChangeRecord
-from tests.controller.parts import SCHEMA, Cluster, topic
+from tests.controller.parts import Cluster, topic
 
 PREFERRED, UNCLEAN = 0, 1
 Answer = tuple[str, int, int, str | None]
@@ -31,7 +31,7 @@ def elect(
         if topics is None
         else [TopicPartitions(topic=name, partitions=indexes) for name, indexes in topics],
     )
-    result = decide_elect_leaders(cluster.image, request, schema=SCHEMA)
+    result = decide_elect_leaders(cluster.context(), request)
     cluster.commit(result.records)
     assert result.response.error_code == ErrorCode.NONE
     named = [each.topic for each in result.response.replica_election_results]
@@ -91,7 +91,7 @@ def test_an_unknown_kind_of_election(
 ) -> None:
     request = ElectLeadersRequest(election_type=election_type, topic_partitions=topics)
     with pytest.raises(RequestError, match=f"^Unknown election type {election_type}$") as caught:
-        decide_elect_leaders(cluster.image, request, schema=SCHEMA)
+        decide_elect_leaders(cluster.context(), request)
     assert caught.value.code == ErrorCode.INVALID_REQUEST
 
 
@@ -132,7 +132,7 @@ def test_without_any_time_there_is_no_election(cluster: Cluster, timeout_ms: int
     request = ElectLeadersRequest(
         topic_partitions=[TopicPartitions(topic="t", partitions=[0, 9])], timeout_ms=timeout_ms
     )
-    result = decide_elect_leaders(cluster.image, request, schema=SCHEMA)
+    result = decide_elect_leaders(cluster.context(), request)
     assert result.records == ()
     assert result.response.error_code == ErrorCode.REQUEST_TIMED_OUT
     answers = result.response.replica_election_results[0].partition_result
@@ -146,7 +146,7 @@ def test_a_millisecond_is_time_enough(cluster: Cluster) -> None:
     request = ElectLeadersRequest(
         topic_partitions=[TopicPartitions(topic="t", partitions=[9])], timeout_ms=1
     )
-    result = decide_elect_leaders(cluster.image, request, schema=SCHEMA)
+    result = decide_elect_leaders(cluster.context(), request)
     assert result.response.error_code == ErrorCode.NONE
     (answer,) = result.response.replica_election_results[0].partition_result
     assert answer.error_code == ErrorCode.UNKNOWN_TOPIC_OR_PARTITION

@@ -35,7 +35,7 @@ from kbroker.wire.messages.incremental_alter_configs import (
     AlterConfigsResource,
     IncrementalAlterConfigsRequest,
 )
-from tests.controller.parts import SCHEMA, SETTINGS, Cluster, topic
+from tests.controller.parts import Cluster, topic
 
 if TYPE_CHECKING:
     from kbroker.wire.message import Message
@@ -79,12 +79,9 @@ class Controller(RuleBasedStateMachine):
         key = "min.insync.replicas" if value == "2" else "unclean.leader.election.enable"
         asked = topic(name, partitions, replicas, configs={} if value is None else {key: value})
         result = decide_create_topics(
-            self.cluster.image,
+            # A generator of its own, else two topics get one id.
+            self.cluster.context(rng=random.Random(f"{seed} {self.asked}")),
             CreateTopicsRequest(topics=[asked, topic("x", 1, 9)]),
-            settings=SETTINGS,
-            schema=SCHEMA,
-            # Else two topics get one id.
-            rng=random.Random(f"{seed} {self.asked}"),
         )
         assert len(result.response.topics) == 2
         self.take(result.records, before)
@@ -93,10 +90,8 @@ class Controller(RuleBasedStateMachine):
     def delete(self, name: str) -> None:
         before = self.cluster.image.copy()
         result = decide_delete_topics(
-            self.cluster.image,
+            self.cluster.context(rng=random.Random(1)),
             DeleteTopicsRequest(topic_names=[name], timeout_ms=1_000),
-            settings=SETTINGS,
-            rng=random.Random(1),
         )
         self.take(result.records, before)
 
@@ -104,12 +99,11 @@ class Controller(RuleBasedStateMachine):
     def grow(self, name: str, count: int, seed: int) -> None:
         before = self.cluster.image.copy()
         result = decide_create_partitions(
-            self.cluster.image,
+            self.cluster.context(rng=random.Random(seed)),
             CreatePartitionsRequest(
                 timeout_ms=1_000,
                 topics=[CreatePartitionsTopic(name=name, count=count, assignments=None)],
             ),
-            rng=random.Random(seed),
         )
         self.take(result.records, before)
 
@@ -122,7 +116,7 @@ class Controller(RuleBasedStateMachine):
     def alter(self, name: str, operation: int, value: str | None, key: str) -> None:
         before = self.cluster.image.copy()
         result = decide_incremental_alter_configs(
-            self.cluster.image,
+            self.cluster.context(),
             IncrementalAlterConfigsRequest(
                 resources=[
                     AlterConfigsResource(
@@ -134,7 +128,6 @@ class Controller(RuleBasedStateMachine):
                     )
                 ]
             ),
-            schema=SCHEMA,
         )
         self.take(result.records, before)
 
@@ -158,9 +151,7 @@ class Controller(RuleBasedStateMachine):
             want_shut_down=stop,
         )
         with suppress(RequestError):
-            result = decide_broker_heartbeat(
-                self.cluster.image, request, schema=SCHEMA, sessions=self.cluster.sessions
-            )
+            result = decide_broker_heartbeat(self.cluster.context(), request)
             self.take(result.records, before)
             self.cluster.sessions.touch(
                 broker_id, request.broker_epoch, offset, self.cluster.now_ms
@@ -177,12 +168,7 @@ class Controller(RuleBasedStateMachine):
     def time_passes(self, wait_ms: int) -> None:
         self.cluster.now_ms += wait_ms
         before = self.cluster.image.copy()
-        result = decide_fence_silent_brokers(
-            self.cluster.image,
-            schema=SCHEMA,
-            sessions=self.cluster.sessions,
-            now_ms=self.cluster.now_ms,
-        )
+        result = decide_fence_silent_brokers(self.cluster.context())
         self.take(result.records, before)
 
     @rule()

@@ -21,7 +21,7 @@ from kbroker.wire.messages.list_partition_reassignments import (
     ListPartitionReassignmentsTopics,
 )
 from kbroker.wire.records.partition_change_record import PartitionChangeRecord
-from tests.controller.parts import SCHEMA, Cluster, directory_of, topic
+from tests.controller.parts import Cluster, directory_of, topic
 
 if TYPE_CHECKING:
     from kbroker.controller.model import PartitionImage
@@ -56,7 +56,7 @@ def alter(
             for name, targets in topics
         ],
     )
-    result = decide_alter_partition_reassignments(cluster.image, request, schema=SCHEMA)
+    result = decide_alter_partition_reassignments(cluster.context(), request)
     cluster.commit(result.records)
     response = result.response
     assert response.error_code == ErrorCode.NONE
@@ -76,7 +76,7 @@ def moving(cluster: Cluster, topics: list[tuple[str, list[int]]] | None = None) 
         if topics is None
         else [ListPartitionReassignmentsTopics(name=n, partition_indexes=i) for n, i in topics]
     )
-    result = decide_list_partition_reassignments(cluster.image, request)
+    result = decide_list_partition_reassignments(cluster.context(), request)
     assert result.records == ()
     assert (result.response.error_code, result.response.error_message) == (ErrorCode.NONE, None)
     return [
@@ -152,7 +152,7 @@ def test_each_mention_has_its_answer(cluster: Cluster) -> None:
 
 def test_no_topics_have_the_defaults_of_an_answer(cluster: Cluster) -> None:
     request = AlterPartitionReassignmentsRequest(allow_replication_factor_change=False)
-    response = decide_alter_partition_reassignments(cluster.image, request, schema=SCHEMA).response
+    response = decide_alter_partition_reassignments(cluster.context(), request).response
     assert (response.error_message, response.responses) == ("", [])
     assert response.allow_replication_factor_change
 
@@ -231,7 +231,7 @@ def test_without_any_time_nothing_moves(cluster: Cluster, timeout_ms: int) -> No
     request = AlterPartitionReassignmentsRequest(
         timeout_ms=timeout_ms, topics=[ReassignableTopic(name="t", partitions=[target])]
     )
-    result = decide_alter_partition_reassignments(cluster.image, request, schema=SCHEMA)
+    result = decide_alter_partition_reassignments(cluster.context(), request)
     assert result.records == ()
     assert result.response.error_code == ErrorCode.REQUEST_TIMED_OUT
     answer = result.response.responses[0].partitions[0]
@@ -243,6 +243,6 @@ def test_a_millisecond_is_time_enough(cluster: Cluster) -> None:
     request = AlterPartitionReassignmentsRequest(
         timeout_ms=1, topics=[ReassignableTopic(name="t", partitions=[target])]
     )
-    result = decide_alter_partition_reassignments(cluster.image, request, schema=SCHEMA)
+    result = decide_alter_partition_reassignments(cluster.context(), request)
     assert result.response.error_code == ErrorCode.NONE
     assert len(result.records) == 1

@@ -13,7 +13,7 @@ from kbroker.wire.messages.alter_configs import (
 )
 from kbroker.wire.records.clear_elr_record import ClearElrRecord
 from kbroker.wire.records.config_record import ConfigRecord
-from tests.controller.parts import SCHEMA, Cluster, topic
+from tests.controller.parts import Cluster, topic
 
 TOPIC, BROKER, LOGGER, METRICS, GROUP = 2, 4, 8, 16, 32
 
@@ -37,9 +37,8 @@ def alter(
     cluster: Cluster, *resources: AlterConfigsResource, validate_only: bool = False
 ) -> list[tuple[int, str | None]]:
     result = decide_alter_configs(
-        cluster.image,
+        cluster.context(),
         AlterConfigsRequest(resources=list(resources), validate_only=validate_only),
-        schema=SCHEMA,
     )
     cluster.commit(result.records)
     asked = [(each.resource_type, each.resource_name) for each in resources]
@@ -64,7 +63,7 @@ def test_what_stays_the_same_is_not_written_but_for_brokers(cluster: Cluster) ->
         asked = resource(kind, name, (key, value))
         assert alter(cluster, asked) == [(0, None)]
         request = AlterConfigsRequest(resources=[asked])
-        again = decide_alter_configs(cluster.image, request, schema=SCHEMA)
+        again = decide_alter_configs(cluster.context(), request)
         assert len(again.records) == written
 
 
@@ -92,9 +91,7 @@ def test_resources_stand_alone(cluster: Cluster) -> None:
 def test_another_minimum_of_the_isr_clears_who_is_eligible(cluster: Cluster) -> None:
     asked = resource(TOPIC, "t", ("min.insync.replicas", "1"))
     for request in (asked, resource(TOPIC, "t")):
-        result = decide_alter_configs(
-            cluster.image, AlterConfigsRequest(resources=[request]), schema=SCHEMA
-        )
+        result = decide_alter_configs(cluster.context(), AlterConfigsRequest(resources=[request]))
         assert [type(record) for record in result.records] == [ConfigRecord, ClearElrRecord]
         cluster.commit(result.records)
 

@@ -1,25 +1,27 @@
-"""Every key is Kafka 4.3.0's: names, types, defaults and update modes, from kafka_keys.tsv."""
+"""Every key is Kafka's: names, types, defaults and update modes, release by release."""
 
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from kbroker.config.broker import BROKER_KEYS, BrokerConfig
+from kbroker.config.broker import BROKER_KEYS, BrokerConfig, broker_keys
 from kbroker.config.client_metrics import CLIENT_METRICS_KEYS
 from kbroker.config.errors import ConfigError
-from kbroker.config.topic import GROUP_KEYS, TOPIC_KEYS, TopicConfig
+from kbroker.config.topic import GROUP_KEYS, TOPIC_KEYS, TopicConfig, group_keys, topic_keys
 from kbroker.config.values import text_of
+from kbroker.releases.release import RELEASES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from kbroker.config.key import Key
     from kbroker.config.values import Value
+    from kbroker.releases.release import ConfiguredResource, Release
 
+RESOURCES: tuple[ConfiguredResource, ...] = ("BROKER", "TOPIC", "GROUP", "CLIENT_METRICS")
 KEYS: Mapping[str, Mapping[str, Key[Value]]] = {
     "BROKER": BROKER_KEYS,
     "TOPIC": TOPIC_KEYS,
@@ -31,29 +33,34 @@ WITH_DEFAULT = [(resource, key) for resource, key in ALL_KEYS if key.default is 
 WITH_SYNONYMS = [(resource, key) for resource, key in ALL_KEYS if key.synonyms]
 
 
-def kafka_rows() -> list[list[str]]:
-    text = (Path(__file__).parent / "kafka_keys.tsv").read_text()
-    rows = [line.split("\t") for line in text.splitlines() if not line.startswith("#")]
-    return [row + [""] * (6 - len(row)) for row in rows]
+@pytest.mark.parametrize("release", RELEASES.values(), ids=str)
+def test_the_keys_of_a_release_are_kafkas(release: Release) -> None:
+    known: Mapping[str, Mapping[str, Key[Value]]] = {
+        "BROKER": broker_keys(release),
+        "TOPIC": topic_keys(release),
+        "GROUP": group_keys(release),
+        "CLIENT_METRICS": CLIENT_METRICS_KEYS,
+    }
+    assert {resource: set(keys) for resource, keys in known.items()} == {
+        resource: set(release.keys(resource)) for resource in RESOURCES
+    }
 
 
-def test_the_keys_are_kafkas() -> None:
-    ours = {(resource, key.name) for resource, key in ALL_KEYS}
-    assert ours == {(row[0], row[1]) for row in kafka_rows()}
-
-
-@pytest.mark.parametrize("resource", KEYS)
-def test_types_defaults_and_update_modes_are_kafkas(resource: str) -> None:
-    for _, name, type_name, default, mode, internal in (
-        row for row in kafka_rows() if row[0] == resource
-    ):
-        key = KEYS[resource][name]
-        assert key.type.name == type_name, name
-        assert key.internal == (internal == "internal"), name
-        if default != "required":
-            assert text_of(key.default) == (None if default == "null" else default), name
+@pytest.mark.parametrize("release", RELEASES.values(), ids=str)
+@pytest.mark.parametrize("resource", RESOURCES)
+def test_what_a_release_says_of_a_key_is_so(release: Release, resource: ConfiguredResource) -> None:
+    for name in release.keys(resource):
+        key, theirs = KEYS[resource][name], release.key(resource, name)
+        valid = None if key.validator is None else key.validator.text
+        assert (key.type.name, valid, key.internal) == theirs[:1] + theirs[2:3] + theirs[4:5], name
+        if theirs.default is not None:
+            assert text_of(key.default) == theirs.default, name
         if resource == "BROKER":
-            assert key.scope.value == mode, name
+            assert key.scope.value == theirs.mode, name
+            shown = BrokerConfig(release=release).synonyms(name, match_listener=False)
+            assert shown == theirs.synonyms, name
+        else:
+            assert tuple(each.name for each in key.synonyms) == theirs.synonyms, name
 
 
 def test_a_default_is_valid() -> None:

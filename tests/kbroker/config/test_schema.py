@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from kbroker.config import BrokerConfig, ConfigProblem, ConfigSchema
+from kbroker.releases.release import RELEASES
 from kbroker.wire.errors import ErrorCode
 
 CONFIG = ErrorCode.INVALID_CONFIG
@@ -247,3 +248,100 @@ def test_a_new_topic_shows_what_the_broker_has_by_then() -> None:
 def test_a_pattern_of_java_is_taken(pattern: str) -> None:
     values = {"match": f"client_id={pattern}"}
     assert ConfigSchema(BrokerConfig()).check(METRICS, "m", values) is None
+
+
+FROM_4_4 = [
+    (BROKER, "", {"cordoned.log.dirs": "a,a"}, REQUEST, "duplicated"),
+    (BROKER, "", {"log.cleanup.policy": "delete, delete"}, REQUEST, "duplicated"),
+    (BROKER, "", {"log.cleanup.policy": ","}, REQUEST, "duplicated"),
+    (
+        GROUP,
+        "g",
+        {"consumer.session.timeout.ms": "44999"},
+        CONFIG,
+        "consumer.session.timeout.ms must be in the range 45000 to 60000 inclusive.",
+    ),
+    (
+        GROUP,
+        "g",
+        {"consumer.session.timeout.ms": "60001"},
+        CONFIG,
+        "consumer.session.timeout.ms must be in the range 45000 to 60000 inclusive.",
+    ),
+    (
+        GROUP,
+        "g",
+        {"streams.num.standby.replicas": "3"},
+        CONFIG,
+        "streams.num.standby.replicas must be less than or equal to 2",
+    ),
+    (
+        GROUP,
+        "g",
+        {"streams.num.warmup.replicas": "21"},
+        CONFIG,
+        "streams.num.warmup.replicas must be less than or equal to 20",
+    ),
+    (
+        GROUP,
+        "g",
+        {"streams.task.offset.interval.ms": "14999"},
+        CONFIG,
+        "streams.task.offset.interval.ms must be greater than or equal to 15000",
+    ),
+    (
+        GROUP,
+        "g",
+        {"errors.deadletterqueue.topic.name": "__x"},
+        CONFIG,
+        "errors.deadletterqueue.topic.name: DLQ topic name must not start with '__'",
+    ),
+    (
+        GROUP,
+        "g",
+        {"streams.assignor.name": "a,b"},
+        CONFIG,
+        "streams.assignor.name 'a,b' is not a registered task assignor. "
+        "Registered assignors are: [sticky].",
+    ),
+    (
+        GROUP,
+        "g",
+        {"streams.rack.aware.assignment.tags": "a,b, a"},
+        CONFIG,
+        "streams.rack.aware.assignment.tags must not contain duplicate tag keys.",
+    ),
+]
+
+
+@pytest.mark.parametrize(("resource_type", "name", "values", "code", "message"), FROM_4_4)
+def test_what_kafka_4_4_refuses(
+    resource_type: int, name: str, values: dict[str, str], code: ErrorCode, message: str
+) -> None:
+    (key,) = values
+    if message == "duplicated":
+        message = f"Configuration '{key}' values must not be duplicated."
+    schema = ConfigSchema(BrokerConfig(release=RELEASES["4.4"]))
+    assert schema.check(resource_type, name, values) == ConfigProblem(code, message)
+    before = ConfigSchema(BrokerConfig(release=RELEASES["4.3"])).check(resource_type, name, values)
+    assert before != ConfigProblem(code, message)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"consumer.session.timeout.ms": "45000"},
+        {"consumer.session.timeout.ms": "60000"},
+        {"streams.num.standby.replicas": "2"},
+        {"streams.num.warmup.replicas": "20"},
+        {"streams.num.warmup.replicas": "0"},
+        {"streams.task.offset.interval.ms": "15000"},
+        {"errors.deadletterqueue.topic.name": "x__"},
+        {"streams.assignor.name": "sticky"},
+        {"streams.rack.aware.assignment.tags": "a,b"},
+        {"streams.rack.aware.assignment.tags": ""},
+    ],
+)
+def test_what_kafka_4_4_takes(values: dict[str, str]) -> None:
+    schema = ConfigSchema(BrokerConfig(release=RELEASES["4.4"]))
+    assert schema.check(GROUP, "g", values) is None

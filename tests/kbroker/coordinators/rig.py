@@ -11,23 +11,25 @@ import trio
 
 from kbroker.config import BrokerConfig
 from kbroker.controller.image import MetadataImage
-from kbroker.coordinators.group.classic_group import GroupState
-from kbroker.coordinators.group.records import GroupStored, Record, decode, encode
-from kbroker.coordinators.group.result import Client, Committed, Now, Parked, Result
-from kbroker.coordinators.group.shard import GroupShard
-from kbroker.coordinators.group.timers import (
+from kbroker.controller.topic_names import CONSUMER_OFFSETS
+from kbroker.coordinators.deadlines import Deadlines
+from kbroker.coordinators.group.classic.group import GroupState
+from kbroker.coordinators.group.classic.join_rules import Client
+from kbroker.coordinators.group.deadlines import (
     CleanupDue,
+    GroupEvent,
     JoinDue,
     SessionDue,
     SyncDue,
-    TimerEvent,
-    Timers,
 )
+from kbroker.coordinators.group.records import GroupStored, Record, decode, encode
+from kbroker.coordinators.group.shard import GroupShard
 from kbroker.coordinators.group_coordinator import GroupCoordinator
-from kbroker.coordinators.internal_topics import CONSUMER_OFFSETS, consumer_offsets_topic
+from kbroker.coordinators.internal_topics import consumer_offsets_topic
+from kbroker.coordinators.result import Now, Parked
 from kbroker.storage import batch as record_batch
 from kbroker.storage.disk import FileRange
-from kbroker.wire.errors import ErrorCode
+from kbroker.wire.errors import ErrorCode, RequestError
 from kbroker.wire.messages.heartbeat import HeartbeatRequest
 from kbroker.wire.messages.join_group import (
     JoinGroupRequest,
@@ -53,6 +55,7 @@ from tests.sim.disk import SimDisk
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from kbroker.coordinators.group.classic.result import GroupResult, OnCommit
     from kbroker.storage.errors import StorageError
 
 GROUP = "orders"
@@ -189,12 +192,12 @@ class ShardRig:
 
     def __init__(self, **settings: object) -> None:
         self.config = config(**{"group_initial_rebalance_delay_ms": 0, **settings})
-        self.timers = Timers()
-        self.shard = GroupShard(0, self.config, self.timers)
+        self.deadlines: Deadlines[GroupEvent] = Deadlines()
+        self.shard = GroupShard(0, self.config, self.deadlines)
         self.time_ms = 0
         self.log: list[Stored] = []
         self.hold = False
-        self.held: list[Committed] = []
+        self.held: list[OnCommit] = []
         self.append_error = ErrorCode.NONE  # of whatever is written from now on
         self.is_behind = False  # the log has not got the group's latest record
         self.uuids = 0
@@ -209,23 +212,20 @@ class ShardRig:
     def state(self) -> str:
         return self.shard.describe(GROUP, 0).group_state
 
-    def apply(self, result: Result[Any]) -> ErrorCode:
+    def apply(self, result: GroupResult[Any]) -> ErrorCode:
         error = self.append_error if result.records else ErrorCode.NONE
         if error is ErrorCode.NONE:
             for record in result.records:
                 self.store(record)
         if any(isinstance(record, GroupStored) for record in result.records):
             self.is_behind = error is not ErrorCode.NONE
-        for parked_join, join_response in result.join_answers:
-            parked_join.answer(join_response)
-            self.answers.append(join_response)
-        for parked_sync, sync_response in result.sync_answers:
-            parked_sync.answer(sync_response)
-            self.answers.append(sync_response)
-        if result.then is not None and error is not ErrorCode.NONE:
-            self.apply(self.shard.failed(result.then, error, self.now, is_appended=False))
-        elif result.then is not None:
-            self.held.append(result.then)
+        for parked, response in result.answers:
+            parked.answer(response)
+            self.answers.append(response)
+        if result.on_commit is not None and error is not ErrorCode.NONE:
+            self.apply(self.shard.failed(result.on_commit, error, self.now, is_appended=False))
+        elif result.on_commit is not None:
+            self.held.append(result.on_commit)
             if not self.hold:
                 self.commit()
         return error
@@ -239,26 +239,26 @@ class ShardRig:
     def commit(self) -> None:
         """The high watermark reaches the end of the log."""
         held, self.held = self.held, []
-        for then in held:
-            self.apply(self.shard.committed(then, self.now))
+        for on_commit in held:
+            self.apply(self.shard.committed(on_commit, self.now))
 
     def time_out(self, error: ErrorCode) -> None:
         """What is held does not get committed in time."""
         held, self.held = self.held, []
-        for then in held:
-            self.apply(self.shard.failed(then, error, self.now, is_appended=True))
+        for on_commit in held:
+            self.apply(self.shard.failed(on_commit, error, self.now, is_appended=True))
 
     def advance(self, by_ms: int) -> None:
         """Let time pass, deadline by deadline."""
         end_ms = self.time_ms + by_ms
-        while self.timers.next_ms() <= end_ms:
-            self.time_ms = max(self.time_ms, self.timers.next_ms())
-            for deadline in self.timers.expired(self.time_ms):
+        while self.deadlines.next_ms() <= end_ms:
+            self.time_ms = max(self.time_ms, self.deadlines.next_ms())
+            for deadline in self.deadlines.expired(self.time_ms):
                 assert self.is_awaited(deadline.event), f"{deadline.event} was not cancelled"
-                self.apply(self.shard.on_timer(deadline.event, self.now))
+                self.apply(self.shard.on_deadline(deadline.event, self.now))
         self.time_ms = end_ms
 
-    def is_awaited(self, event: TimerEvent) -> bool:
+    def is_awaited(self, event: GroupEvent) -> bool:
         """Whether what a deadline was set for is still to come."""
         if isinstance(event, CleanupDue):
             return True
@@ -274,9 +274,10 @@ class ShardRig:
                 return generation_id == group.generation_id and bool(group.pending_syncs)
 
     def reload(self, other: ShardRig | None = None) -> GroupShard:
-        """Another shard made of the log alone, with the configuration and the timers of `other`."""
-        config, timers = (self.config, Timers()) if other is None else (other.config, other.timers)
-        shard = GroupShard(0, config, timers)
+        """Another shard made of the log alone, with the configuration and deadlines of `other`."""
+        source = self if other is None else other
+        deadlines: Deadlines[GroupEvent] = Deadlines() if other is None else other.deadlines
+        shard = GroupShard(0, source.config, deadlines)
         for offset, stored in enumerate(self.log):
             shard.replay(decode(stored.key, stored.value), offset, stored.producer_id)
         return shard
@@ -446,13 +447,14 @@ class TrioClock:
 
 
 @dataclass
-class Desk:
+class CoordinatorRig:
     """A coordinator whose partitions are in memory, and the cluster it believes in."""
 
     config: BrokerConfig
     image: MetadataImage = field(default_factory=MetadataImage)
     partitions: dict[int, MemoryPartition] = field(default_factory=dict)
     topics_created: int = 0
+    creation_error: RequestError | None = None
     coordinator: GroupCoordinator = field(init=False)
 
     def __post_init__(self) -> None:
@@ -468,6 +470,8 @@ class Desk:
     async def ensure_topic(self, name: str) -> None:
         await trio.lowlevel.checkpoint()
         assert name == CONSUMER_OFFSETS
+        if self.creation_error is not None:
+            raise self.creation_error
         self.topics_created += 1
         topic = consumer_offsets_topic(self.config, 1)
         self.add_topic(name, b"offsets".ljust(16), topic.num_partitions)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from kbroker.config import BrokerConfig
 from kbroker.requests.services import RequestContext
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kbroker.controller.delta import ImageDelta
-    from kbroker.wire.message import Message
+    from kbroker.wire.message import Message, Request
 
 
 class ClusterRig(ClusterImage):
@@ -28,7 +28,7 @@ class ClusterRig(ClusterImage):
         self.configs = self.services.configs
         self.add_broker(NODE_ID)
 
-    async def send(self, request: Message) -> Message:
+    async def send(self, request: Request[Any]) -> Any:
         """The controller's side of the channel."""
         self.sent.append(request)
         assert self.controller is not None

@@ -9,9 +9,9 @@ from kbroker.controller.model import PartitionImage
 from kbroker.partitions.partition import Partition
 from kbroker.requests.services import RequestContext
 from kbroker.storage.builder import NewRecord, build_batch
-from kbroker.storage.disk import OsDisk
 from kbroker.storage.log_config import LogConfig
-from kbroker.storage.recovery import open_log
+from kbroker.storage.log_opening import open_log
+from kbroker.storage.os_disk import OsDisk
 from tests.kbroker.broker_parts import NOW_MS, WallClock, connection, new_services
 from tests.kbroker.cluster_image import NODE_ID, ClusterImage, directory_id, topic_id
 

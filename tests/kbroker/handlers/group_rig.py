@@ -16,7 +16,7 @@ from kbroker.wire.messages.join_group import JoinGroupRequest, JoinGroupResponse
 from kbroker.wire.messages.offset_commit import OffsetCommitRequest, OffsetCommitResponse
 from kbroker.wire.messages.sync_group import SyncGroupResponse
 from tests.kbroker.broker_parts import connection
-from tests.kbroker.coordinators.rig import GROUP, Desk, join_request, sync_request
+from tests.kbroker.coordinators.rig import GROUP, CoordinatorRig, join_request, sync_request
 
 from .cluster_rig import ClusterRig
 
@@ -36,13 +36,13 @@ class GroupRig(ClusterRig):
         super().__init__(
             {name.replace("_", "."): str(value) for name, value in {**defaults, **settings}.items()}
         )
-        self.desk = Desk(self.config, self.image)
-        self.services.groups = self.desk.coordinator
+        self.groups = CoordinatorRig(self.config, self.image)
+        self.services.groups = self.groups.coordinator
         self.add_topic("t", 3)
 
     async def start(self, nursery: trio.Nursery) -> None:
-        await nursery.start(self.desk.run)
-        assert (await self.desk.coordinator.find(GROUP))[0] == ErrorCode.NONE
+        await nursery.start(self.groups.run)
+        assert (await self.groups.coordinator.find(GROUP))[0] == ErrorCode.NONE
 
     async def ask(
         self,

@@ -41,7 +41,7 @@ async def test_a_deletion_waits_for_the_high_watermark(
     rig = GroupRig()
     await rig.start(nursery)
     await rig.commit(commit_request({0: 1}, group_id="simple"))
-    rig.desk.partition_of("simple").auto_commit = False
+    rig.groups.partition_of("simple").auto_commit = False
     request = DeleteGroupsRequest(groups_names=["simple"])
     response = await rig.ask(request, DeleteGroupsResponse, 2)
     assert response.results[0].error_code == ErrorCode.COORDINATOR_NOT_AVAILABLE

@@ -9,6 +9,7 @@ import trio
 import trio.testing
 
 from kbroker.handlers import fetch
+from kbroker.storage.flush import flush
 from kbroker.storage.log_config import LogConfig
 from kbroker.wire.errors import ErrorCode
 from kbroker.wire.messages.fetch import FetchResponse
@@ -73,7 +74,7 @@ async def test_a_long_poll_counts_all_that_a_flush_makes_readable(
         fill(partition, 1, 1, 1)
         assert not partition.is_committed(1)
         await trio.sleep(1)
-        partition.log.flush()
+        flush(partition.log)
         partition.flushed(partition.log_end_offset)
         await trio.sleep(1)
         fill(partition, 1)

@@ -20,7 +20,7 @@ GROUP, TRANSACTION, SHARE = 0, 1, 2
 @pytest.mark.parametrize("version", range(4))
 async def test_one_group_is_looked_up(nursery: trio.Nursery, version: int) -> None:
     rig = GroupRig()
-    await nursery.start(rig.desk.run)
+    await nursery.start(rig.groups.run)
     response = await rig.ask(FindCoordinatorRequest(key="g"), FindCoordinatorResponse, version)
     assert response.error_code == ErrorCode.NONE
     assert (response.node_id, response.host, response.port) == (NODE_ID, *DIALLED)
@@ -31,14 +31,14 @@ async def test_one_group_is_looked_up(nursery: trio.Nursery, version: int) -> No
 @pytest.mark.parametrize("version", [4, 5, 6])
 async def test_several_groups_are_looked_up(nursery: trio.Nursery, version: int) -> None:
     rig = GroupRig()
-    await nursery.start(rig.desk.run)
+    await nursery.start(rig.groups.run)
     request = FindCoordinatorRequest(coordinator_keys=["g", "", "h"])
     response = await rig.ask(request, FindCoordinatorResponse, version)
     assert [c.key for c in response.coordinators] == ["g", "", "h"]
     for each in response.coordinators:
         assert (each.error_code, each.error_message) == (ErrorCode.NONE, "")
         assert (each.node_id, each.host, each.port) == (NODE_ID, *DIALLED)
-    assert rig.desk.topics_created == 1
+    assert rig.groups.topics_created == 1
     nursery.cancel_scope.cancel()
 
 

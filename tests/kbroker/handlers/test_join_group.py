@@ -51,7 +51,7 @@ async def test_a_member_is_known_by_its_client_and_address(nursery: trio.Nursery
     request = join_request()
     response = await rig.ask(request, JoinGroupResponse, 3, client_id=None, peer_host="::1")
     assert response.member_id.startswith("-")
-    (described,) = await rig.desk.coordinator.describe_groups([GROUP], 6)
+    (described,) = await rig.groups.coordinator.describe_groups([GROUP], 6)
     (member,) = described.members
     assert (member.client_id, member.client_host) == ("", "/0:0:0:0:0:0:0:1")
     nursery.cancel_scope.cancel()

@@ -43,7 +43,9 @@ async def test_offsets_are_committed_at_every_version(nursery: trio.Nursery, ver
     (topic,) = response.topics
     assert (topic.name, topic.topic_id) == (("", T_ID) if version >= 10 else ("t", bytes(16)))
     assert [(p.partition_index, p.error_code) for p in topic.partitions] == [(0, 0), (2, 0)]
-    shard = rig.desk.coordinator._runtime.slots()[rig.desk.coordinator.partition_for(GROUP)].shard
+    shard = rig.groups.coordinator._runtime.partitions()[
+        rig.groups.coordinator.partition_for(GROUP)
+    ].shard
     stored = shard.offsets.get(GROUP, "t", 2)
     assert stored is not None
     assert (stored.offset, stored.metadata, stored.topic_id) == (7, "m", T_ID)
@@ -130,7 +132,7 @@ async def test_old_versions_have_a_retention_of_their_own(
     rig = GroupRig()
     await rig.start(nursery)
     await rig.commit(commit_request({0: 5}, retention_ms=1_000), version)
-    record = rig.desk.partition_of().records()[-1]
+    record = rig.groups.partition_of().records()[-1]
     assert record.value is not None
     assert record.value[:2] == b"\x00\x01"
     assert int.from_bytes(record.value[-8:], "big") == WALL_MS + 1_000
@@ -142,7 +144,7 @@ async def test_a_commit_waits_for_the_high_watermark(
 ) -> None:
     rig = GroupRig()
     await rig.start(nursery)
-    rig.desk.partition_of().auto_commit = False
+    rig.groups.partition_of().auto_commit = False
     request = commit_request({0: 5})
     request.topics.append(with_unknown(9))
     assert await rig.commit(request) == [

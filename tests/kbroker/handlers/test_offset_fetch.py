@@ -127,7 +127,7 @@ async def test_topics_that_are_no_more_have_no_id_to_be_told_by(nursery: trio.Nu
     rig = GroupRig()
     await rig.start(nursery)
     await rig.commit(commit_request({0: 5}))
-    rig.desk.coordinator.commit_offsets(commit_request({0: 9}, topic="gone"), 9)
+    rig.groups.coordinator.commit_offsets(commit_request({0: 9}, topic="gone"), 9)
     by_name = await rig.ask(one(9, every=True), OffsetFetchResponse, 9)
     assert [topic.name for topic in by_name.groups[0].topics] == ["t", "gone"]
     by_id = await rig.ask(one(10, every=True), OffsetFetchResponse, 10)
@@ -138,7 +138,7 @@ async def test_topics_that_are_no_more_have_no_id_to_be_told_by(nursery: trio.Nu
 async def test_a_fetch_waits_for_the_high_watermark(nursery: trio.Nursery) -> None:
     rig = GroupRig()
     await rig.start(nursery)
-    partition = rig.desk.partition_of()
+    partition = rig.groups.partition_of()
     await rig.commit(commit_request({0: 5}))
     partition.auto_commit = False
     answers: list[Found] = []

@@ -12,6 +12,7 @@ import trio.testing
 
 from kbroker.handlers import produce
 from kbroker.requests.services import CloseConnection
+from kbroker.storage.flush import begin_flush, finish_flush
 from kbroker.storage.log_config import LogConfig
 from kbroker.wire.errors import ErrorCode
 from kbroker.wire.messages.produce import (
@@ -345,9 +346,9 @@ async def test_with_flush_messages_1_the_answer_waits_for_the_flush(
         nursery.start_soon(collect, second)
         await trio.testing.wait_all_tasks_blocked()
         assert answers == []
-        plan = partition.log.begin_flush()
+        plan = begin_flush(partition.log)
         plan.run()
-        partition.log.finish_flush(plan)
+        finish_flush(partition.log, plan)
         partition.flushed(plan.end_offset)
     assert sorted(answers) == [0, 2]
     assert partition.high_watermark == 3
@@ -392,9 +393,9 @@ async def test_who_waits_no_longer_is_forgotten(
             with trio.move_on_after(0.001):  # its connection is cut
                 await waiting(path, request(batch(b"a"), acks=-1))
         assert live_events() <= before + 2
-        plan = partition.log.begin_flush()
+        plan = begin_flush(partition.log)
         plan.run()
-        partition.log.finish_flush(plan)
+        finish_flush(partition.log, plan)
         partition.flushed(plan.end_offset)
     assert answers == [0]
 
@@ -426,9 +427,9 @@ async def test_what_commits_in_time_is_told_beside_what_does_not(
     for topic in ("b", "c"):
         both.topic_data += request(batch(b"a"), topic=topic, acks=-1).topic_data
     pending = waiting(path, both)
-    plan = partition.log.begin_flush()
+    plan = begin_flush(partition.log)
     plan.run()
-    partition.log.finish_flush(plan)
+    finish_flush(partition.log, plan)
     partition.flushed(plan.end_offset)
     response = await pending
     assert [topic.partition_responses[0].error_code for topic in response.responses] == [

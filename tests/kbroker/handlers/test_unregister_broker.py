@@ -11,7 +11,7 @@ from kbroker.wire.api_keys import ApiKey
 from kbroker.wire.errors import ErrorCode, RequestError
 from kbroker.wire.messages.broker_heartbeat import BrokerHeartbeatRequest
 from kbroker.wire.messages.unregister_broker import UnregisterBrokerRequest
-from tests.controller.parts import SCHEMA, Cluster, registration, topic
+from tests.controller.parts import Cluster, registration, topic
 
 from .admin import admin
 
@@ -38,9 +38,9 @@ async def test_its_heartbeats_are_refused_until_it_registers_again() -> None:
         assert broker.image.brokers == {}
         send = ctx.services.controller.send
         heard = await send(BrokerHeartbeatRequest(broker_id=1, broker_epoch=epoch))
-        assert heard.error_code == ErrorCode.STALE_BROKER_EPOCH  # type: ignore[attr-defined]
+        assert heard.error_code == ErrorCode.STALE_BROKER_EPOCH
         again = await send(registration(1, incarnation=2))
-        assert again.error_code == ErrorCode.NONE  # type: ignore[attr-defined]
+        assert again.error_code == ErrorCode.NONE
         assert broker.image.brokers[1].epoch > epoch
 
 
@@ -49,7 +49,7 @@ def test_others_lead_what_it_led() -> None:
     cluster.create(topic("shared", -1, -1, assignments=[(0, [1, 2])]))
     cluster.create(topic("alone", -1, -1, assignments=[(0, [1])]))
     request = UnregisterBrokerRequest(broker_id=1)
-    cluster.commit(decide_unregister_broker(cluster.image, request, schema=SCHEMA).records)
+    cluster.commit(decide_unregister_broker(cluster.context(), request).records)
     assert list(cluster.image.brokers) == [2]
     shared, alone = (cluster.image.topics[name].partitions[0] for name in ("shared", "alone"))
     assert (shared.leader, shared.isr, shared.replicas) == (2, [2], [1, 2])

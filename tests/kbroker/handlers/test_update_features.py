@@ -13,7 +13,7 @@ from kbroker.metadata_log.log import MetadataLogConfig, open_metadata_log
 from kbroker.node.errors import StartupError
 from kbroker.storage.builder import NewRecord, build_batch
 from kbroker.storage.checkpoints import read_meta_properties
-from kbroker.storage.log_dir import open_log_dir
+from kbroker.storage.log_dir_opening import open_log_dir
 from kbroker.wire.errors import ErrorCode
 from kbroker.wire.messages.api_versions import ApiVersionsRequest, ApiVersionsResponse
 from kbroker.wire.messages.create_topics import (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import trio
 import trio.testing
@@ -18,7 +18,7 @@ from kbroker.wire.messages.assign_replicas_to_dirs import (
 )
 
 if TYPE_CHECKING:
-    from kbroker.wire.message import Message
+    from kbroker.wire.message import Request
 
 TOPIC, DIRECTORY = b"topic id........", b"directory id...."
 
@@ -30,7 +30,7 @@ class Channel:
         self.told: list[list[int]] = []
         self._codes = list(codes)
 
-    async def send(self, request: Message) -> Message:
+    async def send(self, request: Request[Any]) -> Any:
         await trio.lowlevel.checkpoint()
         assert isinstance(request, AssignReplicasToDirsRequest)
         (directory,) = request.directories

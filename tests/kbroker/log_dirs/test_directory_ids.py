@@ -15,7 +15,7 @@ from kbroker.storage.checkpoints import (
     read_meta_properties,
     write_meta_properties,
 )
-from kbroker.storage.log_dir import open_log_dir
+from kbroker.storage.log_dir_opening import open_log_dir
 from kbroker.wire.errors import ErrorCode
 from kbroker.wire.messages.describe_quorum import (
     DescribeQuorumRequest,

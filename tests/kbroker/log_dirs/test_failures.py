@@ -16,7 +16,7 @@ from kbroker.log_dirs.moves import Moves
 from kbroker.log_dirs.store import LogStore
 from kbroker.partitions.table import PartitionTable
 from kbroker.storage.checkpoints import MetaProperties
-from kbroker.storage.log_dir import open_log_dir
+from kbroker.storage.log_dir_opening import open_log_dir
 from tests.kbroker.broker_parts import CLUSTER_ID, NOW_MS, WallClock
 from tests.kbroker.cluster_image import NODE_ID, ClusterImage
 from tests.kbroker.partitions.rig import until

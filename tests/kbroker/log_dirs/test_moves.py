@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import random
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
@@ -18,7 +18,7 @@ from kbroker.log_dirs.moves import COPIED_AT_ONCE_BYTES, Moves
 from kbroker.log_dirs.store import LogStore
 from kbroker.partitions.partition import Partition
 from kbroker.storage.checkpoints import MetaProperties
-from kbroker.storage.log_dir import open_log_dir
+from kbroker.storage.log_dir_opening import open_log_dir
 from kbroker.storage.origin import Origin
 from kbroker.wire.codes import ResourceType
 from kbroker.wire.messages.assign_replicas_to_dirs import (
@@ -33,7 +33,7 @@ from tests.sim.disk import SimDisk, SimFile
 
 if TYPE_CHECKING:
     from kbroker.storage.log_dir import LogDir
-    from kbroker.wire.message import Message
+    from kbroker.wire.message import Request
 
 HOME, TARGET = b"h" * 16, b"t" * 16
 
@@ -46,7 +46,7 @@ class Controller:
         self.may_answer = trio.Event()
         self.was_told = trio.Event()
 
-    async def send(self, request: Message) -> Message:
+    async def send(self, request: Request[Any]) -> Any:
         assert isinstance(request, AssignReplicasToDirsRequest)
         self.told += [(trio.current_time(), each.id) for each in request.directories]
         self.was_told.set()
@@ -173,7 +173,7 @@ async def test_what_comes_at_the_end_of_a_move_comes_along(
     rig.append(2)
     rig.controller.may_answer.set()
     await until(lambda: rig.moves.get(rig.partition) is None)
-    assert rig.partition.log.log_dir == "/target"
+    assert rig.partition.log.directory.log_dir == "/target"
     assert rig.partition.log.log_end_offset == 5
     assert [directory for _, directory in rig.controller.told] == [TARGET]
 
@@ -193,7 +193,7 @@ async def test_names_of_moves_taken_back_are_synced_once_for_each(nursery: trio.
         synced = [call for call in rig.disk.trace[done:] if call.endswith("fsync_dir /target")]
         assert len(synced) == 1
     assert rig.moves.get(rig.partition) is None
-    assert rig.partition.log.log_dir == "/home"
+    assert rig.partition.log.directory.log_dir == "/home"
 
 
 async def test_a_move_that_cannot_go_on_is_gone_for_good_before_the_log_is_written_to() -> None:
@@ -201,12 +201,12 @@ async def test_a_move_that_cannot_go_on_is_gone_for_good_before_the_log_is_writt
     rig.append(3)
     rig.moves.begin(rig.partition, rig.target)
     rig = rig.restarted()
-    assert rig.target.holds_future("t", 0)
+    assert rig.target.futures.holds("t", 0)
     rig.disk.fail_next("open", errno.EIO, "-future/")
     rig.disk.trace.clear()
     rig.moves.resume(rig.partition)
     assert rig.moves.get(rig.partition) is None
-    assert not rig.target.holds_future("t", 0)
+    assert not rig.target.futures.holds("t", 0)
     assert rig.disk.trace[-1].endswith("fsync_dir /target")
 
 

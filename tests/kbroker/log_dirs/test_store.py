@@ -11,9 +11,10 @@ from kbroker.config import BrokerConfig, DynamicConfigs
 from kbroker.controller.model import UNASSIGNED_DIRECTORY
 from kbroker.log_dirs.store import LOGS_A_THREAD, RELEASED_LOGS_MAX, LogStore
 from kbroker.storage.checkpoints import MetaProperties, has_clean_shutdown
+from kbroker.storage.closing import release_descriptors
 from kbroker.storage.errors import DiskError, OutOfDescriptors
 from kbroker.storage.log_config import LogConfig
-from kbroker.storage.log_dir import open_log_dir
+from kbroker.storage.log_dir_opening import open_log_dir
 from kbroker.storage.names import DELETE_DIR, FUTURE_DIR, STRAY_DIR, parse_partition_dir
 from tests.kbroker.broker_parts import NOW_MS, WallClock, new_directory
 from tests.kbroker.handlers.data_path import batch
@@ -104,8 +105,8 @@ async def test_a_log_is_opened_with_what_others_give_back() -> None:
     assert not first.segments.active.is_open
     assert second.append(batch(b"x"), leader_epoch=0, now_ms=NOW_MS).first_offset == 0
     rig.disk.fail_next("create", errno.EMFILE, "/u-0/")
-    first.let_go()
-    second.let_go()
+    release_descriptors(first)
+    release_descriptors(second)
     with pytest.raises(OutOfDescriptors):
         store.open("u", 0, b"u" * 16, rig.configs, UNASSIGNED_DIRECTORY)
     assert store.open("u", 0, b"u" * 16, rig.configs, UNASSIGNED_DIRECTORY).log_end_offset == 0
@@ -136,8 +137,8 @@ async def test_what_belongs_to_no_partition_of_this_broker_is_set_aside() -> Non
     store = rig.open()
     (directory,) = store.directories
     store.set_strays_aside(lambda topic, index: topic in ("kept", "coming"))
-    assert directory.partitions() == [("__cluster_metadata", 0), ("kept", 0)]
-    assert directory.future_partitions() == [("coming", 0)]
+    assert directory.logs.partitions() == [("__cluster_metadata", 0), ("kept", 0)]
+    assert directory.futures.partitions() == [("coming", 0)]
     found = map(parse_partition_dir, rig.disk.list_dir("/data"))
     assert {each for each in found if each is not None} == {
         ("__cluster_metadata", 0, ""),

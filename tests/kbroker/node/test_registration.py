@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import trio
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from kbroker.wire.message import Message
+    from kbroker.wire.message import Request
 
 
 class SlowDisk(SimDisk):
@@ -81,7 +81,7 @@ class _Controller:
     def __init__(self) -> None:
         self.wishes: list[bool] = []  # want_shut_down
 
-    async def send(self, request: Message) -> Message:
+    async def send(self, request: Request[Any]) -> Any:
         assert isinstance(request, BrokerHeartbeatRequest)
         self.wishes.append(request.want_shut_down)
         return BrokerHeartbeatResponse(
@@ -94,7 +94,7 @@ class _StrictController:
 
     is_fenced = is_refusing = False
 
-    async def send(self, request: Message) -> Message:
+    async def send(self, request: Request[Any]) -> Any:
         if self.is_refusing:
             raise RequestError(ErrorCode.BROKER_ID_NOT_REGISTERED)
         return BrokerHeartbeatResponse(is_fenced=self.is_fenced)

@@ -10,6 +10,7 @@ import pytest
 import trio
 import trio.testing
 
+from kbroker.storage.assigned_batches import append_assigned
 from kbroker.storage.checkpoints import has_clean_shutdown
 from kbroker.storage.errors import DiskError, OutOfDescriptors
 from kbroker.storage.origin import Origin
@@ -32,7 +33,7 @@ def copy_of(rig: Rig) -> Log:
         "t", 0, partition.log.config, now_ms=NOW_MS, topic_id=partition.topic_id
     )
     for each in partition.log.batches(0):
-        future.append(each, leader_epoch=-1, now_ms=NOW_MS, origin=Origin.REPLICATION)
+        append_assigned(future, each, leader_epoch=-1, now_ms=NOW_MS, origin=Origin.REPLICATION)
     return future
 
 

@@ -32,5 +32,5 @@ def test_a_leader_alone_takes_over_all_that_is_in_its_log(
     )
     assert (partition.high_watermark, store.unsaved_high_watermarks) == (2, {partition})
     partition.apply(partition_state(NODE_ID, leader_epoch=leader_epoch + 1))
-    assert partition.log.end_offset_for_epoch(leader_epoch) == (leader_epoch, 2)
-    assert partition.log.end_offset_for_epoch(leader_epoch + 1) == (leader_epoch + 1, 2)
+    assert partition.log.epochs.end_offset_for(leader_epoch, 2) == (leader_epoch, 2)
+    assert partition.log.epochs.end_offset_for(leader_epoch + 1, 2) == (leader_epoch + 1, 2)

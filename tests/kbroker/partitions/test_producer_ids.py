@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import trio
@@ -16,7 +16,7 @@ from kbroker.wire.messages.allocate_producer_ids import (
 )
 
 if TYPE_CHECKING:
-    from kbroker.wire.message import Message
+    from kbroker.wire.message import Request
 
 
 class Channel:
@@ -27,7 +27,7 @@ class Channel:
         self._starts = list(starts)
         self._code = code
 
-    async def send(self, request: Message) -> Message:
+    async def send(self, request: Request[Any]) -> Any:
         assert isinstance(request, AllocateProducerIdsRequest)
         self.asked.append((request.broker_id, request.broker_epoch))
         await trio.sleep(1)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import trio
 
 from kbroker.clock import SystemClock
-from kbroker.coordinators.group.java import partition_for
+from kbroker.coordinators.finder import partition_for
 from kbroker.storage.builder import NewRecord, build_batch
 from kbroker.wire.api_keys import API_TABLE, ApiKey
 from kbroker.wire.errors import ErrorCode

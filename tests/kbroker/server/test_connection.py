@@ -27,7 +27,8 @@ from kbroker.server.connection import (
     REQUESTS_A_TURN_MAX,
     RESIDENT_S,
 )
-from kbroker.storage.disk import FileRange, OsDisk
+from kbroker.storage.disk import FileRange
+from kbroker.storage.os_disk import OsDisk
 from kbroker.wire import codec
 from kbroker.wire.api_keys import ApiKey
 from kbroker.wire.errors import ErrorCode
