@@ -42,8 +42,6 @@ class ForeignLogDir(StorageError):
 
     def __init__(self, path: str, reason: str) -> None:
         super().__init__(f"{path} cannot be a log directory: {reason}")
-        self.path = path
-        self.reason = reason
 
 
 def check_contents(disk: Disk, path: str) -> None:

@@ -6,29 +6,40 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from kbroker.controller.features import UnsupportedLevel
 from kbroker.controller.image import MetadataImage
+from kbroker.controller.model import MIGRATING_DIRECTORY
 from kbroker.controller.snapshot import snapshot_records
 from kbroker.wire.records.abort_transaction_record import AbortTransactionRecord
 from kbroker.wire.records.access_control_entry_record import AccessControlEntryRecord
 from kbroker.wire.records.begin_transaction_record import BeginTransactionRecord
+from kbroker.wire.records.broker_registration_change_record import (
+    BrokerRegistrationChangeRecord,
+)
+from kbroker.wire.records.clear_elr_record import ClearElrRecord
 from kbroker.wire.records.client_quota_record import ClientQuotaRecord, EntityData
 from kbroker.wire.records.config_record import ConfigRecord
 from kbroker.wire.records.delegation_token_record import DelegationTokenRecord
 from kbroker.wire.records.end_transaction_record import EndTransactionRecord
 from kbroker.wire.records.feature_level_record import FeatureLevelRecord
 from kbroker.wire.records.fence_broker_record import FenceBrokerRecord
+from kbroker.wire.records.no_op_record import NoOpRecord
 from kbroker.wire.records.partition_change_record import PartitionChangeRecord
 from kbroker.wire.records.partition_record import PartitionRecord
 from kbroker.wire.records.producer_ids_record import ProducerIdsRecord
+from kbroker.wire.records.register_broker_record import RegisterBrokerRecord
+from kbroker.wire.records.register_controller_record import RegisterControllerRecord
 from kbroker.wire.records.remove_access_control_entry_record import (
     RemoveAccessControlEntryRecord,
 )
+from kbroker.wire.records.remove_delegation_token_record import RemoveDelegationTokenRecord
 from kbroker.wire.records.remove_topic_record import RemoveTopicRecord
 from kbroker.wire.records.remove_user_scram_credential_record import (
     RemoveUserScramCredentialRecord,
 )
 from kbroker.wire.records.topic_record import TopicRecord
 from kbroker.wire.records.unfence_broker_record import UnfenceBrokerRecord
+from kbroker.wire.records.unregister_broker_record import UnregisterBrokerRecord
 from kbroker.wire.records.user_scram_credential_record import UserScramCredentialRecord
 from kbroker.wire.records.zk_migration_state_record import ZkMigrationStateRecord
 
@@ -153,6 +164,23 @@ def test_a_feature_at_level_zero_is_none() -> None:
     assert image.features == {}
 
 
+@pytest.mark.parametrize(
+    ("name", "level", "problem"),
+    [
+        ("nosuch", -1, "does not know this feature"),
+        ("nosuch", 1, "does not know this feature"),
+        ("group.version", -1, "from an earlier Kafka"),
+        ("group.version", 2, "from a later Kafka"),
+        ("metadata.version", 6, "from an earlier Kafka, .* supports 7 to 30"),
+        ("metadata.version", 31, "from a later Kafka, .* supports 7 to 30"),
+    ],
+)
+def test_levels_that_are_not_understood_are_refused(name: str, level: int, problem: str) -> None:
+    record = FeatureLevelRecord(name=name, feature_level=level)
+    with pytest.raises(UnsupportedLevel, match=f"{name} is at level {level}, .*{problem}"):
+        MetadataImage().replay(record, 0)
+
+
 def kept_records() -> list[Message]:
     quota = [EntityData(entity_type="user", entity_name="u")]
     return [
@@ -220,6 +248,94 @@ def test_a_broker_is_fenced_and_unfenced_by_the_records_of_the_oldest_level() ->
     delta = image.apply([UnfenceBrokerRecord(id=1, epoch=epoch)], 91, 1)
     assert [image.brokers[node].fenced for node in (1, 2)] == [False, False]
     assert delta.brokers_changed == {1}
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        RegisterControllerRecord(controller_id=1),
+        *kept_records(),
+        RemoveAccessControlEntryRecord(id=b"a" * 16),
+        RemoveUserScramCredentialRecord(name="u", mechanism=1),
+        RemoveDelegationTokenRecord(token_id="t"),
+    ],
+    ids=lambda record: type(record).__name__,
+)
+def test_a_delta_tells_that_something_else_changed(record: Message) -> None:
+    image = MetadataImage()
+    image.apply(kept_records(), 0, 1)
+    assert not image.apply([NoOpRecord()], 10, 1)
+    delta = image.apply([record], 11, 1)
+    assert delta.other_changes
+    assert delta
+
+
+def test_a_delta_names_the_brokers_that_came_and_went() -> None:
+    image = MetadataImage()
+    for offset, (record, changed) in enumerate(
+        [
+            (RegisterBrokerRecord(broker_id=3, broker_epoch=0), {3}),
+            (BrokerRegistrationChangeRecord(broker_id=3, broker_epoch=0, fenced=-1), {3}),
+            (UnregisterBrokerRecord(broker_id=3, broker_epoch=0), {3}),
+            (NoOpRecord(), set()),
+        ]
+    ):
+        delta = image.apply([record], offset, 1)
+        assert delta.brokers_changed == changed
+        assert bool(delta) == bool(changed)
+
+
+@pytest.mark.parametrize("next_id", [1, 1000])
+def test_a_snapshot_keeps_the_next_producer_id(next_id: int) -> None:
+    image = MetadataImage()
+    image.apply([ProducerIdsRecord(next_producer_id=next_id)], 0, 1)
+    kept = [each for each in snapshot_records(image) if isinstance(each, ProducerIdsRecord)]
+    assert kept == [ProducerIdsRecord(broker_id=-1, broker_epoch=-1, next_producer_id=next_id)]
+    again = MetadataImage()
+    again.apply(kept, 0, 1)
+    assert again.next_producer_id == next_id
+
+
+@pytest.mark.parametrize(
+    ("replicas", "directories", "expected"),
+    [
+        (None, None, [b"1" * 16, b"2" * 16]),
+        ([2, 1], None, [b"1" * 16, b"2" * 16]),
+        ([1, 2, 3], None, [MIGRATING_DIRECTORY] * 3),
+        ([2], None, [MIGRATING_DIRECTORY]),
+        ([3], [b"3" * 16], [b"3" * 16]),
+    ],
+)
+def test_replicas_that_a_change_gives_no_directories_are_somewhere(
+    replicas: list[int] | None, directories: list[bytes] | None, expected: list[bytes]
+) -> None:
+    image = MetadataImage()
+    image.apply(new_topic(), 0, 1)
+    change = PartitionChangeRecord(
+        topic_id=ID, partition_id=0, replicas=replicas, directories=directories
+    )
+    image.apply([change], 2, 1)
+    partition = image.topics["t"].partitions[0]
+    assert partition.directories == expected
+    assert partition.replicas == (replicas or [1, 2])
+
+
+@pytest.mark.parametrize("name", ["t", ""])
+def test_cleared_eligible_leaders_are_a_change_of_the_partitions_that_had_some(name: str) -> None:
+    image = MetadataImage()
+    image.apply(new_topic(partitions=3), 0, 1)
+    changes = [
+        PartitionChangeRecord(topic_id=ID, partition_id=0, eligible_leader_replicas=[2]),
+        PartitionChangeRecord(topic_id=ID, partition_id=1, last_known_elr=[1]),
+    ]
+    image.apply(changes, 1, 1)
+    partitions = image.topics["t"].partitions
+    before = [partitions[index].partition_epoch for index in range(3)]
+    delta = image.apply([ClearElrRecord(topic_name=name)], 2, 1)
+    assert delta.partitions_changed == {ID: {0, 1}}
+    for index in range(3):
+        assert (partitions[index].elr, partitions[index].last_known_elr) == ([], [])
+        assert partitions[index].partition_epoch == before[index] + (index < 2)
 
 
 def test_a_copy_goes_its_own_way() -> None:

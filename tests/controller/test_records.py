@@ -18,6 +18,7 @@ from kbroker.wire.errors import ProtocolError
 from kbroker.wire.records.broker_registration_change_record import BrokerRegistrationChangeRecord
 from kbroker.wire.records.partition_record import PartitionRecord
 from kbroker.wire.records.register_broker_record import RegisterBrokerRecord
+from kbroker.wire.varint import encode_unsigned
 
 if TYPE_CHECKING:
     from kbroker.wire.message import Message
@@ -117,3 +118,9 @@ def test_numbers_of_a_header_may_be_longer_than_they_need_be() -> None:
     frame_version, key, version = value[:3]
     longer = bytes((frame_version | 0x80, 0, key | 0x80, 0x80, 0, version | 0x80, 0)) + value[3:]
     assert decode_record(longer) == decode_record(value)
+
+
+@pytest.mark.parametrize("number", [127, 128, 200, 300, 1 << 14, (1 << 28) + 5, (1 << 32) - 1])
+def test_a_record_of_a_type_that_is_not_known_is_named(number: int) -> None:
+    with pytest.raises(ProtocolError, match=f"unknown metadata record type {number}$"):
+        decode_record(b"\x01" + encode_unsigned(number) + b"\x00")

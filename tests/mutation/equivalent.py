@@ -61,6 +61,49 @@ EQUIVALENT: dict[str, str] = {
     "storage/producer_replay.py::replay_producers: break -> continue": (
         "What lies behind the end is looked at and left out: that takes longer."
     ),
+    (
+        "storage/recovery.py::Recovery.recover: "
+        "epochs = self.epochs = self._load_epochs(log_start_offset, "
+        "suspects[0].base_offset) -> epochs = self.epochs = "
+        "self._load_epochs(log_start_offset, suspects[ "
+        "-1].base_offset)"
+    ): "What a later segment says of epochs is cut again, and is learnt from its batches.",
+    (
+        "storage/validation.py::prepare: "
+        "if attributes & (CONTROL_MASK | TRANSACTIONAL_MASK) or "
+        "header.producer_id >= 0: -> if attributes | (CONTROL_MASK | "
+        "TRANSACTIONAL_MASK) or header.producer_id >= 0:"
+    ): "A batch that has neither passes the check: that takes longer.",
+    (
+        "storage/log.py::Log.verify_tail: self.is_tail_known = True -> self.is_tail_known = False"
+    ): "It is looked at again, and found as it is: that takes longer.",
+    (
+        "storage/segment_loading.py::FoundSegments._rebuild_indexes: "
+        "segment.release_indexes() -> pass"
+    ): "The files are removed, and the mappings go with the log that cannot be opened.",
+    (
+        "storage/segment_loading.py::FoundSegments.__init__: "
+        "self.indexed_to = 0 -> self.indexed_to = -1"
+    ): "It is set before it is read, or the log has no other segment.",
+    (
+        "storage/producer_replay.py::replay_producers: "
+        "if from_offset < end_offset: -> if from_offset <= "
+        "end_offset:"
+    ): "No batch begins in between: that takes longer.",
+    (
+        "storage/partition_directory.py::PartitionDirectory.discard_segment: "
+        "segment.release() -> pass"
+    ): "The segment goes, and what it has mapped with it.",
+    (
+        "storage/producer_checks.py::_check_marker_epoch: "
+        "if producer_epoch == current_epoch and ( -> if "
+        "producer_epoch >= current_epoch and ("
+    ): "A larger one has returned before.",
+    (
+        "storage/segment.py::LogSegment.locate: "
+        "if length < _MIN_LENGTH and length < length_min(magic): -> "
+        "if length <= _MIN_LENGTH and length < length_min(magic):"
+    ): "A batch of any format may be as long as that.",
     # kbroker/partitions
     "kbroker/partitions/fetch_sessions.py::FetchSessionCache.create: "
     "max(1, number * IDS_A_SHARD), (number + 1) * IDS_A_SHARD -> "
@@ -87,6 +130,11 @@ EQUIVALENT: dict[str, str] = {
     "kbroker/log_dirs/moves.py::Moves._exchange: copied_bytes = 0 -> copied_bytes = 1": (
         "How much is copied in one step is a matter of taste, and a byte is not much."
     ),
+    (
+        "kbroker/partitions/partition.py::Partition.delete_records: "
+        "if not 0 <= offset <= self.high_watermark: -> if not -1 <= "
+        "offset <= self.high_watermark:"
+    ): "The lines before have made an offset of -1 the high watermark.",
     # kbroker/handlers
     "kbroker/handlers/list_offsets.py::: NEVER = 1 << 15 -> NEVER = 2 << 15": (
         "No version is as large as either."
@@ -97,6 +145,12 @@ EQUIVALENT: dict[str, str] = {
     "kbroker/handlers/list_offsets.py::: NEVER = 1 << 15 -> NEVER = 1 << 14": (
         "No version that is served is as large as either."
     ),
+    (
+        "kbroker/handlers/fetch.py::_Reader.respond: "
+        "want.answered_high_watermark = -1 if answer.error_code else "
+        "answer.high_watermark -> want.answered_high_watermark = - 2 "
+        "if answer.error_code else answer.high_watermark"
+    ): "No partition has a high watermark below 0.",
     # controller
     (
         "controller/loader.py::load: loaded.image.epoch = snapshot.epoch -> pass"
@@ -121,6 +175,22 @@ EQUIVALENT: dict[str, str] = {
         "return last[0] if self._accepts(last[0]) else None"
         " -> return last[ -1] if self._accepts(last[0]) else None"
     ): "It has one element, as the lines before say.",
+    (
+        "controller/controller.py::Controller._write_snapshot: "
+        "driver.log_bytes_since_snapshot = 0 -> "
+        "driver.log_bytes_since_snapshot = 1"
+    ): "One byte more or less of what is logged between two snapshots is not noticed.",
+    (
+        "controller/state/configs.py::_check_existence: "
+        "if resource_type == ResourceType.TOPIC and name not in "
+        "image.topics: -> if resource_type <= ResourceType.TOPIC and "
+        "name not in image.topics:"
+    ): "A type below is not known, and has been refused before.",
+    (
+        "controller/replay.py::partition_change: "
+        "if record.leader != NO_LEADER_CHANGE: -> if record.leader > "
+        "NO_LEADER_CHANGE:"
+    ): "No leader is below it.",
     # kbroker/coordinators
     (
         "kbroker/coordinators/group/classic/group.py::ClassicGroup.select_protocol: "
@@ -162,6 +232,53 @@ EQUIVALENT: dict[str, str] = {
         "if partition is None or partition.shard is not deadline.owner:"
         " -> if partition is None and partition.shard is not deadline.owner:"
     ): "The deadlines of a shard that is given up are cancelled with it.",
+    (
+        "kbroker/java_order.py::string_hash: "
+        "for low, high in zip(units[::2], units[1::2], strict=True): "
+        "-> for low, high in zip(units[::2], units[1::2], "
+        "strict=False):"
+    ): "Both have as many: UTF-16 has units of two bytes.",
+    (
+        "kbroker/coordinators/group/classic/rebalance_rules.py::RebalanceRules.prepare: "
+        "group.initial_delay = None -> pass"
+    ): "Only a group that is empty has such a delay, and it gets a new one.",
+    (
+        "kbroker/coordinators/group/classic/group.py::ClassicGroup.remove: "
+        "self.pending_syncs.discard(member_id) -> pass"
+    ): "Whoever goes makes the group rebalance, which awaits all anew.",
+    (
+        "kbroker/coordinators/finder.py::CoordinatorFinder.partition_for: "
+        "if len(self._partitions) >= PARTITIONS_CACHED_MAX: -> if "
+        "len(self._partitions) > PARTITIONS_CACHED_MAX:"
+    ): "How many are kept is tuning.",
+    (
+        "kbroker/coordinators/group/classic/group.py::ClassicGroup.validate_offset_commit: "
+        "if generation_id < 0 and not request.member_id and "
+        "request.group_instance_id is None: -> if not generation_id "
+        "< 0 and not request.member_id and request.group_instance_id "
+        "is None:"
+    ): "No member is without an id, so the next check refuses it with the same error.",
+    (
+        "kbroker/coordinators/loader.py::Loader._run: await turn.next() -> pass"
+    ): "Each load has let others have their turn after each step.",
+    (
+        "kbroker/coordinators/runtime.py::CoordinatorRuntime._write: "
+        "partition.shard.replay_written(records, last_offset - len(records) + 1)"
+        " -> partition.shard.replay_written(records, last_offset + len(records) + 1)"
+    ): "They are compared with those of loaded transactions, which are lower.",
+    (
+        "kbroker/coordinators/runtime.py::CoordinatorRuntime._write: "
+        "partition.shard.replay_written(records, last_offset - len(records) + 1)"
+        " -> partition.shard.replay_written(records, last_offset - len(records) + 0)"
+    ): "They are compared with those of loaded transactions, which are lower.",
+    (
+        "kbroker/coordinators/deadlines.py::Deadlines.__init__: self._stale = 0 -> self._stale = -1"
+    ): "How many may pile up is tuning.",
+    (
+        "kbroker/coordinators/group/deadlines.py::: "
+        "@dataclass(frozen=True, slots=True) -> "
+        "@dataclass(frozen=True, slots=False)"
+    ): "Slots are memory alone.",
     # kbroker/server
     (
         "kbroker/server/connection.py::Connection._take_frames: "
@@ -175,9 +292,9 @@ EQUIVALENT: dict[str, str] = {
         "kbroker/server/limits.py::: IDLE_POLL_S_MAX = 3600.0 -> IDLE_POLL_S_MAX = 3599.0"
     ): "How long it sleeps at the most is tuning.",
     (
-        "kbroker/server/server.py::: "
-        "@dataclass(frozen=True, slots=True)"
-        " -> @dataclass(frozen=False, slots=True)"
+        "kbroker/server/binding.py::: "
+        "@dataclass(frozen=True, slots=True) -> "
+        "@dataclass(frozen=False, slots=True)"
     ): "Nothing sets its fields.",
     (
         "kbroker/server/server.py::: DISK_THREADS_MAX = 8 -> DISK_THREADS_MAX = 7"
@@ -185,4 +302,8 @@ EQUIVALENT: dict[str, str] = {
     (
         "kbroker/server/server.py::Server._accept: in_a_row = 0 -> in_a_row = 1"
     ): "How many are accepted in a row is tuning.",
+    (
+        "kbroker/server/connection.py::Connection._read: "
+        "is_done = received < 0 -> is_done = received < 1"
+    ): "A read of nothing has returned before.",
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -31,7 +32,7 @@ SCOPE = (
     "kbroker/handlers/list_offsets.py",
 )
 # What a log line says and when is not judged here, and neither is the text of an exception.
-_LOGGERS = ("log.", "logger.", "_log.")
+_LOG_LINE = re.compile(r"\s*([\w.]+\.)?_?log(ger)?\.(debug|info|warning|error|exception)\(")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,7 +153,7 @@ def _is_outside(node: Node) -> bool:
         return True
     if node.type == "if_stmt":
         return bool(node.children[1].get_code().strip() == "TYPE_CHECKING")
-    return bool(node.type == "simple_stmt" and node.get_code().strip().startswith(_LOGGERS))
+    return bool(node.type == "simple_stmt" and _LOG_LINE.match(node.get_code().lstrip()))
 
 
 def _is_annotation(node: Node, child: Node) -> bool:

@@ -1,13 +1,21 @@
 from __future__ import annotations
 
+import errno
+
 import pytest
 
+from kbroker.storage import names
 from kbroker.storage.assigned_batches import append_assigned
 from kbroker.storage.batch import (
     BatchHeader,
+    ControlType,
+    control_key,
+    end_transaction_value,
 )
+from kbroker.storage.builder import NewRecord, build_batch
 from kbroker.storage.errors import (
     CorruptBatch,
+    DiskFull,
     InvalidRecord,
     OffsetsOutOfOrder,
     UnexpectedAppendOffset,
@@ -16,6 +24,7 @@ from kbroker.storage.origin import Origin
 from tests.storage.logs import (
     NOW_MS,
     assigned,
+    batch_of,
     fill,
     new_disk,
     offsets,
@@ -57,6 +66,26 @@ def test_assigned_offsets_must_fit(
     with pytest.raises(error):
         replicate(log, content, origin)
     assert log.log_end_offset == 2
+
+
+def test_a_disk_that_is_full_in_the_middle_of_an_append_takes_the_log_offline() -> None:
+    disk = new_disk()
+    log = open_at(disk)
+    replicate(log, batch_of(2, producer_id=7, sequence=0, is_transactional=True))
+    marker = build_batch(
+        [NewRecord(NOW_MS, control_key(ControlType.ABORT), end_transaction_value(3))],
+        base_offset=2,
+        leader_epoch=0,
+        producer_id=7,
+        producer_epoch=0,
+        is_control=True,
+        is_transactional=True,
+    )
+    disk.fail_next("append", errno.ENOSPC, names.TXN_INDEX)
+    with pytest.raises(DiskFull):
+        replicate(log, memoryview(marker))
+    assert log.is_offline
+    assert open_at(disk).log_end_offset == 3
 
 
 def test_a_follower_checks_the_crc() -> None:

@@ -14,6 +14,7 @@ from kbroker.storage.checkpoints import (
     has_clean_shutdown,
     parse_uuid,
     read_clean_shutdown_epoch,
+    read_leader_epochs,
     read_meta_properties,
     read_offsets,
     read_partition_metadata,
@@ -79,6 +80,19 @@ def test_a_corrupt_checkpoint_is_named(disk: SimDisk, content: bytes, reason: st
     with pytest.raises(CorruptFile, match=reason) as corrupt:
         read_offsets(disk, PATH)
     assert corrupt.value.path == PATH
+
+
+@pytest.mark.parametrize("line", ["-1 5", "5 -1"])
+def test_negative_leader_epochs_are_corrupt(disk: SimDisk, line: str) -> None:
+    path = "/data/leader-epoch-checkpoint"
+    disk.write_file_atomic(path, f"0\n2\n0 0\n{line}\n".encode())
+    with pytest.raises(CorruptFile, match=f"malformed line in a checkpoint: '{line}'"):
+        read_leader_epochs(disk, path)
+
+
+def test_the_lowest_leader_epoch_is_read(disk: SimDisk) -> None:
+    disk.write_file_atomic(PATH, b"0\n1\n0 0\n")
+    assert read_leader_epochs(disk, PATH) == [(0, 0)]
 
 
 def test_a_checkpoint_survives_a_power_loss(disk: SimDisk) -> None:

@@ -8,6 +8,7 @@ from kbroker.storage.closing import close, delete, release_descriptors
 from kbroker.storage.errors import (
     DiskError,
 )
+from kbroker.storage.flush import flush
 from tests.storage.logs import (
     DIRECTORY,
     NOW_MS,
@@ -46,8 +47,9 @@ def test_a_deleted_log_is_set_aside_and_removed_later() -> None:
     aside = f"/data/t-0.{bytes(range(16)).hex()}-delete"
     assert disk.is_dir(aside)
     assert not disk.exists(DIRECTORY)
-    with pytest.raises(DiskError):
-        append(log)
+    for use in (append, lambda log: log.read(0, 1000), flush):
+        with pytest.raises(DiskError, match="t-0 was deleted"):
+            use(log)
     assert log.directory.deletions.take_expired(NOW_MS + SMALL.file_delete_delay_ms - 1) == []
     for deletion in log.directory.deletions.take_expired(NOW_MS + SMALL.file_delete_delay_ms):
         deletion.run(disk)

@@ -49,6 +49,14 @@ def test_every_level_that_kafka_takes_works(codec: Codec, level: int) -> None:
     assert decompress(codec, compress(codec, TEXT, level)) == TEXT
 
 
+@pytest.mark.parametrize(("codec", "level"), [(Codec.GZIP, -1), (Codec.LZ4, 9), (Codec.ZSTD, 3)])
+def test_the_level_is_kafkas_unless_another_is_asked_for(codec: Codec, level: int) -> None:
+    text = " ".join(str(number * number % 7919) for number in range(20_000)).encode()
+    by_level = {each: compress(codec, text, each) for each in (2, 4, level)}
+    assert len(set(by_level.values())) == 3
+    assert compress(codec, text) == by_level[level]
+
+
 def test_a_higher_level_compresses_more() -> None:
     for codec, low, high in ((Codec.GZIP, 1, 9), (Codec.LZ4, 9, 12), (Codec.ZSTD, 1, 19)):
         assert len(compress(codec, TEXT, high)) < len(compress(codec, TEXT, low))

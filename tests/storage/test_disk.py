@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from functools import partial
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from kbroker.storage.os_disk import OsDisk
 from tests.sim.disk import SimDisk
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from kbroker.storage.disk import Disk
@@ -77,6 +79,22 @@ def test_a_mapping_and_the_file_show_each_others_writes(place: tuple[Disk, str])
     assert bytes(view[10:12]) == b"xy"
     view.release()
     assert disk.size(path) == 8192
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no directory is synced there")
+def test_a_small_file_is_synced_before_it_has_its_name_and_the_name_after(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[tuple[str, int]] = []
+
+    def watched(name: str) -> Callable[[int], None]:
+        return lambda fd: done.append((name, os.fstat(fd).st_ino))
+
+    monkeypatch.setattr(os, "fsync", watched("fsync"))
+    monkeypatch.setattr("kbroker.storage.os_disk._sync", watched("sync"))
+    path = tmp_path / "f"
+    OsDisk().write_file_atomic(str(path), b"x")
+    assert done == [("sync", path.stat().st_ino), ("fsync", tmp_path.stat().st_ino)]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no limit to lower")
@@ -183,6 +201,50 @@ def test_errors_of_the_system_name_path_and_reason(tmp_path: Path) -> None:
         disk.open(f"{tmp_path}/file/f", create=True)
     with pytest.raises(DiskError, match="Is a directory"):
         disk.open(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        OsDisk().open,
+        partial(OsDisk().map, size=10),
+        OsDisk().read_file,
+        partial(OsDisk().write_file_atomic, content=b"x"),
+        OsDisk().size,
+        OsDisk().modified_ms,
+        OsDisk().list_dir,
+        OsDisk().make_dir,
+        lambda path: OsDisk().rename(path, f"{path}2"),
+        OsDisk().unlink,
+        OsDisk().remove_tree,
+        OsDisk().fsync_dir,
+        OsDisk().lock,
+        OsDisk().space,
+    ],
+)
+def test_whatever_is_asked_of_a_path_that_cannot_be_is_an_error_of_the_disk(
+    tmp_path: Path, call: Callable[[str], object]
+) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(DiskError):
+        call(f"{tmp_path}/file/f")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no fcntl")
+def test_a_file_system_without_locks_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import fcntl
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "fcntl", refuse)
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    before = descriptors.in_use()
+    with pytest.raises(DiskError, match=r"\.lock: No locks available"):
+        OsDisk().lock(str(tmp_path))
+    assert descriptors.in_use() == before
 
 
 @pytest.mark.parametrize(

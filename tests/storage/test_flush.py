@@ -8,6 +8,7 @@ from random import Random
 import pytest
 
 from kbroker.storage import names
+from kbroker.storage.closing import close
 from kbroker.storage.errors import (
     DiskError,
     DiskFull,
@@ -20,6 +21,7 @@ from kbroker.storage.truncation import (
     truncate_to,
 )
 from tests.storage.logs import (
+    DIRECTORY,
     NOW_MS,
     SMALL,
     append,
@@ -75,6 +77,28 @@ def test_a_rolled_segment_is_synced_with_its_indexes() -> None:
         names.file_name(2, names.LOG),
         names.file_name(2, names.SNAPSHOT),
     } <= synced
+
+
+@pytest.mark.parametrize(("recovery_point", "waits"), [(3, False), (4, True), (5, True)])
+def test_a_segment_is_synced_before_the_next_one_where_a_recovery_would_begin_behind_it(
+    recovery_point: int, waits: bool
+) -> None:
+    disk = new_disk()
+    config = replace(SMALL, segment_bytes=100_000)
+    log = open_at(disk, config)
+    fill(log, 4)
+    close(log)
+    path = f"{DIRECTORY}/{names.file_name(0, names.LOG)}"
+    disk.open(path).truncate(3 * ONE)
+    log = open_at(disk, config, recovery_point=recovery_point)
+    append(log)
+    disk.trace.clear()
+    assert log.roll(NOW_MS)
+    calls = [call.split() for call in disk.trace]
+    begun = next(index for index, call in enumerate(calls) if "0004." in call[2])
+    synced = {path for _, operation, path in calls[:begun] if operation == "fsync"}
+    kinds = (names.LOG, names.OFFSET_INDEX, names.TIME_INDEX) if waits else ()
+    assert synced == {f"{DIRECTORY}/{names.file_name(0, kind)}" for kind in kinds}
 
 
 @pytest.mark.parametrize("fully", [False, True])

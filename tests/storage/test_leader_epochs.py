@@ -85,6 +85,7 @@ def test_the_latest_epoch_again_changes_nothing(disk: SimDisk, cache: LeaderEpoc
         (4, 25, [(2, 10), (4, 25)]),
         (3, 40, [(2, 10), (3, 40)]),
         (7, 30, [(2, 10), (4, 20), (7, 30)]),
+        (2, 40, [(2, 40)]),
         (0, 0, [(0, 0)]),
     ],
 )
@@ -215,7 +216,14 @@ def test_negative_entries_are_refused(
         cache.assign(epoch, start_offset)
 
 
-@pytest.mark.parametrize("content", [b"0\n1\n-1 5\n", b"0\n1\n1\n", b"1\n0\n", b"\xff"])
+def test_an_epoch_that_a_file_names_twice_begins_where_it_is_first(disk: SimDisk) -> None:
+    disk.write_file_atomic(PATH, b"0\n3\n2 10\n4 20\n4 25\n")
+    assert LeaderEpochCache(disk, "/log").entries == [(2, 10), (4, 20)]
+
+
+@pytest.mark.parametrize(
+    "content", [b"0\n1\n-1 5\n", b"0\n1\n5 -1\n", b"0\n1\n1\n", b"1\n0\n", b"\xff"]
+)
 def test_a_corrupt_file_is_named(disk: SimDisk, content: bytes) -> None:
     disk.write_file_atomic(PATH, content)
     with pytest.raises(CorruptFile, match=PATH):

@@ -181,6 +181,7 @@ ONE = OldRecord(0, 5, b"k", b"v")
         (_wrapper(1, b""), "contains no message"),
         (_wrapper(1, old_message(1, ONE)[:-1]), "contains no message"),
         (_wrapper(1, struct.pack(">qi", 0, 13) + bytes(13)), "13 bytes"),
+        (_wrapper(1, old_message(1, ONE) + struct.pack(">qi", 1, 13)), "13 bytes"),
         (
             _wrapper(1, struct.pack(">qiIbB", 0, 21, 0, 1, 0) + bytes(15)),
             "magic 1 has only 21 bytes",

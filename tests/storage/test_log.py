@@ -425,6 +425,52 @@ def test_an_aborted_transaction_is_unstable_then_indexed() -> None:
     assert aborted_transactions(open_at(disk).segments, 0, fetched, 4) == [aborted]
 
 
+def test_a_disk_that_is_full_in_the_middle_of_an_append_takes_the_log_offline() -> None:
+    """What is in the log already must not get its offsets twice."""
+    disk = new_disk()
+    log = open_at(disk)
+    batch = batch_of(2, producer_id=7, sequence=0, is_transactional=True)
+    log.append(batch, leader_epoch=0, now_ms=NOW_MS)
+    marker = build_batch(
+        [NewRecord(NOW_MS, control_key(ControlType.ABORT), end_transaction_value(3))],
+        producer_id=7,
+        producer_epoch=0,
+        is_control=True,
+        is_transactional=True,
+    )
+    disk.fail_next("append", errno.ENOSPC, names.TXN_INDEX)
+    with pytest.raises(DiskFull):
+        log.append(memoryview(marker), leader_epoch=0, now_ms=NOW_MS, origin=Origin.COORDINATOR)
+    assert log.is_offline
+    assert open_at(disk).log_end_offset == 3
+
+
+def test_a_transaction_that_begins_within_what_was_read_is_among_the_aborted() -> None:
+    log = open_at(new_disk(), replace(SMALL, segment_bytes=100_000, index_interval_bytes=1))
+    fill(log, 10)
+    batch = batch_of(2, producer_id=7, sequence=0, is_transactional=True)
+    log.append(batch, leader_epoch=0, now_ms=NOW_MS)
+    marker = build_batch(
+        [NewRecord(NOW_MS, control_key(ControlType.ABORT), end_transaction_value(3))],
+        producer_id=7,
+        producer_epoch=0,
+        is_control=True,
+        is_transactional=True,
+    )
+    log.append(memoryview(marker), leader_epoch=0, now_ms=NOW_MS, origin=Origin.COORDINATOR)
+    fill(log, 10)
+    aborted = AbortedTransaction(7, 10, 12, 13)
+    for start, size, expected in (
+        (9, 2 * ONE, [aborted]),
+        (5, ONE, []),
+        (12, ONE, [aborted]),
+        (13, ONE, []),
+        (2, 12 * ONE, [aborted]),
+    ):
+        fetched = log.read(start, size)
+        assert aborted_transactions(log.segments, start, fetched, 23) == expected, start
+
+
 # Settings and the unexpected.
 
 
@@ -434,6 +480,17 @@ def test_a_config_counts_from_the_next_append_on() -> None:
     log.update_config(replace(SMALL, segment_bytes=2 * ONE))
     fill(log, 4)
     assert base_offsets(log) == [0, 4, 6]
+
+
+def test_a_topic_id_is_safe_with_the_next_flush() -> None:
+    disk = new_disk()
+    log = open_at(disk)
+    flush(log)
+    log.directory.assign_topic_id(bytes(range(16)))
+    flush(log)
+    for seed in range(20):
+        disk.power_loss(Random(seed))
+        assert open_at(disk).directory.topic_id == bytes(range(16))
 
 
 def test_a_topic_id_is_written_once() -> None:

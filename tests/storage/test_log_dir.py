@@ -301,6 +301,20 @@ def test_the_marker_of_an_earlier_version_has_no_epoch_and_gets_none() -> None:
     assert start(disk).closed_epoch in (None, -1)
 
 
+def test_all_logs_of_a_directory_that_has_failed_are_offline() -> None:
+    disk = new_disk()
+    log_dir = start(disk)
+    logs = [log_dir.open_log("t", index, PAIRS, now_ms=NOW_MS) for index in range(2)]
+    logs.append(log_dir.open_future("u", 0, PAIRS, now_ms=NOW_MS, topic_id=ID))
+    log_dir.fail(DiskError("/data", "it burns"))
+    assert (log_dir.logs.partitions(), log_dir.futures.partitions()) == ([], [])
+    assert not disk.locked
+    for log in logs:
+        assert log.is_offline
+        with pytest.raises(DiskError, match="it burns"):
+            append(log)
+
+
 def test_a_failed_log_keeps_the_directory_from_being_clean() -> None:
     disk = new_disk()
     log_dir = start(disk)

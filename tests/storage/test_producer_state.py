@@ -343,7 +343,13 @@ def test_a_damaged_snapshot_is_named_at_every_byte() -> None:
 def test_names_of_snapshots() -> None:
     assert snapshot_name(42) == "00000000000000000042.snapshot"
     assert snapshot_offset(snapshot_name(2**63 - 1)) == 2**63 - 1
-    for other in ("42.snapshot", "00000000000000000042.log", "x" * 20 + ".snapshot", ".snapshot"):
+    for other in (
+        "42.snapshot",
+        "00000000000000000042",
+        "00000000000000000042.log",
+        "x" * 20 + ".snapshot",
+        ".snapshot",
+    ):
         assert snapshot_offset(other) is None
 
 

@@ -13,10 +13,11 @@ from kbroker.storage.assigned_batches import append_assigned
 from kbroker.storage.batch import BatchHeader, set_base_offset, set_leader_epoch
 from kbroker.storage.checkpoints import LEADER_EPOCH_CHECKPOINT, PARTITION_METADATA
 from kbroker.storage.closing import close
-from kbroker.storage.errors import CorruptFile, DiskError, StorageError
+from kbroker.storage.errors import CorruptFile, DiskError, OffsetOutOfRange, StorageError
 from kbroker.storage.flush import flush
 from kbroker.storage.log_opening import UnknownLogDirectory
 from kbroker.storage.origin import Origin
+from kbroker.storage.truncation import increment_log_start_offset
 from tests.storage.logs import (
     DIRECTORY,
     NOW_MS,
@@ -89,6 +90,20 @@ def test_an_end_that_is_not_where_the_checkpoint_says_is_found_at_first_use(
 ) -> None:
     log = open_at(closed(7), PAIRS, clean=True, recovery_point=recovery_point)
     assert append(log).first_offset == 7
+    log = open_at(closed(7), PAIRS, clean=True, recovery_point=recovery_point)
+    assert increment_log_start_offset(log, 7)
+    assert (log.log_start_offset, log.log_end_offset) == (7, 7)
+    log = open_at(closed(7), PAIRS, clean=True, recovery_point=recovery_point)
+    with pytest.raises(OffsetOutOfRange):
+        increment_log_start_offset(log, 8)
+
+
+@pytest.mark.parametrize("keeps_synced", [False, True])
+def test_without_a_checkpoint_nothing_is_known_to_be_synced(keeps_synced: bool) -> None:
+    disk = closed(1)
+    disk.open(path(0, names.LOG)).truncate(ONE - 1)
+    log = open_at(disk, PAIRS, keeps_synced=keeps_synced)
+    assert (log.log_start_offset, log.log_end_offset) == (0, 0)
 
 
 def test_a_crash_keeps_all_that_is_whole() -> None:
@@ -351,6 +366,16 @@ def test_damage_below_the_recovery_point_is_left_for_somebody_to_look_at() -> No
     assert disk.exists(path(6, names.LOG))
 
 
+def test_no_snapshots_are_taken_below_the_log_start() -> None:
+    disk = closed(9)
+    for name in disk.list_dir(DIRECTORY):
+        if name.endswith(names.SNAPSHOT):
+            disk.unlink(f"{DIRECTORY}/{name}")
+    log = open_at(disk, PAIRS, log_start_offset=5)
+    assert base_offsets(log) == [0, 2, 4, 6, 8]
+    assert log.producers.snapshots.offsets == (6, 8)
+
+
 def test_a_log_that_ends_below_its_start_starts_afresh() -> None:
     disk = closed(7)
     log = open_at(disk, PAIRS, log_start_offset=50)
@@ -386,6 +411,20 @@ def test_leftovers_go() -> None:
     left = disk.list_dir(DIRECTORY)
     assert not set(gone) & set(left)
     assert set(kept) < set(left)
+
+
+def test_a_finished_compaction_leaves_the_segments_before_and_behind_it_alone() -> None:
+    disk = closed(9)
+    # Segments 2 and 4 have become one that lacks offset 2.
+    content = disk.read_file(path(2, names.LOG))[ONE:] + disk.read_file(path(4, names.LOG))
+    disk.open(path(2, names.LOG) + names.SWAP, create=True).append(content)
+    compacted = replace(PAIRS, cleanup_policy=frozenset(("compact",)))
+    log = open_at(disk, compacted, clean=True, recovery_point=9)
+    assert base_offsets(log) == [0, 2, 6, 8]
+    found = [BatchHeader(batch).base_offset for batch in log.batches(0)]
+    assert found == [0, 1, 3, 4, 5, 6, 7, 8]
+    for offset in found:
+        assert offsets(log.read(offset, 1))[0] == offset
 
 
 def test_a_finished_compaction_is_carried_through() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -229,6 +230,23 @@ def test_a_full_index_takes_no_more_and_asks_for_a_roll() -> None:
         put(segment, 100 + i, timestamp=NOW_MS + i)
     assert segment.should_roll(config, 100, NOW_MS, 100, NOW_MS)
     assert segment.locate(109) is not None
+
+
+@pytest.mark.parametrize("preallocate", [False, True])
+def test_a_new_segment_is_empty_and_has_a_time_index_with_its_first_batch(
+    preallocate: bool,
+) -> None:
+    disk = new_disk()
+    config = replace(CONFIG, preallocate=preallocate)
+    segment = new_segment(disk, config)
+    assert segment.size == 0
+    assert list(segment.headers()) == []
+    assert segment.locate(100) is None
+    files = {names.file_name(100, names.LOG), names.file_name(100, names.OFFSET_INDEX)}
+    assert set(disk.list_dir("/data/t-0")) == files
+    put(segment, 100)
+    assert segment.size == len(batch_of())
+    assert set(disk.list_dir("/data/t-0")) == {*files, names.file_name(100, names.TIME_INDEX)}
 
 
 def test_preallocated_space_is_given_back() -> None:

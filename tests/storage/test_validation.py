@@ -206,10 +206,19 @@ def test_a_single_record_must_fill_its_batch(length: int) -> None:
         accept(patch(SINGLE, 61, length, 1))
 
 
+@pytest.mark.parametrize("count", [1, 2, 100])
+@pytest.mark.parametrize("content", [b"", b"\x00", b"\x0c", b"\x0c" + bytes(5)])
+def test_records_must_have_room(count: int, content: bytes) -> None:
+    batch = patch(SINGLE[:HEADER] + content, LENGTH_AT, HEADER - LOG_OVERHEAD + len(content), 4)
+    batch = patch(patch(batch, RECORD_COUNT_AT, count, 4), LAST_OFFSET_DELTA_AT, count - 1, 4)
+    with pytest.raises(InvalidRecord, match=f"{count} records do not fit in {len(content)} bytes"):
+        accept(batch)
+
+
 def test_a_first_record_must_leave_room_for_the_others() -> None:
     two = build_batch([NewRecord(0, None, None), NewRecord(0, None, None)])
     accept(two)
-    for length in (0x0E, 0x1A, 0x80):
+    for length in (0x0A, 0x0E, 0x1A, 0x80):
         with pytest.raises(InvalidRecord):
             accept(patch(two, 61, length, 1))
 

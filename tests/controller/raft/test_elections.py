@@ -16,6 +16,7 @@ from kbroker.controller.raft.log import EpochLog, LogPosition
 from kbroker.controller.raft.messages import (
     BeginQuorumEpoch,
     BeginQuorumEpochReply,
+    EndQuorumEpoch,
     Fetch,
     Refusal,
     Vote,
@@ -36,6 +37,7 @@ def node(
     stored: ElectionState | None = None,
     log: EpochLog | None = None,
     key: ReplicaKey = ONE,
+    rng: random.Random | None = None,
 ) -> RaftNode:
     return RaftNode(
         local=key,
@@ -43,7 +45,7 @@ def node(
         log=log or EpochLog(),
         stored=stored,
         config=RaftConfig(),
-        rng=random.Random(1),
+        rng=rng or random.Random(1),
     )
 
 
@@ -186,6 +188,69 @@ def test_a_timeout_leads_to_a_pre_vote_and_only_a_majority_of_those_to_a_new_epo
     )
     assert isinstance(stands.role, Leader)
     assert effects.persist == ElectionState(epoch=1, leader_id=1)
+
+
+@pytest.mark.parametrize("refusal", [Refusal.NONE, Refusal.FENCED_LEADER_EPOCH])
+@pytest.mark.parametrize("leader_id", [None, 2])
+def test_whoever_hears_of_a_newer_epoch_is_in_it(refusal: Refusal, leader_id: int | None) -> None:
+    stands = node()
+    stands.start(0)
+    stands.step(Tick(), stands.deadline_ms)
+    newer = VoteReply(epoch=9, leader_id=leader_id, granted=False, pre_vote=True, refusal=refusal)
+    effects = stands.step(Receive(THREE, newer), LONG_MS)
+    assert (stands.epoch, stands.leader_id) == (9, leader_id)
+    assert effects.persist == ElectionState(epoch=9, leader_id=leader_id)
+
+
+@pytest.mark.parametrize("leader_id", [None, 2])
+def test_whoever_stands_hears_of_the_leader_of_its_own_epoch(leader_id: int | None) -> None:
+    stands = node(stored=ElectionState(epoch=4))
+    stands.start(0)
+    stands.step(Tick(), stands.deadline_ms)
+    assert isinstance(stands.role, Prospective)
+    refused = VoteReply(epoch=4, leader_id=leader_id, granted=False, pre_vote=True)
+    stands.step(Receive(THREE, refused), LONG_MS)
+    assert (stands.epoch, stands.leader_id) == (4, leader_id)
+    assert isinstance(stands.role, Prospective if leader_id is None else Follower)
+
+
+def test_a_vote_of_an_older_epoch_counts_no_more() -> None:
+    stands = node()
+    stands.start(0)
+    stands.step(Tick(), stands.deadline_ms)
+    granted = VoteReply(epoch=0, leader_id=None, granted=True, pre_vote=True)
+    stands.step(Receive(TWO, granted), LONG_MS)
+    for pre_vote in (True, False):
+        late = VoteReply(epoch=0, leader_id=None, granted=True, pre_vote=pre_vote)
+        stands.step(Receive(THREE, late), LONG_MS)
+        assert isinstance(stands.role, Candidate)
+        assert stands.role.epoch == 1
+
+
+@pytest.mark.parametrize(
+    ("successors", "place"),
+    [((1, 2, 4, 5), 0), ((2, 1, 4, 5), 1), ((2, 4, 1, 5), 2), ((2, 4, 5, 1), 3), ((2, 4), 2)],
+)
+def test_the_less_a_voter_has_the_longer_it_leaves_the_succession_to_others(
+    successors: tuple[int, ...], place: int
+) -> None:
+    waits = set()
+    bound = RaftConfig().election_timeout_ms
+    for seed in range(100):
+        follows = node(voters=5, rng=random.Random(seed))
+        follows.start(0)
+        begin = BeginQuorumEpoch(epoch=1, leader_id=3, voter=ONE)
+        follows.step(Receive(THREE, begin), 1)
+        end = EndQuorumEpoch(epoch=1, leader_id=3, successors=successors)
+        follows.step(Receive(THREE, end), 2)
+        assert isinstance(follows.role, Follower)
+        waits.add(follows.role.deadline_ms - 2)
+    if place == 0:
+        assert waits == {0}
+    else:
+        least = min(bound * place // len(successors), bound)
+        assert least <= min(waits) < least + bound // 20
+        assert least + bound // 2 - bound // 20 < max(waits) <= least + bound // 2
 
 
 def test_a_lost_pre_vote_leaves_the_epoch_alone() -> None:

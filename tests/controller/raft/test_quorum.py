@@ -147,6 +147,17 @@ def test_observers_do_not_count_and_are_forgotten_when_silent() -> None:
     assert not tracker.follows_others
 
 
+@pytest.mark.parametrize(
+    ("local", "voters", "expected"),
+    [(1, (1,), False), (1, (1, 2), True), (1, (1, 2, 3), True), (1, (2,), True), (1, (2, 3), True)],
+)
+def test_other_voters_follow_a_leader_whether_it_is_one_or_not(
+    local: int, voters: tuple[int, ...], expected: bool
+) -> None:
+    voter_set = VoterSet.of(*map(ReplicaKey, voters))
+    assert Tracker(ReplicaKey(local), voter_set, 0, 300).follows_others is expected
+
+
 def test_of_a_voter_that_never_fetched_no_time_is_known() -> None:
     keys = [ReplicaKey(i) for i in (1, 2, 3)]
     tracker = Tracker(keys[0], VoterSet.of(*keys), 0, 300)

@@ -143,9 +143,11 @@ def test_a_refused_topic_has_kafkas_error(
 
 
 def test_good_and_bad_topics_of_a_request_stand_alone(cluster: Cluster) -> None:
-    asked = [topic("a"), topic("there"), topic("b"), topic("b"), topic("c", 0)]
+    metadata = topic("__cluster_metadata")
+    asked = [metadata, topic("a"), topic("there"), topic("b"), topic("b"), topic("c", 0)]
     results = {each.name: each.error_code for each in cluster.create(*asked).topics}
     assert results == {
+        "__cluster_metadata": ErrorCode.INVALID_REQUEST,
         "a": ErrorCode.NONE,
         "there": ErrorCode.TOPIC_ALREADY_EXISTS,
         "b": ErrorCode.INVALID_REQUEST,

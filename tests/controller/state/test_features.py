@@ -18,6 +18,14 @@ MV, ELR, KRAFT = "metadata.version", "eligible.leader.replicas.version", "kraft.
 UPGRADE, SAFE, UNSAFE = 1, 2, 3
 BROKER = 4
 
+HIGHEST = {
+    ELR: 1,
+    "group.version": 1,
+    "share.version": 1,
+    "streams.version": 1,
+    "transaction.version": 2,
+}
+
 # As `kafka-storage format --release-version` leaves it.
 RELEASES = {
     "3.3": {MV: 7},
@@ -52,10 +60,13 @@ def to(name: str, level: int, upgrade_type: int = UPGRADE) -> FeatureUpdateKey:
             "Invalid update version 1 for feature kraft.version. Can't downgrade to a newer "
             "version.",
         ),
-        (
-            to("group.version", 2),
-            "Invalid update version 2 for feature group.version. Local controller 1 only supports "
-            "versions 0-1",
+        *(
+            (
+                to(name, highest + 1),
+                f"Invalid update version {highest + 1} for feature {name}. Local controller 1 only "
+                f"supports versions 0-{highest}",
+            )
+            for name, highest in HIGHEST.items()
         ),
         (
             to(MV, 31),
@@ -119,6 +130,14 @@ def test_a_level_that_is_there_is_written_again(upgrade_type: int) -> None:
     response, records = Cluster().update_features(to("group.version", 1, upgrade_type))
     assert response.error_code == 0
     assert records == (FeatureLevelRecord(name="group.version", feature_level=1),)
+
+
+@pytest.mark.parametrize("upgrade_type", [UPGRADE, SAFE, UNSAFE])
+def test_a_feature_that_is_off_may_be_switched_off(upgrade_type: int) -> None:
+    cluster = Cluster(levels=RELEASES["3.9"])
+    response, records = cluster.update_features(to("group.version", 0, upgrade_type))
+    assert (response.error_code, response.error_message) == (0, None)
+    assert records == (FeatureLevelRecord(name="group.version", feature_level=0),)
 
 
 @pytest.mark.parametrize("upgrade_type", [SAFE, UNSAFE])

@@ -76,5 +76,16 @@ def test_replicas_stand_in_different_racks_while_there_are_any(seed: int) -> Non
         assert {each % 3 for each in replicas} == {0, 1, 2}
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_racks_take_turns_by_name_in_whatever_order_brokers_came(seed: int) -> None:
+    racks = [None, "a", "b", "c"]
+    brokers = [broker(index, rack) for index, rack in enumerate(racks)]
+    placed = place_replicas(brokers, 4, 2, random.Random(seed))
+    assert place_replicas(brokers[::-1], 4, 2, random.Random(seed)) == placed
+    assert place_replicas(brokers[2:] + brokers[:2], 4, 2, random.Random(seed)) == placed
+    first = placed[0][0]
+    assert placed == [[(first + i) % 4, (first + i + 1) % 4] for i in range(4)]
+
+
 def test_one_broker_takes_everything() -> None:
     assert place_replicas([broker(7)], 3, 1, random.Random(1)) == [[7], [7], [7]]

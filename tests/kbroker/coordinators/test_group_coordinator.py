@@ -141,6 +141,29 @@ async def test_a_coordinator_is_found_once_it_serves(
     nursery.cancel_scope.cancel()
 
 
+async def test_a_search_goes_on_with_the_election_it_waits_for(
+    nursery: trio.Nursery, autojump_clock: object
+) -> None:
+    rig = CoordinatorRig(config(offsets_topic_num_partitions=2))
+    rig.add_topic("__consumer_offsets", b"offsets".ljust(16), 2)
+    index = rig.coordinator.partition_for(GROUP)
+    found: list[tuple[float, tuple[ErrorCode, int]]] = []
+
+    async def find() -> None:
+        answer = await rig.coordinator.find(GROUP)
+        found.append((trio.current_time(), answer))
+
+    started = trio.current_time()
+    for _ in range(2):
+        nursery.start_soon(find)
+    for each in (1 - index, index):
+        await trio.sleep(2)
+        assert found == []
+        rig.coordinator.on_elected(each, MemoryPartition(), 0)
+    await trio.testing.wait_all_tasks_blocked()
+    assert found == [(started + 4, (ErrorCode.NONE, 1))] * 2
+
+
 async def test_a_search_ends_with_a_retriable_error(autojump_clock: object) -> None:
     rig = CoordinatorRig(config(offsets_topic_num_partitions=1))
     rig.add_topic("__consumer_offsets", b"offsets".ljust(16), 1)  # nobody is told of its election
@@ -449,6 +472,22 @@ async def test_a_commit_that_takes_too_long_is_a_retriable_error(
     started = trio.current_time()
     assert await commit(rig.coordinator, 5) == ErrorCode.COORDINATOR_NOT_AVAILABLE
     assert trio.current_time() - started == pytest.approx(5.0, abs=0.01)
+
+
+async def test_a_group_whose_first_record_takes_too_long_is_there(
+    autojump_clock: object, rig: CoordinatorRig
+) -> None:
+    partition = rig.partition_of()
+    partition.auto_commit = False
+    request = join_request()
+    response = await answer(rig.coordinator.join_group(request, CLIENT), JoinGroupResponse)
+    assert response.error_code == ErrorCode.MEMBER_ID_REQUIRED
+    await trio.sleep(6)
+    partition.auto_commit = True
+    partition.commit()
+    request.member_id = response.member_id
+    response = await answer(rig.coordinator.join_group(request, CLIENT), JoinGroupResponse)
+    assert (response.error_code, response.generation_id) == (ErrorCode.NONE, 1)
 
 
 async def test_an_assignment_that_takes_too_long_starts_over(

@@ -7,6 +7,7 @@ from __future__ import annotations
 import errno
 import logging
 import random
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,7 +18,8 @@ from kbroker.coordinators.group.classic.join_rules import Client
 from kbroker.coordinators.group.records import CommittedOffset, OffsetStored, encode
 from kbroker.coordinators.load import LARGE_BATCH_BYTES, STEP_RECORDS, TURN_S
 from kbroker.coordinators.loader import RETRY_S, SMALL_LOAD_BYTES
-from kbroker.storage.batch import ControlType, control_key
+from kbroker.storage import formats
+from kbroker.storage.batch import BatchHeader, ControlType, control_key
 from kbroker.storage.builder import NewRecord, build_batch
 from kbroker.storage.compression import Codec
 from kbroker.wire.errors import ErrorCode
@@ -65,11 +67,12 @@ from .rig import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from kbroker.coordinators.group.shard import GroupShard
     from kbroker.coordinators.group_coordinator import GroupCoordinator
     from kbroker.coordinators.runtime import CoordinatorRuntime
+    from kbroker.storage.batch import KeyValue
 
 LOADING = ErrorCode.COORDINATOR_LOAD_IN_PROGRESS
 GONE = ErrorCode.NOT_COORDINATOR
@@ -436,6 +439,28 @@ async def test_leadership_lost_while_it_loads(
     nursery.cancel_scope.cancel()
 
 
+async def test_what_is_lost_before_its_load_begins_is_not_loaded(
+    nursery: trio.Nursery, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "kbroker.groups")
+    rig = new_rig(3)
+    for partition in rig.partitions.values():
+        write(partition, stored(5))
+    gate = rig.partitions[0].disk.hold_reads(LOG_PATH)
+    await nursery.start(rig.run)
+    rig.coordinator.on_elected(0, rig.partitions[0], 1)
+    await wait_all_tasks_blocked()
+    for index in (1, 2):
+        rig.coordinator.on_elected(index, rig.partitions[index], 1)
+    rig.coordinator.on_resigned(1)
+    gate.set()
+    await rig.coordinator.wait_loaded()
+    assert served(rig) == [0, 2]
+    told = [r.getMessage().partition(":")[0] for r in caplog.records if "loaded" in r.getMessage()]
+    assert told == ["__consumer_offsets-0", "__consumer_offsets-2"]
+    nursery.cancel_scope.cancel()
+
+
 async def test_a_newer_election_begins_the_load_anew(nursery: trio.Nursery) -> None:
     rig = new_rig()
     write(rig.partitions[0], stored(5))
@@ -466,6 +491,36 @@ async def test_a_stop_does_not_wait_for_a_load(nursery: trio.Nursery) -> None:
     assert not gate.is_set()
     assert served(rig) == []
     gate.set()
+
+
+async def test_a_stop_does_not_wait_for_a_batch_that_is_being_decompressed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rig = new_rig()
+    write(
+        rig.partitions[0],
+        *(stored(n, metadata=random.Random(n).randbytes(8_000).hex()) for n in range(5)),
+        codec=Codec.GZIP,
+    )
+    begun, gate, done = threading.Event(), threading.Event(), threading.Event()
+    genuine = formats.key_values
+
+    def slow(batch: memoryview, header: BatchHeader) -> Iterator[KeyValue]:
+        begun.set()
+        gate.wait(10)
+        done.set()
+        return genuine(batch, header)
+
+    monkeypatch.setattr(formats, "key_values", slow)
+    async with trio.open_nursery() as state:
+        await state.start(rig.run)
+        elect(rig)
+        await trio.to_thread.run_sync(begun.wait)
+        rig.coordinator.shutdown()
+        state.cancel_scope.cancel()
+    assert not done.is_set()
+    gate.set()
+    await trio.to_thread.run_sync(done.wait)
 
 
 async def test_records_that_come_while_it_loads_are_loaded_too(nursery: trio.Nursery) -> None:

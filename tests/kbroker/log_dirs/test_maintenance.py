@@ -117,6 +117,30 @@ async def test_checkpoints_are_written_when_something_moved(
     assert rig.disk.calls == calls
 
 
+async def test_a_large_checkpoint_lets_others_have_their_turn(
+    nursery: trio.Nursery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kbroker.log_dirs.maintenance.CHANGES_A_TURN", 10)
+    rig = Rig()
+    await rig.add_topic(100)
+    for partition in rig.table:
+        partition.append(batch(b"x"), rig.clock.now_ms, Origin.CLIENT)
+    left = []
+
+    async def look() -> None:
+        while rig.store.unsaved_high_watermarks:
+            left.append(len(rig.store.unsaved_high_watermarks))
+            await trio.lowlevel.checkpoint()
+
+    assert len(rig.store.unsaved_high_watermarks) == 100
+    nursery.start_soon(look)
+    await nursery.start(rig.maintenance.run)
+    path = "/data/replication-offset-checkpoint"
+    await until(lambda: len(read_offsets(rig.disk, path)) == 100)
+    steps = [before - after for before, after in pairwise([*left, 0])]
+    assert max(steps) <= 20  # tasks take turns in any order
+
+
 async def test_a_large_delta_lets_others_have_their_turn(nursery: trio.Nursery) -> None:
     rig = Rig()
     sizes = []
@@ -213,6 +237,17 @@ async def test_retention_comes_again(
     assert len(rig.files(".log")) == 1
 
 
+async def test_a_log_that_retention_finds_broken_is_offline_and_its_directory_suspected() -> None:
+    rig = await new_rig({**SMALL_SEGMENTS, "retention.ms": str(HOUR_MS)})
+    rig.append(10)
+    rig.clock.now_ms += 2 * HOUR_MS
+    rig.disk.fail_next("rename", errno.EIO, "t-0/")
+    await rig.maintenance.delete_old_segments()
+    assert rig.partition.offline
+    assert rig.store.failures.take() == {"/data"}
+    assert rig.partition.log.is_offline
+
+
 async def test_producers_that_are_silent_are_forgotten(
     autojump_clock: trio.testing.MockClock, nursery: trio.Nursery
 ) -> None:
@@ -226,6 +261,33 @@ async def test_producers_that_are_silent_are_forgotten(
     rig.clock.now_ms += 2000
     await trio.sleep(rig.config.producer_id_expiration_check_interval_ms / 1000 + 1)
     assert list(rig.partition.log.producers.producers) == []
+
+
+async def test_a_look_at_many_logs_lets_others_have_their_turn(
+    autojump_clock: trio.testing.MockClock,
+    nursery: trio.Nursery,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("kbroker.log_dirs.maintenance.LOOKED_AT_A_TURN", 10)
+    rig = Rig()
+    await rig.add_topic(100)
+    for partition in rig.table:
+        sent = batch(b"x", producer=(7, 0, 0))
+        partition.append(sent, rig.clock.now_ms, Origin.CLIENT)
+    rig.clock.now_ms += 2 * rig.config.producer_id_expiration_ms
+    await nursery.start(rig.maintenance.run)
+
+    def known() -> int:
+        return sum(len(partition.log.producers.producers) for partition in rig.table)
+
+    assert known() == 100
+    await trio.sleep(rig.config.producer_id_expiration_check_interval_ms / 1000)
+    left = [100]
+    while left[-1]:
+        await trio.lowlevel.checkpoint()
+        left.append(known())
+    steps = [before - after for before, after in pairwise(left)]
+    assert max(steps) <= 20  # tasks take turns in any order
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import random
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,7 +14,7 @@ import trio.testing
 from kbroker.config import BrokerConfig, DynamicConfigs
 from kbroker.config.dynamic import MOVE_RATE
 from kbroker.log_dirs.assignments import Assignments
-from kbroker.log_dirs.moves import Moves
+from kbroker.log_dirs.moves import COPIED_AT_ONCE_BYTES, Moves
 from kbroker.log_dirs.store import LogStore
 from kbroker.partitions.partition import Partition
 from kbroker.storage.checkpoints import MetaProperties
@@ -27,7 +29,7 @@ from tests.kbroker.broker_parts import CLUSTER_ID, NOW_MS, WallClock
 from tests.kbroker.cluster_image import NODE_ID, ClusterImage, topic_id
 from tests.kbroker.handlers.data_path import batch
 from tests.kbroker.partitions.rig import until
-from tests.sim.disk import SimDisk
+from tests.sim.disk import SimDisk, SimFile
 
 if TYPE_CHECKING:
     from kbroker.storage.log_dir import LogDir
@@ -56,14 +58,14 @@ class Controller:
 class Rig:
     """A partition in one of two directories."""
 
-    def __init__(self) -> None:
-        self.disk = SimDisk(random.Random(1))
+    def __init__(self, disk: SimDisk | None = None) -> None:
+        self.disk = disk or SimDisk(random.Random(1))
         self.cluster = ClusterImage()
         self.controller = Controller()
         self.home, self.target = self._directory("/home", HOME), self._directory("/target", TARGET)
         clock, config = WallClock(), BrokerConfig({"node.id": str(NODE_ID)})
         configs = DynamicConfigs(config, self.cluster.image.configs)
-        store = LogStore([self.home, self.target], clock)
+        self.store = store = LogStore([self.home, self.target], clock)
         self.assignments = Assignments(self.controller, NODE_ID, lambda: 1)
         self.moves = Moves(NODE_ID, store, self.assignments, config, configs, clock)
         self.cluster.add_topic("t")
@@ -76,8 +78,14 @@ class Rig:
     def _directory(self, path: str, directory_id: bytes) -> LogDir:
         self.disk.make_dir(path)
         directory = open_log_dir(self.disk, path, rng=random.Random(2), now_ms=NOW_MS)
-        directory.format(MetaProperties(CLUSTER_ID, NODE_ID, directory_id))
+        if directory.meta is None:
+            directory.format(MetaProperties(CLUSTER_ID, NODE_ID, directory_id))
         return directory
+
+    def restarted(self) -> Rig:
+        for directory in (self.home, self.target):
+            directory.close()
+        return Rig(self.disk)
 
     async def start(self, nursery: trio.Nursery) -> None:
         await nursery.start(self.assignments.run)
@@ -186,3 +194,46 @@ async def test_names_of_moves_taken_back_are_synced_once_for_each(nursery: trio.
         assert len(synced) == 1
     assert rig.moves.get(rig.partition) is None
     assert rig.partition.log.directory.log_dir == "/home"
+
+
+async def test_a_move_that_cannot_go_on_is_gone_for_good_before_the_log_is_written_to() -> None:
+    rig = Rig()
+    rig.append(3)
+    rig.moves.begin(rig.partition, rig.target)
+    rig = rig.restarted()
+    assert rig.target.futures.holds("t", 0)
+    rig.disk.fail_next("open", errno.EIO, "-future/")
+    rig.disk.trace.clear()
+    rig.moves.resume(rig.partition)
+    assert rig.moves.get(rig.partition) is None
+    assert not rig.target.futures.holds("t", 0)
+    assert rig.disk.trace[-1].endswith("fsync_dir /target")
+
+
+async def test_a_move_that_is_taken_back_while_it_reads_writes_no_more(
+    nursery: trio.Nursery, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig = Rig()
+    rig.append(2 * COPIED_AT_ONCE_BYTES // 900)
+    await rig.start(nursery)
+    begun, gate, done = threading.Event(), threading.Event(), threading.Event()
+    genuine = SimFile.read_at
+
+    def slow_in_threads(file: SimFile, position: int, size: int) -> bytes:
+        """From the second part on."""
+        if position and threading.current_thread() is not threading.main_thread():
+            begun.set()
+            gate.wait()
+            done.set()
+        return genuine(file, position, size)
+
+    monkeypatch.setattr(SimFile, "read_at", slow_in_threads)
+    rig.moves.begin(rig.partition, rig.target)
+    await trio.to_thread.run_sync(begun.wait)
+    rig.moves.cancel(rig.partition)
+    gate.set()
+    await trio.to_thread.run_sync(done.wait)
+    await trio.testing.wait_all_tasks_blocked(0.05)
+    assert rig.moves.get(rig.partition) is None
+    assert rig.store.failures.take() == set()
+    assert caplog.records == []

@@ -15,6 +15,7 @@ from kbroker.storage.closing import release_descriptors
 from kbroker.storage.errors import DiskError, OutOfDescriptors
 from kbroker.storage.log_config import LogConfig
 from kbroker.storage.log_dir_opening import open_log_dir
+from kbroker.storage.names import DELETE_DIR, FUTURE_DIR, STRAY_DIR, parse_partition_dir
 from tests.kbroker.broker_parts import NOW_MS, WallClock, new_directory
 from tests.kbroker.handlers.data_path import batch
 from tests.sim.disk import SimDisk
@@ -122,3 +123,27 @@ async def test_so_many_changes_are_taken_up_of_all_directories_together() -> Non
         for index in range(3):
             directory.open_log(f"t{directory.path[1:]}", index, LogConfig(), now_ms=NOW_MS)
     assert [store.note_offsets(4) for _ in range(3)] == [4, 2, 0]
+
+
+async def test_what_belongs_to_no_partition_of_this_broker_is_set_aside() -> None:
+    rig = Rig()
+    store = rig.open()
+    (directory,) = store.directories
+    for topic in ("kept", "gone", "__cluster_metadata"):
+        directory.open_log(topic, 0, LogConfig(), now_ms=NOW_MS)
+    for topic in ("coming", "over"):
+        directory.open_future(topic, 0, LogConfig(), now_ms=NOW_MS, topic_id=b"t" * 16)
+    await store.close(7)
+    store = rig.open()
+    (directory,) = store.directories
+    store.set_strays_aside(lambda topic, index: topic in ("kept", "coming"))
+    assert directory.logs.partitions() == [("__cluster_metadata", 0), ("kept", 0)]
+    assert directory.futures.partitions() == [("coming", 0)]
+    found = map(parse_partition_dir, rig.disk.list_dir("/data"))
+    assert {each for each in found if each is not None} == {
+        ("__cluster_metadata", 0, ""),
+        ("kept", 0, ""),
+        ("gone", 0, STRAY_DIR),
+        ("coming", 0, FUTURE_DIR),
+        ("over", 0, DELETE_DIR),
+    }

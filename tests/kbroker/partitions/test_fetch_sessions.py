@@ -81,6 +81,18 @@ def test_an_incremental_request_reads_what_the_session_knows_with_its_changes() 
     assert [(p.index, p.fetch_offset) for p in changed.partitions] == [(1, 9), (2, 0), (3, 9)]
 
 
+def test_an_incremental_request_changes_all_that_a_client_may_say_of_a_partition() -> None:
+    sessions = cache()
+    session_id = create(sessions)
+    changed = FetchPartition("t", bytes(16), 0, 9, 4096, 5, 4)
+    ask(sessions, session_id, 1, {("t", 0): changed})
+    context = ask(sessions, session_id, 2)
+    assert isinstance(context, FetchContext)
+    (known,) = context.partitions
+    assert (known.fetch_offset, known.bytes_max) == (9, 4096)
+    assert (known.current_leader_epoch, known.last_fetched_epoch) == (5, 4)
+
+
 @pytest.mark.parametrize("epoch", [0 + 2, 7, EPOCH_MAX])
 def test_an_epoch_out_of_line_is_an_error_and_changes_nothing(epoch: int) -> None:
     sessions = cache()

@@ -454,6 +454,21 @@ async def test_half_received_requests_are_bounded(autojump_clock: trio.testing.M
         assert service.harness.seen == ["", *[name] * 6]
 
 
+async def test_a_stop_waits_for_no_request_that_is_half_received(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    """Neither for more of it, nor for room for it."""
+    service = Service(queued_max_request_bytes=20_000, socket_request_max_bytes=20_000)
+    begun = framed(produce("x" * 10_000), 9, 1)[:1000]
+    async with service.running():
+        for _ in range(4):
+            stream = await service.connect()
+            await stream.send_all(begun)
+            await trio.sleep(0.1)
+        stopped_at = trio.current_time()
+    assert trio.current_time() - stopped_at < 0.1
+
+
 async def test_a_storm_of_connections_leaves_others_their_turn(
     autojump_clock: trio.testing.MockClock,
 ) -> None:

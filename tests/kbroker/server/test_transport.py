@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import trio
 
+from kbroker.server.binding import BoundListeners, ListenerSettings
 from kbroker.server.transport import PORT_ATTEMPTS, SocketNetwork
 
 if TYPE_CHECKING:
@@ -34,6 +35,19 @@ def means(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
         monkeypatch.setattr(socket, "getaddrinfo", look_up)
 
     return mean
+
+
+async def test_a_listener_is_known_by_the_first_of_its_addresses(
+    means: Callable[..., None],
+) -> None:
+    means(HERE, HERE_TOO)
+    bound = BoundListeners(SocketNetwork())
+    try:
+        host, port = bound.bind(ListenerSettings("PLAINTEXT", "several", 0, None))
+        assert [listener.address for _, listener in bound] == [(HERE, port), (HERE_TOO, port)]
+        assert host == HERE
+    finally:
+        bound.close()
 
 
 async def test_a_name_is_listened_on_at_each_of_its_addresses(means: Callable[..., None]) -> None:

@@ -139,6 +139,18 @@ def test_a_session_is_as_long_as_its_member_says_now() -> None:
     assert members(rig) == set()
 
 
+def test_a_rebalance_waits_on_for_those_whose_sessions_are_not_over() -> None:
+    rig = ShardRig()
+    first, second, third = rig.stable(3)
+    rig.join(join_request(first))
+    send_heartbeats(rig, [second], SESSION_MS)
+    assert members(rig) == {first, second}
+    assert third not in members(rig)
+    assert rig.state == "PreparingRebalance"
+    rig.join(join_request(second))
+    assert rig.state == "CompletingRebalance"
+
+
 def test_a_session_begins_when_the_member_is_told_its_generation() -> None:
     rig = ShardRig()
     leader, follower = rig.stable(2)

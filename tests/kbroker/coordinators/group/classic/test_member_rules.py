@@ -395,3 +395,35 @@ def test_sessions_begin_anew_when_a_group_is_loaded() -> None:
     assert other.state == "Stable"
     other.advance(1)
     assert other.state == "Empty"
+
+
+def test_a_failure_with_one_member_lets_the_others_leave() -> None:
+    rig = ShardRig()
+    first, second = rig.stable(2)
+    broken = MemberIdentity(member_id=[])  # type: ignore[arg-type]
+    response = rig.leave(MemberIdentity(member_id=first), broken, MemberIdentity(member_id=second))
+    assert [each.error_code for each in response.members] == [
+        ErrorCode.NONE,
+        ErrorCode.UNKNOWN_SERVER_ERROR,
+        ErrorCode.NONE,
+    ]
+
+
+def test_who_has_left_is_told_so_though_the_rebalance_fails() -> None:
+    rig = ShardRig()
+    first, second, third = rig.stable(3)
+    for member_id in (second, third):
+        rig.shard.groups[GROUP].members[member_id].rebalance_timeout_ms = None  # type: ignore[assignment]
+    (answer,) = rig.leave(MemberIdentity(member_id=first)).members
+    assert (answer.member_id, answer.error_code) == (first, ErrorCode.NONE)
+    assert first not in rig.shard.groups[GROUP].members
+
+
+def test_who_waits_for_an_assignment_is_told_that_the_coordinator_is_elsewhere() -> None:
+    rig = ShardRig()
+    _, follower = completing(rig)
+    waiting = rig.sync(sync_request(follower, 3))
+    assert waiting.response is None
+    rig.apply(rig.shard.on_unloaded(rig.now))
+    assert waiting.response is not None
+    assert waiting.response.error_code == ErrorCode.NOT_COORDINATOR
