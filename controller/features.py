@@ -1,11 +1,13 @@
 """Feature levels: those that this version of kbroker supports, and those of a new cluster.
 
-Source: KIP-584, KIP-1022; MetadataVersion, Feature and KRaftVersion of Apache Kafka 4.3.0.
+Which levels there are, `kbroker.releases` says. Source: KIP-584, KIP-1022.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
+
+from kbroker.releases.release import DEFAULT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,30 +16,20 @@ METADATA_VERSION: Final = "metadata.version"
 ELIGIBLE_LEADER_REPLICAS: Final = "eligible.leader.replicas.version"
 KRAFT_VERSION: Final = "kraft.version"
 
-# name -> lowest and highest level that we understand.
+# Name -> lowest and highest level that this version of kbroker supports.
 SUPPORTED: Final[Mapping[str, tuple[int, int]]] = {
-    METADATA_VERSION: (7, 30),  # 3.3-IV3 to 4.3-IV0
-    ELIGIBLE_LEADER_REPLICAS: (0, 1),
-    "group.version": (0, 1),
-    KRAFT_VERSION: (0, 1),
-    "share.version": (0, 1),
-    "streams.version": (0, 1),
-    "transaction.version": (0, 2),
+    METADATA_VERSION: (min(DEFAULT.metadata_level_names), max(DEFAULT.metadata_level_names)),
+    **{name: (0, latest) for name, latest in sorted(DEFAULT.features.items())},
 }
 
-# What `kafka-storage format` of 4.3.0 gives a new cluster; kraft.version is 0 and stands nowhere.
+# What `kafka-storage format` gives a new cluster. kraft.version is 0, and no record says so.
 FRESH: Final[Mapping[str, int]] = {
-    METADATA_VERSION: 30,
-    ELIGIBLE_LEADER_REPLICAS: 1,
-    "group.version": 1,
-    "share.version": 1,
-    "streams.version": 1,
-    "transaction.version": 2,
-}
-
-# What a level needs of other features besides a metadata.version at all.
-DEPENDENCIES: Final[Mapping[tuple[str, int], Mapping[str, int]]] = {
-    (ELIGIBLE_LEADER_REPLICAS, 1): {METADATA_VERSION: 23},
+    METADATA_VERSION: SUPPORTED[METADATA_VERSION][1],
+    **{
+        name: level
+        for name, level in sorted(DEFAULT.default_levels(SUPPORTED[METADATA_VERSION][1]).items())
+        if name != KRAFT_VERSION
+    },
 }
 
 # The metadata.version from which on a record may say more.
@@ -50,13 +42,10 @@ DIRECTORY_ASSIGNMENT_SINCE: Final = 17  # 3.7-IV2
 ELR_SINCE: Final = 23  # 4.0-IV1
 CORDONED_DIRECTORIES_SINCE: Final = 30  # 4.3-IV0
 
-# The metadata versions with which metadata came that an older one cannot say.
-_METADATA_CHANGED: Final = frozenset({7, 8, 11, 13, 14, 15, 17, 23, 30})
-
 
 def loses_metadata(current: int, lower: int) -> bool:
     """Whether going down to metadata.version `lower` might lose what the records of now say."""
-    return any(level in _METADATA_CHANGED for level in range(lower + 1, current + 1))
+    return any(level in DEFAULT.metadata_changes for level in range(lower + 1, current + 1))
 
 
 class UnsupportedLevel(ValueError):

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from kbroker.controller.bootstrap import MIN_INSYNC_REPLICAS, cluster_min_isr
 from kbroker.controller.features import (
     CONTROLLER_REGISTRATION_SINCE,
-    DEPENDENCIES,
     ELIGIBLE_LEADER_REPLICAS,
     FRESH,
     KRAFT_VERSION,
@@ -21,6 +20,7 @@ from kbroker.controller.features import (
     SUPPORTED,
     loses_metadata,
 )
+from kbroker.releases.release import DEFAULT
 from kbroker.wire.codes import CLUSTER_DEFAULT, ResourceType, UpgradeType
 from kbroker.wire.errors import ErrorCode, RequestError
 from kbroker.wire.messages.update_features import UpdateFeaturesResponse
@@ -157,7 +157,7 @@ def _check_dependencies(update: FeatureUpdateKey, proposed: Mapping[str, int]) -
     name, level = update.feature, update.max_version_level
     if name not in FRESH:
         raise _invalid(update, f"Feature {name} not found.")
-    for other, needed in DEPENDENCIES.get((name, level), {}).items():
+    for other, needed in DEFAULT.dependencies(name, level).items():
         if proposed.get(other, 0) < needed:
             raise _invalid(
                 update,

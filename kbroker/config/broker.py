@@ -17,7 +17,7 @@ from kbroker.config.keys.log import LogKeys
 from kbroker.config.keys.remote import RemoteKeys
 from kbroker.config.keys.security import SecurityKeys
 from kbroker.config.keys.server import ServerKeys
-from kbroker.releases.release import DEFAULT, UnknownRelease, find_release
+from kbroker.releases.release import DEFAULT
 
 from .checks import check_broker
 from .errors import ConfigError
@@ -29,8 +29,6 @@ if TYPE_CHECKING:
 
     from kbroker.releases.release import Release
 
-# Which release of Apache Kafka the broker answers as. Kafka has no such key.
-RELEASE_KEY = "kbroker.release"
 # What Kafka requires to be set. Here they have defaults, which count as set in the properties file.
 _REQUIRED = ("node.id", "process.roles", "controller.listener.names")
 
@@ -51,9 +49,9 @@ class BrokerConfig(ServerKeys, ControllerKeys, LogKeys, CoordinatorKeys, Securit
     def __init__(
         self, settings: Mapping[str, str] | None = None, *, release: Release | None = None
     ) -> None:
-        """`release` is the default of kbroker.release, which may be among the settings."""
+        """`release`: which release of Apache Kafka the broker answers as; None: `DEFAULT`."""
         static = dict(settings or {})
-        self.release = _release(static.pop(RELEASE_KEY, None), release or DEFAULT)
+        self.release = release or DEFAULT
         self.keys = broker_keys(self.release)
         for name, synonym in (("node.id", "broker.id"), ("broker.id", "node.id")):
             if name not in static and synonym in static:
@@ -190,13 +188,6 @@ def is_broker_key(name: str) -> bool:
     return name in BROKER_KEYS or (
         name.startswith(_LISTENER_PREFIX) and _base_name(name) in BROKER_KEYS
     )
-
-
-def _release(text: str | None, default: Release) -> Release:
-    try:
-        return default if text is None else find_release(text)
-    except UnknownRelease as error:
-        raise ConfigError(f"{RELEASE_KEY}={text}: {error}.") from error
 
 
 def _base_name(name: str) -> str:

@@ -143,7 +143,7 @@ METADATA_VERSION_LATEST = 33
 # Feature: (highest level in production, what a level needs,
 #           from which metadata.version on a cluster gets which level).
 FEATURES = {
-    "kraft.version": (1, {}, {}),
+    "kraft.version": (1, {}, {21: 1}),
     "transaction.version": (2, {}, {24: 2}),
     "group.version": (1, {}, {22: 1}),
     "eligible.leader.replicas.version": (1, {1: {"metadata.version": 23}}, {26: 1}),

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 import pytest
 import trio
 
-from kbroker.apis import APIS
+from kbroker.apis import apis_of
 from kbroker.node.settings import TopicSpec
+from kbroker.releases.release import DEFAULT
 from kbroker.wire import codec, frame
 from kbroker.wire.api_keys import ApiKey
 from kbroker.wire.errors import ErrorCode
@@ -46,7 +47,7 @@ TOPICS = (
     TopicSpec("stamped", 1, {"message.timestamp.type": "LogAppendTime"}),
 )
 # Once it is unregistered, a broker refuses nearly all without a further look.
-ASKED = [api for api in APIS if api.key != ApiKey.UNREGISTER_BROKER]
+ASKED = [api for api in apis_of(DEFAULT) if api.key != ApiKey.UNREGISTER_BROKER]
 # Virtual time after which a request counts as forgotten. None here asks to wait as long.
 FORGOTTEN_S = 100.0
 

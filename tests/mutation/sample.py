@@ -23,6 +23,8 @@ SCOPE = (
     "storage",
     "controller",
     "kbroker/partitions",
+    "kbroker/log_dirs",
+    "kbroker/node/publisher.py",
     "kbroker/coordinators",
     "kbroker/server",
     "kbroker/handlers/produce.py",

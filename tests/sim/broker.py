@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, TypeVar
 
 import trio
 
+from kbroker.apis import apis_of
 from kbroker.config import BrokerConfig
 from kbroker.node.broker import Broker
 from kbroker.node.settings import BrokerSettings, TopicSpec
+from kbroker.releases.release import DEFAULT
 from kbroker.wire import codec, frame
 from kbroker.wire.errors import ErrorCode
 from kbroker.wire.messages.fetch import FetchPartition, FetchRequest, FetchResponse, FetchTopic
@@ -37,12 +39,15 @@ T = TypeVar("T", bound="Message")
 DATA = "/data"
 
 
+NEWEST_SERVED: dict[int, int] = {api.key: api.max_version for api in apis_of(DEFAULT)}
+
+
 class ConnectionEnded(Exception):
     """The broker closed the connection, or has gone."""
 
 
 class Client:
-    """One connection; requests one after the other, at the newest version unless said."""
+    """One connection; requests one after the other, at the newest version that is served."""
 
     def __init__(self, stream: MemoryStream) -> None:
         self.stream = stream
@@ -51,7 +56,7 @@ class Client:
     async def call(self, request: Message, response: type[T], version: int | None = None) -> T:
         """Send and receive. ConnectionEnded."""
         assert request.API_KEY is not None
-        version = response.MAX_VERSION if version is None else version
+        version = NEWEST_SERVED.get(request.API_KEY, 0) if version is None else version
         await self.send(request, version)
         (size,) = struct.unpack(">i", await self._read(4))
         answer = memoryview(await self._read(size))

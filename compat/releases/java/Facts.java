@@ -98,6 +98,15 @@ public class Facts {
         }
         ObjectNode kraft = features.putObject(KRaftVersion.FEATURE_NAME);
         kraft.put("latest_production", KRaftVersion.LATEST_PRODUCTION.featureLevel());
+        ArrayNode defaults = kraft.putArray("defaults"); // of a cluster whose voters may change
+        for (MetadataVersion version : MetadataVersion.VERSIONS) {
+            int level = 0;
+            for (KRaftVersion each : KRaftVersion.values()) {
+                boolean isLater = each.featureLevel() > 0 && version.isLessThan(each.bootstrapMetadataVersion());
+                level = isLater ? level : each.featureLevel();
+            }
+            defaults.add(level);
+        }
     }
 
     private static void keys(ObjectNode shown, String resource, ConfigDef definition) {

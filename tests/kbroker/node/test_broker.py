@@ -65,7 +65,6 @@ async def test_what_is_advertised_is_the_api_table() -> None:
         response = await client.call(
             ApiVersionsRequest(client_software_name="t", client_software_version="1"),
             ApiVersionsResponse,
-            4,
         )
     assert [(a.api_key, a.min_version, a.max_version) for a in response.api_keys] == [
         (a.key, a.advertised_min_version, a.max_version)
