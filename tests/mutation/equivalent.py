@@ -111,6 +111,9 @@ EQUIVALENT: dict[str, str] = {
     (
         "storage/producer_state.py::ProducerState._clear: self._oldest_timestamp = _NEVER -> pass"
     ): "Those that have expired are looked for sooner than needed: that takes longer.",
+    (
+        "storage/txn_index.py::TransactionIndex.release: self._records = None -> pass"
+    ): "They are kept in memory, and the file says the same.",
     # kbroker/partitions
     "kbroker/partitions/fetch_sessions.py::FetchSessionCache.create: "
     "max(1, number * IDS_A_SHARD), (number + 1) * IDS_A_SHARD -> "
