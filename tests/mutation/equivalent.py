@@ -104,6 +104,16 @@ EQUIVALENT: dict[str, str] = {
         "if length < _MIN_LENGTH and length < length_min(magic): -> "
         "if length <= _MIN_LENGTH and length < length_min(magic):"
     ): "A batch of any format may be as long as that.",
+    (
+        "storage/index.py::MappedIndex.trim: "
+        "if self._file_size != size: -> if self._file_size > size:"
+    ): "A file is never smaller than its entries.",
+    (
+        "storage/producer_state.py::ProducerState._clear: self._oldest_timestamp = _NEVER -> pass"
+    ): "Those that have expired are looked for sooner than needed: that takes longer.",
+    (
+        "storage/txn_index.py::TransactionIndex.release: self._records = None -> pass"
+    ): "They are kept in memory, and the file says the same.",
     # kbroker/partitions
     "kbroker/partitions/fetch_sessions.py::FetchSessionCache.create: "
     "max(1, number * IDS_A_SHARD), (number + 1) * IDS_A_SHARD -> "
@@ -306,4 +316,10 @@ EQUIVALENT: dict[str, str] = {
         "kbroker/server/connection.py::Connection._read: "
         "is_done = received < 0 -> is_done = received < 1"
     ): "A read of nothing has returned before.",
+    (
+        "kbroker/server/connection.py::Connection._read: "
+        "if pool.is_scarce and end < len(view) == "
+        "POOLED_BUFFER_BYTES: -> if pool.is_scarce and end < "
+        "len(view) != POOLED_BUFFER_BYTES:"
+    ): "The same was looked at after what was received, and nobody had a turn since.",
 }

@@ -156,8 +156,10 @@ def _gzip() -> Iterator[Case]:
     ):
         yield Case(name, codec, gzip_member(FIRST, flags, extra), FIRST)
         yield Case(f"a second, {name}", codec, first + gzip_member(SECOND, flags, extra), BOTH)
-    yield Case("another method", codec, gzip_member(FIRST, method=7), None)
-    yield Case("a second, another method", codec, first + gzip_member(SECOND, method=7), FIRST)
+    for method in (7, 9):
+        other = gzip_member(SECOND, method=method)
+        yield Case(f"method {method}", codec, other, None)
+        yield Case(f"a second, method {method}", codec, first + other, FIRST)
     yield Case("a name without an end", codec, gzip_member(FIRST, 8)[:10] + b"name", None)
     yield Case(
         "a second, name without an end", codec, first + GZIP_HEADER[:3] + b"\x08" * 40, FIRST

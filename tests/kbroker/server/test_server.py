@@ -268,6 +268,22 @@ async def test_limits_change_while_the_broker_runs(
         assert await service.served(*streams) == 1
 
 
+async def test_a_listener_over_a_lower_limit_takes_no_more_until_it_is_below(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    service = Service()
+    async with service.running():
+        streams = [await service.connect() for _ in range(3)]
+        assert await service.served(*streams) == 3
+        service.change(listener_name_plaintext_max_connections=1)
+        late = await service.connect()
+        for stream in streams:
+            assert await service.served(late) == 0
+            await stream.aclose()
+            await trio.sleep(0.1)
+        assert await service.served(late) == 1
+
+
 @pytest.mark.parametrize(
     ("settings", "hosts", "served"),
     [
