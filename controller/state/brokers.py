@@ -27,7 +27,7 @@ from kbroker.wire.records.register_broker_record import (
 )
 from kbroker.wire.uuids import uuid_text
 
-from .partition_moves import (
+from .leadership_changes import (
     leads_any,
     when_broker_arrives,
     when_broker_is_unregistered,

@@ -20,7 +20,7 @@ from kbroker.wire.messages.assign_replicas_to_dirs import (
 
 from .brokers import broker_with_epoch
 from .elections import Change, change_partition
-from .partition_moves import when_replicas_are_lost
+from .leadership_changes import when_replicas_are_lost
 from .result import Result
 from .topic_settings import topic_min_isr
 

@@ -1,5 +1,6 @@
 """The rules for one partition: which replica leads it, and what its ISR and its ELR become.
 
+`elect_leaders` applies them on request, `leadership_changes` when brokers come and go.
 Source: PartitionChangeBuilder (KIP-966 with the last known leader), LeaderAcceptor,
 PartitionReassignmentReplicas.
 """

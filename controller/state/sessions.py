@@ -1,7 +1,8 @@
 """The sessions of brokers: when the active controller last heard of each.
 
-They are not replicated. A new leader starts with a whole session for every broker that is not
-fenced. Source: BrokerHeartbeatManager, BrokerHeartbeatTracker.
+`brokers.decide_fence_silent_brokers` fences the brokers whose session is over. Sessions are not
+replicated: a new leader starts with a whole session for every broker that is not fenced.
+Source: BrokerHeartbeatManager, BrokerHeartbeatTracker.
 """
 
 from __future__ import annotations

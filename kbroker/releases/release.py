@@ -97,10 +97,14 @@ class Release:
         return found
 
     def default_levels(self, metadata_level: int) -> dict[str, int]:
-        """What each other feature is at in a new cluster at this level of metadata.version."""
+        """What each other feature is at in a new cluster at this level of metadata.version.
+
+        In the order in which the features came.
+        """
+        features = sorted(self._facts.FEATURES.items(), key=lambda each: min(each[1][2]))
         return {
             name: max((at for since, at in rises.items() if since <= metadata_level), default=0)
-            for name, (_, _, rises) in self._facts.FEATURES.items()
+            for name, (_, _, rises) in features
         }
 
     @property

@@ -62,6 +62,14 @@ def test_levels() -> None:
     assert max(NEW.metadata_level_names.items()) == (33, "4.4-IV2")
     assert NEW.metadata_changes - OLD.metadata_changes == {32, 33}
     assert (OLD.features["share.version"], NEW.features["share.version"]) == (1, 2)
+    assert list(OLD.default_levels(30).items()) == [
+        ("kraft.version", 1),
+        ("group.version", 1),
+        ("transaction.version", 2),
+        ("eligible.leader.replicas.version", 1),
+        ("share.version", 1),
+        ("streams.version", 1),
+    ]
     assert NEW.default_levels(30)["share.version"] == 1
     assert NEW.default_levels(31)["share.version"] == 2
     assert NEW.default_levels(27)["share.version"] == 0
