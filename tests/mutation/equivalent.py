@@ -114,6 +114,10 @@ EQUIVALENT: dict[str, str] = {
     (
         "storage/txn_index.py::TransactionIndex.release: self._records = None -> pass"
     ): "They are kept in memory, and the file says the same.",
+    (
+        "storage/segment.py::LogSegment._check_indexes: "
+        "self._is_sane = True -> self._is_sane = False"
+    ): "They are looked at again when the file is opened again: that takes longer.",
     # kbroker/partitions
     "kbroker/partitions/fetch_sessions.py::FetchSessionCache.create: "
     "max(1, number * IDS_A_SHARD), (number + 1) * IDS_A_SHARD -> "
@@ -289,6 +293,12 @@ EQUIVALENT: dict[str, str] = {
         "@dataclass(frozen=True, slots=True) -> "
         "@dataclass(frozen=True, slots=False)"
     ): "Slots are memory alone.",
+    (
+        "kbroker/coordinators/group/classic/rebalance_rules.py::RebalanceRules.sync_due: "
+        "or group.state not in (GroupState.COMPLETING_REBALANCE, "
+        "GroupState.STABLE) -> and group.state not in "
+        "(GroupState.COMPLETING_REBALANCE, GroupState.STABLE)"
+    ): "The deadline is cancelled before a group leaves the generation or these states.",
     # kbroker/server
     (
         "kbroker/server/connection.py::Connection._take_frames: "
@@ -322,4 +332,7 @@ EQUIVALENT: dict[str, str] = {
         "POOLED_BUFFER_BYTES: -> if pool.is_scarce and end < "
         "len(view) != POOLED_BUFFER_BYTES:"
     ): "The same was looked at after what was received, and nobody had a turn since.",
+    (
+        "kbroker/server/server.py::: ACCEPT_RETRY_S = 0.1 -> ACCEPT_RETRY_S = 1.1"
+    ): "How soon it tries again is tuning.",
 }

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from kbroker.storage.disk import Disk
+    from kbroker.storage.disk import Disk, File
 
 
 @pytest.fixture(params=["os", "sim"])
@@ -228,6 +228,33 @@ def test_whatever_is_asked_of_a_path_that_cannot_be_is_an_error_of_the_disk(
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(DiskError):
         call(f"{tmp_path}/file/f")
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda file: file.append(b"x"),
+        lambda file: file.read_at(0, 1),
+        lambda file: file.write_at(0, b"x"),
+        lambda file: file.truncate(0),
+        lambda file: file.reserve(10),
+        lambda file: file.fsync(),
+        lambda file: file.warm(0, 1),
+    ],
+    ids=["append", "read_at", "write_at", "truncate", "reserve", "fsync", "warm"],
+)
+def test_a_file_that_cannot_be_used_is_an_error_of_the_disk(
+    tmp_path: Path, call: Callable[[File], object]
+) -> None:
+    path = str(tmp_path / "f")
+    file = OsDisk().open(path, create=True)
+    file.append(b"abc")
+    ends = os.pipe()
+    os.dup2(ends[0], file.fileno())  # of which there is no writing, and no reading anywhere
+    with pytest.raises(DiskError, match=f"^{path}: "):
+        call(file)
+    for end in ends:
+        os.close(end)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no fcntl")

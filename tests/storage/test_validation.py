@@ -39,6 +39,7 @@ from kbroker.storage.validation import Prepared, prepare
 from kbroker.storage.varint import append_varint
 
 from .golden import RECORDS
+from .logs import as_read
 
 NOW_MS = 2000
 CONFIG = LogConfig()
@@ -316,6 +317,21 @@ def test_offset_deltas_that_do_not_count_up_are_put_right_when_rebuilding() -> N
     off = patch(bytes(two), position, 10, 1)
     stored = contents(accept(off, LogConfig(compression_type="gzip")).batch)
     assert [(record.offset, record.key) for record in stored] == [(0, b"a"), (1, b"b")]
+
+
+def test_what_is_rebuilt_keeps_empty_keys_and_values_apart_from_none() -> None:
+    sent = [
+        NewRecord(1, b"", b""),
+        NewRecord(2, None, b"v", [("h", b""), ("n", None)]),
+        NewRecord(3, b"k", None),
+        NewRecord(4, b"", None),
+    ]
+    batch = bytearray(build_batch(sent))
+    delta_of_last = len(build_batch(sent[:-1])) + 3  # behind length, attributes and timestamp
+    assert batch[delta_of_last] == 6  # the varint of 3
+    off = patch(bytes(batch), delta_of_last, 10, 1)
+    stored = contents(accept(off, LogConfig(compression_type="gzip")).batch)
+    assert stored == as_read(sent)
 
 
 def test_what_cannot_be_decompressed_cannot_be_recompressed() -> None:

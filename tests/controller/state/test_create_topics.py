@@ -204,6 +204,7 @@ def test_validate_only_answers_and_does_nothing(cluster: Cluster) -> None:
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
+        ([topic("t", 10_000)], "Excessively large number of partitions per request."),
         ([topic("t", 10_001)], "Excessively large number of partitions per request."),
         ([topic("t", 2_147_483_647)], "Excessively large number of partitions per request."),
         (

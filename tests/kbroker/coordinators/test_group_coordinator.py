@@ -490,6 +490,14 @@ async def test_a_group_whose_first_record_takes_too_long_is_there(
     assert (response.error_code, response.generation_id) == (ErrorCode.NONE, 1)
 
 
+async def test_a_group_whose_first_record_is_not_written_is_not_there(
+    autojump_clock: object, rig: CoordinatorRig
+) -> None:
+    rig.partition_of().append_error = RequestError(ErrorCode.NOT_ENOUGH_REPLICAS)
+    await answer(rig.coordinator.join_group(join_request(), CLIENT), JoinGroupResponse)
+    assert (await rig.coordinator.list_groups([], [])).groups == []
+
+
 async def test_an_assignment_that_takes_too_long_starts_over(
     autojump_clock: object, rig: CoordinatorRig
 ) -> None:

@@ -9,6 +9,7 @@ import pytest
 from kbroker.handlers import list_offsets, offset_for_leader_epoch
 from kbroker.storage.builder import NewRecord, build_batch
 from kbroker.storage.compression import Codec
+from kbroker.storage.log_config import LogConfig
 from kbroker.storage.origin import Origin
 from kbroker.wire.errors import ErrorCode, RequestError
 from kbroker.wire.messages.list_offsets import (
@@ -106,6 +107,26 @@ def test_special_timestamps_from_the_version_that_has_them(
             continue
         assert (answer.error_code, answer.offset, answer.timestamp) == (0, offset, timestamp)
         assert answer.leader_epoch == (epoch if version >= 4 else -1)
+
+
+@pytest.mark.parametrize(
+    ("replica_id", "latest", "largest"), [(-1, 1, -1), (0, 3, 2), (1, 3, 2), (-2, 3, 2)]
+)
+def test_only_replicas_are_told_of_what_consumers_may_not_read_yet(
+    path: DataPath, replica_id: int, latest: int, largest: int
+) -> None:
+    partition = path.add("u", config=LogConfig(flush_messages=2))
+    for stamp in range(3):
+        view = memoryview(bytearray(build_batch([NewRecord(NOW_MS + stamp, None, b"v")])))
+        partition.append(view, NOW_MS, Origin.CLIENT)
+    assert (partition.high_watermark, partition.log.log_end_offset) == (1, 3)
+    wanted = [ListOffsetsPartition(timestamp=timestamp) for timestamp in (-1, -3)]
+    for each, offset in zip(wanted, (latest, largest), strict=True):
+        request = ListOffsetsRequest(
+            replica_id=replica_id, topics=[ListOffsetsTopic(name="u", partitions=[each])]
+        )
+        (topic,) = list_offsets.handle(request, path.context(2, LATEST)).topics
+        assert topic.partitions[0].offset == offset
 
 
 def test_a_timestamp_that_is_not_special_is_refused(path: DataPath) -> None:

@@ -243,11 +243,18 @@ async def test_a_client_that_does_not_read_is_not_read_from(
     assert len(harness.seen) < 20_000
 
 
-async def test_stop_answers_what_is_in_flight_and_takes_nothing_more() -> None:
+@pytest.mark.parametrize(
+    ("held", "version"),
+    [(produce("held"), 9), (HeartbeatRequest(group_id="held"), 4)],
+    ids=["others may overtake it", "the next waits for it"],
+)
+async def test_stop_answers_what_is_in_flight_and_takes_nothing_more(
+    held: Message, version: int
+) -> None:
     harness = Harness()
     async with trio.open_nursery() as nursery:
         nursery.start_soon(harness.connection.run)
-        await harness.send(produce("held"), 9, 1)
+        await harness.send(held, version, 1)
         await trio.testing.wait_all_tasks_blocked()
         harness.connection.stop()
         await harness.send(produce(), 9, 2)
