@@ -17,12 +17,10 @@ from kbroker.log_dirs.store import LogStore
 from kbroker.partitions.table import PartitionTable
 from kbroker.storage.checkpoints import MetaProperties
 from kbroker.storage.log_dir_opening import open_log_dir
-from tests.kbroker.broker_parts import CLUSTER_ID, NOW_MS, WallClock
+from tests.kbroker.broker_parts import CLUSTER_ID, NOW_MS, NobodyThere, WallClock
 from tests.kbroker.cluster_image import NODE_ID, ClusterImage
 from tests.kbroker.partitions.rig import until
 from tests.sim.disk import SimDisk
-
-from .test_moves import Controller
 
 POLL_S = 5.0  # replica.high.watermark.checkpoint.interval.ms
 
@@ -41,7 +39,7 @@ class Rig:
             directories.append(directory)
         self.store = LogStore(directories, clock)
         configs = DynamicConfigs(config, ClusterImage().image.configs)
-        assignments = Assignments(Controller(), NODE_ID, lambda: 1)
+        assignments = Assignments(NobodyThere(), NODE_ID, lambda: 1)
         moves = Moves(NODE_ID, self.store, assignments, config, configs, clock)
         self.failed: list[str] = []
         self.watch = FailureWatch(
