@@ -40,25 +40,25 @@ PATIENCE_S = 0.1
 
 
 class BusyThreads:
-    """How many calls of `trio.to_thread.run_sync` are running or waiting for their thread."""
+    """The calls of `trio.to_thread.run_sync` that are running or waiting for their thread."""
 
     def __init__(self, run_sync: Callable[..., Awaitable[Any]]) -> None:
         self._run_sync = run_sync
-        self._count = 0
-        self.changes = 0
-
-    def __bool__(self) -> bool:
-        return self._count > 0
+        self._began: dict[object, float] = {}  # of each call: when, in real time
 
     async def run_sync(self, *args: Any, **kwargs: Any) -> Any:
         """In place of `trio.to_thread.run_sync`."""
-        self._count += 1
-        self.changes += 1
+        call = object()
+        self._began[call] = time.monotonic()
         try:
             return await self._run_sync(*args, **kwargs)
         finally:
-            self._count -= 1
-            self.changes += 1
+            del self._began[call]
+
+    def may_be_done_soon(self) -> bool:
+        """Whether there is a call that is not held up."""
+        now = time.monotonic()
+        return any(now - began < PATIENCE_S for began in self._began.values())
 
 
 def patient_clock(threads: BusyThreads, autojump_threshold: float = 0) -> trio.testing.MockClock:
@@ -69,18 +69,12 @@ def patient_clock(threads: BusyThreads, autojump_threshold: float = 0) -> trio.t
     """
     clock = trio.testing.MockClock(autojump_threshold=autojump_threshold)
     jump = clock._autojump
-    waited_since, seen = 0.0, -1
 
-    def wait_for_threads() -> None:
-        nonlocal waited_since, seen
-        if threads:
-            now = time.monotonic()
-            if seen != threads.changes:
-                waited_since, seen = now, threads.changes
-            if now - waited_since < PATIENCE_S:
-                time.sleep(0.0002)  # the thread needs the interpreter
-                return
-        jump()
+    def jump_unless_busy() -> None:
+        if threads.may_be_done_soon():
+            time.sleep(0.0002)  # the thread needs the interpreter
+        else:
+            jump()
 
-    clock._autojump = wait_for_threads  # type: ignore[method-assign]
+    clock._autojump = jump_unless_busy  # type: ignore[method-assign]
     return clock
