@@ -515,12 +515,12 @@ async def test_a_stop_does_not_wait_for_a_batch_that_is_being_decompressed(
     async with trio.open_nursery() as state:
         await state.start(rig.run)
         elect(rig)
-        await trio.to_thread.run_sync(begun.wait)
+        await trio.to_thread.run_sync(begun.wait, 30)
         rig.coordinator.shutdown()
         state.cancel_scope.cancel()
     assert not done.is_set()
     gate.set()
-    await trio.to_thread.run_sync(done.wait)
+    await trio.to_thread.run_sync(done.wait, 30)
 
 
 async def test_records_that_come_while_it_loads_are_loaded_too(nursery: trio.Nursery) -> None:

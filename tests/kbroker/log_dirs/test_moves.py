@@ -223,16 +223,16 @@ async def test_a_move_that_is_taken_back_while_it_reads_writes_no_more(
         """From the second part on."""
         if position and threading.current_thread() is not threading.main_thread():
             begun.set()
-            gate.wait()
+            gate.wait(30)
             done.set()
         return genuine(file, position, size)
 
     monkeypatch.setattr(SimFile, "read_at", slow_in_threads)
     rig.moves.begin(rig.partition, rig.target)
-    await trio.to_thread.run_sync(begun.wait)
+    await trio.to_thread.run_sync(begun.wait, 30)
     rig.moves.cancel(rig.partition)
     gate.set()
-    await trio.to_thread.run_sync(done.wait)
+    await trio.to_thread.run_sync(done.wait, 30)
     await trio.testing.wait_all_tasks_blocked(0.05)
     assert rig.moves.get(rig.partition) is None
     assert rig.store.failures.take() == set()
