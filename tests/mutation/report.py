@@ -10,7 +10,13 @@ if TYPE_CHECKING:
 
     from .sample import Mutant
 
-_PACKAGES = ("kbroker/partitions", "kbroker/coordinators", "kbroker/server", "kbroker/handlers")
+_PACKAGES = (
+    "kbroker/partitions",
+    "kbroker/log_dirs",
+    "kbroker/coordinators",
+    "kbroker/server",
+    "kbroker/handlers",
+)
 
 
 def table(verdicts: list[tuple[Mutant, str]], equivalent: Mapping[str, str]) -> str:
