@@ -8,6 +8,7 @@ import random
 
 import pytest
 import trio
+import trio.testing
 
 from kbroker.node.errors import BrokerStopped, StartupError
 from kbroker.node.settings import TopicSpec
@@ -649,7 +650,7 @@ async def test_a_full_metadata_log_refuses_changes_until_there_is_room() -> None
     ("operation", "error"), [("append", errno.ENOSPC), ("create", errno.EMFILE)]
 )
 async def test_a_metadata_log_that_cannot_be_synced_for_want_of_room_waits(
-    operation: str, error: int
+    autojump_clock: trio.testing.MockClock, operation: str, error: int
 ) -> None:
     machine = TwoDirs()
     for _ in range(3):
