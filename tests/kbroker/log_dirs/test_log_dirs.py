@@ -212,6 +212,7 @@ async def test_a_partition_moves_while_it_is_written_and_read() -> None:
                 written.append(b"meanwhile %d" % len(written))
                 assert await admin.produce("t", written[-1] or b"") is ErrorCode.NONE
                 assert (await admin.values("t", len(written) - 1)) == written[-1:]
+                await trio.sleep(0.001)  # the threads that copy need the interpreter too
             assert await admin.values("t") == written
             await admin.moved(target, "t")
             assert await admin.leader("t") == 1
