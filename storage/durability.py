@@ -8,11 +8,9 @@ pass its end.
 from __future__ import annotations
 
 import os
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from .errors import DiskFull, OutOfDescriptors
-from .flush_plan import FlushPlan, failed_sync
+from .flush_plan import FlushPlan
 
 if TYPE_CHECKING:
     from .disk import Disk
@@ -84,15 +82,10 @@ class Durability:
         mended), recovery would begin behind `segment`: what was written to it must be synced first.
         """
         if base_offset <= self._checkpointed_offset and segment.is_written:
-            try:
-                segment.file.fsync()
-                for path in segment.index_paths():
-                    with suppress(FileNotFoundError):
-                        self._disk.open(path).fsync()
-            except OutOfDescriptors:
-                raise
-            except DiskFull as error:
-                raise failed_sync(error) from error
+            plan = FlushPlan(self._disk, base_offset, segment.base_offset, self._truncations)
+            plan.files.append(segment.file)
+            plan.paths += segment.index_paths()
+            plan.run()
 
     def begin(self, segments: Segments, end_offset: int) -> FlushPlan:
         active = segments.active

@@ -75,9 +75,5 @@ class FlushPlan:
         except OutOfDescriptors:
             raise  # a file could not be opened
         except DiskFull as error:
-            raise failed_sync(error) from error
-
-
-def failed_sync(error: DiskFull) -> DiskError:
-    """No room for what was written before: unlike a refused write it may have lost that."""
-    return DiskError(error.log_dir, error.reason)
+            # No room for what was written before: unlike a refused write, it may have lost that.
+            raise DiskError(error.log_dir, error.reason) from error

@@ -107,7 +107,7 @@ class Maintenance:
                         partition.log, self._clock.wall_ms(), partition.high_watermark
                     )
                 except DiskError as error:
-                    self._store.trouble.tell(f"{partition.topic}-{partition.index}", error)
+                    self._store.report_trouble(f"{partition.topic}-{partition.index}", error)
                     if partition.log.is_offline:
                         partition.go_offline()
             await trio.lowlevel.checkpoint()
@@ -170,8 +170,8 @@ class Maintenance:
                 await trio.to_thread.run_sync(each, limiter=limiter)
             except DiskFull as error:
                 # The next time there may be room.
-                self._store.trouble.tell("background write failed", error)
+                self._store.report_trouble("background write failed", error)
             except DiskError as error:
-                self._store.trouble.tell("background write failed", error)
+                self._store.report_trouble("background write failed", error)
                 self._store.report_failure(error.log_dir)
         await trio.lowlevel.checkpoint()

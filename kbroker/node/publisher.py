@@ -139,7 +139,7 @@ class Publisher:
             except StorageError as error:
                 # This partition is lost to clients until somebody mends it; all others serve.
                 if self._table.why_missing(topic.name, index) is not ErrorCode.KAFKA_STORAGE_ERROR:
-                    self._store.trouble.tell(f"{topic.name}-{index} cannot be opened", error)
+                    self._store.report_trouble(f"{topic.name}-{index} cannot be opened", error)
                 self._table.mark_unopened(topic.name, index, ErrorCode.KAFKA_STORAGE_ERROR)
                 if isinstance(error, DiskFull):
                     self._awaiting_space[topic.topic_id, index] = None
